@@ -1,0 +1,52 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+// Tests run in debug: without these a kernel is 10 to 50 times slower there (docs/design.md, "Debug builds").
+let fast = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+let fastC: [CSetting] = [.unsafeFlags(["-O3"], .when(configuration: .debug))]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "sluice",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Sluice", targets: ["Sluice"]),
+    .executable(name: "sluice", targets: ["SluiceCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .target(name: "CKernels", cSettings: fastC),
+    .target(name: "Kernels", dependencies: ["CKernels"], swiftSettings: fast),
+    .target(name: "ModelJSON", swiftSettings: fast),
+    .target(name: "Weights", dependencies: ["Kernels", "ModelJSON"], swiftSettings: fast),
+    .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
+    .target(name: "KVCaches", dependencies: ["Kernels"], swiftSettings: fast),
+    .target(name: "Models", dependencies: ["Kernels", "Weights", "KVCaches"], swiftSettings: fast),
+    .target(name: "Engine", dependencies: ["Models", "Tokenizers"], swiftSettings: fast),
+    .target(name: "Evaluation", dependencies: ["Engine"], swiftSettings: fast),
+    .target(name: "Sluice", dependencies: ["Engine", "KVCaches"], swiftSettings: strict),
+    .executableTarget(
+      name: "SluiceCommand", dependencies: ["Engine", "Evaluation", argumentParser], swiftSettings: strict),
+    .target(name: "TestSupport", swiftSettings: fast),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
+    .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "KVCachesTests", dependencies: ["KVCaches", "TestSupport"], swiftSettings: fast),
+    .testTarget(
+      name: "ModelsTests", dependencies: ["Models", "TestSupport"], resources: [.copy("Golden")], swiftSettings: strict),
+    .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "CommandTests", dependencies: ["SluiceCommand", "TestSupport"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)
