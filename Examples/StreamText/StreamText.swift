@@ -1,0 +1,6 @@
+import Sluice
+
+@main
+struct StreamText {
+  static func main() {}
+}
