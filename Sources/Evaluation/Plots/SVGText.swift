@@ -1,0 +1,43 @@
+/// Text on its way into an SVG file.
+enum SVGText {
+  /// `text` with the characters escaped that mean something in XML, and those replaced that XML 1.0 forbids.
+  static func escape(_ text: String) -> String {
+    var escaped = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "&": escaped += "&amp;"
+      case "<": escaped += "&lt;"
+      case ">": escaped += "&gt;"
+      case "\"": escaped += "&quot;"
+      case "'": escaped += "&#39;"
+      case "\t", "\n", "\r": escaped += " "
+      case "\u{0}"..<"\u{20}", "\u{FFFE}", "\u{FFFF}": escaped += "\u{FFFD}"
+      default: escaped.unicodeScalars.append(scalar)
+      }
+    }
+    return escaped
+  }
+
+  /// A coordinate to a tenth of a pixel, the same text on every machine.
+  static func coordinate(_ value: Double) -> String {
+    let tenths = Int((min(max(value, -99_999), 99_999) * 10).rounded())
+    let (whole, rest) = abs(tenths).quotientAndRemainder(dividingBy: 10)
+    return (tenths < 0 ? "-" : "") + String(whole) + (rest == 0 ? "" : "." + String(rest))
+  }
+
+  /// An upper estimate of a text's width in pixels: nothing here can ask the reader's font, so a wide one is assumed.
+  static func width(_ text: String, size: Double) -> Double {
+    var em = 0.0
+    for character in text {
+      switch character {
+      case "i", "j", "l", "I", ".", ",", ":", ";", "'", "|", "!", " ", "/", "(", ")", "[", "]": em += 0.37
+      case "f", "r", "t", "-": em += 0.42
+      case "m", "w", "M", "W", "%", "@", "+": em += 0.92
+      case "a"..."z", "0"..."9": em += 0.62
+      case "A"..."Z": em += 0.72
+      default: em += character.unicodeScalars.allSatisfy { $0.value < 0x1100 } ? 0.72 : 1.05
+      }
+    }
+    return em * size
+  }
+}
