@@ -1,9 +1,9 @@
 /// A table for a terminal: aligned columns, a rule below the headings, no trailing blanks.
 ///
 /// ```
-/// cache                perplexity   memory
-/// -------------------  ----------  -------
-/// window:512                72.81  22.5 MiB
+/// cache       perplexity    memory
+/// ----------  ----------  --------
+/// window:512       72.81  22.5 MiB
 /// ```
 package struct TextTable: Sendable {
   package enum Alignment: Sendable { case leading, trailing }
