@@ -4,7 +4,8 @@ package import Foundation
 package enum Assets {
   /// The folder of the assets, or nil where this machine has none; tests that need it skip with `Assets.missing`.
   package static let directory: URL? = {
-    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
     let candidates = [
       ProcessInfo.processInfo.environment["SLUICE_ASSETS"].map { URL(filePath: $0) },
       root.deletingLastPathComponent().appending(path: "shared/assets"),
