@@ -1,0 +1,114 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The members of a JSON object in the order of the file; a repeated key keeps its place and takes the last value.
+///
+/// Keys compare byte by byte, not by Unicode's canonical equivalence as Swift's strings do: a vocabulary may hold the
+/// composed and the decomposed form of one character as two tokens. Look-up is a linear search up to eight members and
+/// one probe of a hash table beyond; the table hashes with the process's random seed, so a hostile file cannot make
+/// it slow.
+package struct JSONObject: Sendable {
+  package private(set) var keys: [String] = []
+  package private(set) var values: [JSONValue] = []
+
+  /// Open addressing, a power of two long and at most half full: (upper half of the hash, position + 1), 0 = free.
+  private var table: [UInt64] = []
+  private static let linearLimit = 8
+
+  package init() {}
+
+  package var count: Int { keys.count }
+  package var isEmpty: Bool { keys.isEmpty }
+
+  /// The value of a key; setting nil is a caller's bug, since members are never removed.
+  package subscript(key: String) -> JSONValue? {
+    get { position(of: key).map { values[$0] } }
+    set {
+      guard let newValue else { preconditionFailure("a member cannot be removed") }
+      set(key, to: newValue)
+    }
+  }
+
+  package func position(of key: String) -> Int? {
+    if table.isEmpty { return keys.firstIndex { Self.sameBytes($0, key) } }
+    let slot = probe(key, hash: Self.hash(key))
+    return table[slot] == 0 ? nil : Self.position(table[slot])
+  }
+
+  mutating func set(_ key: String, to value: JSONValue) {
+    if count < Self.linearLimit {
+      if let position = position(of: key) { return values[position] = value }
+    } else {
+      if (count + 1) * 2 > table.count { rebuildTable() }
+      let hash = Self.hash(key)
+      let slot = probe(key, hash: hash)
+      if table[slot] != 0 { return values[Self.position(table[slot])] = value }
+      table[slot] = Self.entry(hash, count)
+    }
+    keys.append(key)
+    values.append(value)
+  }
+
+  private mutating func rebuildTable() {
+    table = [UInt64](repeating: 0, count: Swift.max(4 * Self.linearLimit, table.count * 2))
+    for (position, key) in keys.enumerated() {
+      let hash = Self.hash(key)
+      var slot = hash & (table.count - 1)
+      while table[slot] != 0 { slot = (slot + 1) & (table.count - 1) }
+      table[slot] = Self.entry(hash, position)
+    }
+  }
+
+  /// The slot that holds the key, or the free one where it belongs.
+  private func probe(_ key: String, hash: Int) -> Int {
+    var slot = hash & (table.count - 1)
+    let tag = UInt64(UInt(bitPattern: hash)) >> 32
+    while table[slot] != 0 {
+      if table[slot] >> 32 == tag, Self.sameBytes(keys[Self.position(table[slot])], key) { break }
+      slot = (slot + 1) & (table.count - 1)
+    }
+    return slot
+  }
+
+  private static func entry(_ hash: Int, _ position: Int) -> UInt64 {
+    UInt64(UInt(bitPattern: hash)) & ~0xffff_ffff | UInt64(position + 1)
+  }
+
+  private static func position(_ entry: UInt64) -> Int { Int(entry & 0xffff_ffff) - 1 }
+
+  private static func hash(_ key: String) -> Int {
+    var hasher = Hasher()
+    withBytes(key) { hasher.combine(bytes: $0) }
+    return hasher.finalize()
+  }
+
+  private static func sameBytes(_ a: String, _ b: String) -> Bool {
+    guard a.utf8.count == b.utf8.count else { return false }
+    return withBytes(a) { a in
+      withBytes(b) { b in a.isEmpty || memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0 }
+    }
+  }
+
+  private static func withBytes<Result>(_ text: String, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    if let result = text.utf8.withContiguousStorageIfAvailable({ body(UnsafeRawBufferPointer($0)) }) { return result }
+    return Array(text.utf8).withUnsafeBytes(body)
+  }
+}
+
+extension JSONObject: RandomAccessCollection {
+  package var startIndex: Int { 0 }
+  package var endIndex: Int { keys.count }
+  package subscript(position: Int) -> (key: String, value: JSONValue) { (keys[position], values[position]) }
+}
+
+extension JSONObject: Equatable {
+  /// The same members, in any order.
+  package static func == (a: JSONObject, b: JSONObject) -> Bool {
+    a.count == b.count && a.allSatisfy { member in b[member.key] == member.value }
+  }
+}
