@@ -15,6 +15,8 @@
 package struct JSONObject: Sendable {
   package private(set) var keys: [String] = []
   package private(set) var values: [JSONValue] = []
+  /// The first key that the text held twice; formats that forbid it ask here.
+  package private(set) var repeatedKey: String?
 
   /// Open addressing, a power of two long and at most half full: (upper half of the hash, position + 1), 0 = free.
   private var table: [UInt64] = []
@@ -40,7 +42,14 @@ package struct JSONObject: Sendable {
     return table[slot] == 0 ? nil : Self.position(table[slot])
   }
 
-  mutating func set(_ key: String, to value: JSONValue) {
+  /// Adds the next member of a text.
+  mutating func read(_ key: String, _ value: JSONValue) {
+    let before = count
+    set(key, to: value)
+    if count == before, repeatedKey == nil { repeatedKey = key }
+  }
+
+  private mutating func set(_ key: String, to value: JSONValue) {
     if count < Self.linearLimit {
       if let position = position(of: key) { return values[position] = value }
     } else {

@@ -93,7 +93,7 @@ struct JSONParser {
       skipSpace()
       guard current == UInt8(ascii: ":") else { throw failure(.expectedColon) }
       position += 1
-      members.set(key, to: try value(depth: depth))
+      members.read(key, try value(depth: depth))
       guard try continues(to: UInt8(ascii: "}"), of: "object") else { return .object(members) }
     }
   }

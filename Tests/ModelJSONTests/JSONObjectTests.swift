@@ -8,6 +8,8 @@ struct JSONObjectTests {
     #expect(object.keys == ["b", "a"])
     #expect(object["b"] == 3)
     #expect(object["c"] == nil)
+    #expect(object.repeatedKey == "b")
+    #expect(try JSONValue(parsing: "{\"b\":1,\"a\":2}").object?.repeatedKey == nil)
   }
 
   /// Both sides of the change from linear search to the table, and each doubling of the table.
