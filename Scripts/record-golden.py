@@ -56,7 +56,7 @@ def tiny_weights(seed, shape, tied=False, bias=False):
     def vector(count, mean, deviation):
         return (mean + deviation * random.standard_normal(count)).astype(np.float32)
 
-    weights = {"model.embed_tokens.weight": matrix(VOCABULARY, hidden, hidden**0.5)}
+    weights = {"model.embed_tokens.weight": matrix(VOCABULARY, hidden, 2.0 if tied else hidden**0.5)}
     for layer in range(layers):
         prefix = f"model.layers.{layer}."
         attention = {"q": (heads * head_dim, hidden, 2.0), "k": (kv_heads * head_dim, hidden, 2.0),
