@@ -1,1 +1,134 @@
 #pragma once
+// The CPU kernels of Sluice. Everything that multiplies is a panel of 16 rows: one 512-bit vector serves 16 outputs,
+// there are no horizontal sums, and a matrix is one linear stream of the same size as in its file.
+//
+// Panel layouts (rows side by side, columns advancing; the last panel of a matrix is zero padded):
+//   F32   each column: 16 floats
+//   F16   each column: 16 halves
+//   BF16  each pair of columns: 16 x (even, odd); an odd last column is paired with zeros
+//   Q8_0  each block of 32 columns: 16 f16 scales, then 8 quads x 16 rows x 4 int8 (544 bytes)
+//   Q4_1  each block of 32 columns: 16 f16 d, 16 f16 m, then 4 chunks of 64 bytes (320 bytes); the low nibbles of chunk c
+//         are quad c, the high nibbles quad c + 4, where quad q holds columns 4q to 4q + 3 of 16 rows
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Element types, numbered as in GGUF.
+typedef enum sluice_type {
+  SLUICE_F32 = 0,
+  SLUICE_F16 = 1,
+  SLUICE_Q4_1 = 3,
+  SLUICE_Q8_0 = 8,
+  SLUICE_BF16 = 30,
+} sluice_type;
+
+enum { SLUICE_PANEL_ROWS = 16, SLUICE_BLOCK_COLUMNS = 32 };
+
+/// Bytes of one GGUF row; 0 for an unknown type.
+size_t sluice_row_bytes(sluice_type type, int columns);
+/// Bytes of one panel of 16 rows; 0 for an unknown type.
+size_t sluice_panel_bytes(sluice_type type, int columns);
+/// Packs `row_count` (1...16) consecutive GGUF rows into a panel; missing rows become zeros.
+void sluice_pack_panel(sluice_type type, const void *rows, int row_count, int columns, void *panel);
+/// Reads row `lane` (0..<16) of a panel back as floats.
+void sluice_unpack_row(sluice_type type, const void *panel, int lane, int columns, float *out);
+
+/// Rows of activations, as floats and, for int8 arithmetic, quantised per 32 columns.
+typedef struct sluice_activations {
+  const float *values;  // [token, columns], `stride` floats between tokens
+  ptrdiff_t stride;
+  const int8_t *quants;  // [token, columns]; null in float mode, as scales and sums
+  const float *scales;   // [token, columns / 32]
+  const int32_t *sums;   // [token, columns / 32], the sum of each block's quants
+  int columns;
+} sluice_activations;
+
+/// One matrix of a group that shares its input (query, key, value; gate, up).
+typedef struct sluice_linear_segment {
+  sluice_type type;
+  int rows, columns;
+  const uint8_t *panels;
+  float *out;  // [token, rows], `out_stride` floats between tokens
+  ptrdiff_t out_stride;
+  int accumulate;  // 1 adds to `out`, 0 replaces it
+} sluice_linear_segment;
+
+/// Attention of query rows to a run of slots of one KV head, continuing a running partial.
+///
+/// Rows are tokens x heads of the group, token-major. A row that sees no slot of the run stays bit-identical.
+typedef struct sluice_attention {
+  sluice_type type;
+  int head_dim;
+  const void *keys, *values;  // slot 0 of the stage: key panels of 16 slots; one GGUF row of values a slot
+  int first_slot, last_slot;  // the run [first, last), any alignment
+  const float *log_weights;   // [slot], added to the logit; null = none
+  int rows, rows_per_token;
+  const float *queries;  // [row, head_dim], rotated and scaled by 1 / sqrt(head_dim)
+  ptrdiff_t query_stride, out_stride;
+  const int32_t *visible_first, *visible_last;  // [token], slots [first, last) that this token sees; null = whole run
+  float *max, *sum, *out;                       // [row], [row], [row, head_dim]; (-inf, 0, 0) is the empty partial
+  float *scratch;                               // sluice_attention_scratch(rows, head_dim) floats
+} sluice_attention;
+
+/// Floats of scratch that one `attend` call with so many rows needs.
+size_t sluice_attention_scratch(int rows, int head_dim);
+
+/// The kernels of one instruction set. No kernel allocates; results do not depend on the number of threads, nor on how
+/// tokens or rows are split into calls.
+struct sluice_kernels {
+  const char *name;
+  /// Panels [first_panel, last_panel) of one segment for tokens [first_token, last_token). `integer` = 1: int8
+  /// activations for quantised types and bf16 products for BF16 where the CPU has them; 0: float32 throughout.
+  void (*linear)(const sluice_linear_segment *segment, int first_panel, int last_panel,
+                 const sluice_activations *activations, int first_token, int last_token, int integer);
+  /// Quantises `columns` (a multiple of 32) values: x is about scale * quant, quants in -127...127.
+  void (*quantize)(const float *x, int columns, int8_t *quants, float *scales, int32_t *sums);
+  /// x / sqrt(mean(x^2) + epsilon) * weight; weight may be null.
+  void (*rms_norm)(const float *x, const float *weight, float *out, int n, float epsilon);
+  /// silu(gate) * up.
+  void (*silu_multiply)(const float *gate, const float *up, float *out, int n);
+  void (*add)(float *x, const float *y, int n);
+  void (*scale)(float *x, float s, int n);
+  /// In place; returns the log-sum-exp. All -inf gives zeros and -inf.
+  float (*softmax)(float *x, int n);
+  float (*log_sum_exp)(const float *x, int n);
+  /// Rotates pairs (i, i + rotary_dim / 2), or (2i, 2i + 1) when interleaved, of each head by the angle whose cosine and
+  /// sine are given ([rotary_dim / 2]); dims beyond rotary_dim are copied. `in` == `out` is allowed.
+  void (*rotate)(const float *in, float *out, int heads, ptrdiff_t head_stride, int head_dim, int rotary_dim,
+                 int interleaved, const float *cosine, const float *sine);
+  /// Slots of a KV stage: keys in panels of 16 slots (columns = head_dim), values one GGUF row a slot.
+  void (*write_key)(sluice_type type, int head_dim, const float *key, void *keys, int slot);
+  void (*write_value)(sluice_type type, int head_dim, const float *value, void *values, int slot);
+  void (*read_key)(sluice_type type, int head_dim, const void *keys, int slot, float *out);
+  void (*read_value)(sluice_type type, int head_dim, const void *values, int slot, float *out);
+  void (*attend)(const sluice_attention *attention);
+  /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
+  void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
+                const float *sum_b, const float *out_b);
+  /// out /= sum; a sum of 0 gives zeros.
+  void (*finish)(int rows, int head_dim, const float *sum, float *out);
+};
+
+/// The kernels of instruction set `index` (best first) that this CPU can run, or null past the last.
+const struct sluice_kernels *sluice_kernels_available(int index);
+/// What SLUICE_ISA asks for, or the best when it is unset; null when it names a set that this CPU or build lacks.
+const struct sluice_kernels *sluice_kernels_selected(void);
+
+/// A persistent team of threads for fork-join work; the caller is thread 0.
+typedef struct sluice_team sluice_team;
+/// `threads` includes the caller. Null when memory or threads run out.
+sluice_team *sluice_team_create(int threads);
+void sluice_team_destroy(sluice_team *team);
+int sluice_team_threads(const sluice_team *team);
+/// Runs `body` once for each thread index and returns when all are done. A call from inside a body of the same team runs
+/// all indices on the calling thread; calls from different threads take turns.
+void sluice_team_run(sluice_team *team, void (*body)(void *context, int thread, int threads), void *context);
+/// Multiplies a group of segments that share their activations, split evenly by bytes over the team.
+void sluice_linear_group(sluice_team *team, const struct sluice_kernels *kernels,
+                         const sluice_linear_segment *segments, int count, const sluice_activations *activations,
+                         int tokens, int integer);
+
+/// Resident memory of this process in bytes; 0 where unknown.
+uint64_t sluice_resident_bytes(void);
+/// CPUs that this process may use: affinity mask and cgroup quota, at least 1.
+int sluice_available_cpus(void);

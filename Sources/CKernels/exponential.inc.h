@@ -1,0 +1,24 @@
+// exp of 16 lanes, shared by softmax, attention and SiLU.
+
+/// e^x with a relative error below 2 ulp.
+///
+/// Below -87.33 (the smallest normal result) and at -inf the result is 0, above 88.37 it saturates at 2.4e38 so that no
+/// infinity starts here; NaN stays NaN. The argument is reduced by multiples of ln 2, split so that the first product is
+/// exact, and a polynomial of degree 6 covers [-ln 2 / 2, ln 2 / 2] (minimax coefficients, fitted for this file).
+INLINE lanes lanes_exp(lanes x) {
+  lanes_i underflow = x < -87.33f;
+  lanes bounded = x > 88.37f ? (lanes)88.37f : x;
+  bounded = bounded < -87.33f ? (lanes)-87.33f : bounded;
+  lanes shifted = lanes_fma(bounded, (lanes)1.44269504f, (lanes)0x1.8p23f);
+  lanes_i power = (lanes_i)(shifted) - (int32_t)0x4b400000;
+  lanes n = shifted - 0x1.8p23f;
+  lanes r = lanes_fma(n, (lanes)-0x1.62e4p-1f, bounded);
+  r = lanes_fma(n, (lanes)-0x1.7f7d1cp-20f, r);
+  lanes y = lanes_fma((lanes)0x1.6a234ap-10f, r, (lanes)0x1.123a6cp-7f);
+  y = lanes_fma(y, r, (lanes)0x1.5558f4p-5f);
+  y = lanes_fma(y, r, (lanes)0x1.55549p-3f);
+  y = lanes_fma(y, r, (lanes)0x1.fffffcp-2f);
+  y = lanes_fma(y, r * r, r) + 1.0f;
+  lanes scale = lanes_of_bits((lanes_u)(power + 127) << 23);
+  return lanes_select(underflow, (lanes)0.0f, y * scale);
+}

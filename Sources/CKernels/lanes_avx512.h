@@ -1,0 +1,52 @@
+#pragma once
+// AVX-512 with VNNI: a lane vector is one register.
+
+#include <immintrin.h>
+
+#include "lanes.h"
+
+#define WEIGHT_BIAS 128
+#define TILE_PANELS 2
+#define TILE_TOKENS 6
+#define SCORE_ROWS 8
+#define SCORE_PANELS_4 2
+#define SCORE_PANELS_3 2
+#define SCORE_PANELS_2 4
+#define SCORE_PANELS_1 4
+#define VALUE_ROWS 4
+#define VALUE_LANES 4
+#define HAS_BFLOAT_DOT SLUICE_TARGET_HAS_BFLOAT
+
+INLINE lanes lanes_fma(lanes a, lanes b, lanes c) {
+  return (lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+INLINE lanes lanes_of_halves(const void *p) {
+  return (lanes)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+INLINE void lanes_store_halves(void *p, lanes x) {
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+INLINE float load_half(const void *p) {
+  uint16_t half;
+  memcpy(&half, p, sizeof half);
+  return _cvtsh_ss(half);
+}
+
+INLINE lanes_i bytes_dot(lanes_i acc, lanes_u w, uint32_t x) {
+  return (lanes_i)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, _mm512_set1_epi32((int32_t)x));
+}
+
+INLINE lanes_i bytes_dot_small(lanes_i acc, lanes_u w, uint32_t x) { return bytes_dot(acc, w, x); }
+
+#if HAS_BFLOAT_DOT
+INLINE lanes lanes_dot_bfloats(lanes acc, lanes_u w, uint32_t x) {
+  return (lanes)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int32_t)x));
+}
+
+INLINE void lanes_store_bfloats(void *p, lanes x) {
+  _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+}
+#endif

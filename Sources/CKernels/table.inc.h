@@ -1,0 +1,33 @@
+// The table of one instruction set: everything above it, compiled for the target at hand.
+//
+// Include with SLUICE_TABLE (the table's name) and SLUICE_NAME defined and the lanes included.
+
+#include "attention.h"
+#include "exponential.inc.h"
+#include "blocks.inc.h"
+#include "tiles.inc.h"
+#include "expand.inc.h"
+#include "linear.inc.h"
+#include "elementwise.inc.h"
+#include "slots.inc.h"
+#include "attention.inc.h"
+
+const struct sluice_kernels SLUICE_TABLE = {
+    .name = SLUICE_NAME,
+    .linear = linear,
+    .quantize = quantize,
+    .rms_norm = rms_norm,
+    .silu_multiply = silu_multiply,
+    .add = add,
+    .scale = scale,
+    .softmax = softmax,
+    .log_sum_exp = log_sum_exp,
+    .rotate = rotate,
+    .write_key = write_key,
+    .write_value = write_value,
+    .read_key = read_key,
+    .read_value = read_value,
+    .attend = attend,
+    .merge = merge,
+    .finish = finish,
+};

@@ -1,0 +1,147 @@
+import CKernels
+
+/// The keys and values of one KV head: key panels of 16 slots and one row of values a slot, both in `type`.
+package struct SlotStorage {
+  package let type: ElementType
+  package let headDim: Int
+  package let slots: Int
+  package let keys: UnsafeMutableRawPointer
+  package let values: UnsafeMutableRawPointer
+
+  /// - Parameters:
+  ///   - keys: `keyBytes(type:headDim:slots:)` bytes, zeroed or written.
+  ///   - values: `valueBytes(type:headDim:slots:)` bytes.
+  package init(
+    type: ElementType, headDim: Int, slots: Int, keys: UnsafeMutableRawPointer, values: UnsafeMutableRawPointer
+  ) {
+    precondition(slots >= 0 && slots <= Int32.max && SlotStorage.supports(type: type, headDim: headDim))
+    self.type = type
+    self.headDim = headDim
+    self.slots = slots
+    self.keys = keys
+    self.values = values
+  }
+
+  /// True when a head of this size can be stored: positive, even for BF16's pairs, whole blocks for quantised types.
+  package static func supports(type: ElementType, headDim: Int) -> Bool {
+    headDim > 0 && headDim <= 4096 && headDim % max(type.blockSize, 2) == 0
+  }
+
+  /// Bytes of the keys of so many slots: whole panels of 16.
+  package static func keyBytes(type: ElementType, headDim: Int, slots: Int) -> Int {
+    (slots + 15) / 16 * type.panelBytes(columns: headDim)
+  }
+
+  package static func valueBytes(type: ElementType, headDim: Int, slots: Int) -> Int {
+    slots * type.rowBytes(columns: headDim)
+  }
+}
+
+/// Running partial attention of query rows: (max, sum, out), where (-inf, 0, 0) is empty.
+package struct PartialRows {
+  package let max: UnsafeMutablePointer<Float>  // [row]
+  package let sum: UnsafeMutablePointer<Float>  // [row]
+  package let out: UnsafeMutablePointer<Float>  // [row, headDim], `stride` floats between rows
+  package let stride: Int
+
+  package init(
+    max: UnsafeMutablePointer<Float>, sum: UnsafeMutablePointer<Float>, out: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    self.max = max
+    self.sum = sum
+    self.out = out
+    self.stride = stride
+  }
+
+  /// Makes rows empty.
+  package func clear(rows: Int, headDim: Int) {
+    for row in 0..<rows {
+      max[row] = -.infinity
+      sum[row] = 0
+      (out + row * stride).update(repeating: 0, count: headDim)
+    }
+  }
+}
+
+/// Query rows, tokens x heads of the group, token-major, rotated and scaled by 1 / sqrt(headDim).
+package struct QueryRows {
+  package let queries: UnsafePointer<Float>  // [row, headDim], `stride` floats between rows
+  package let stride: Int
+  package let count: Int
+  package let rowsPerToken: Int
+
+  package init(_ queries: UnsafePointer<Float>, stride: Int, count: Int, rowsPerToken: Int) {
+    precondition(count >= 0 && rowsPerToken > 0 && count % rowsPerToken == 0, "rows are whole tokens")
+    self.queries = queries
+    self.stride = stride
+    self.count = count
+    self.rowsPerToken = rowsPerToken
+  }
+}
+
+extension InstructionSet {
+  /// Floats of scratch for `attend` with so many rows.
+  package static func attentionScratch(rows: Int, headDim: Int) -> Int {
+    sluice_attention_scratch(Int32(rows), Int32(headDim))
+  }
+
+  /// Attends to the slots of `run`, continuing the partial; a row that sees none of them is left as it is.
+  ///
+  /// - Parameters:
+  ///   - logWeights: [slot], added to the logits.
+  ///   - visibleFirst: [token], the first slot that a token sees; nil for all of the run. `visibleLast` is exclusive.
+  ///   - scratch: `attentionScratch(rows:headDim:)` floats, not shared with other threads.
+  package func attend(
+    _ storage: SlotStorage, run: Range<Int>, queries: QueryRows, partial: PartialRows,
+    logWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
+    visibleLast: UnsafePointer<Int32>? = nil, scratch: UnsafeMutablePointer<Float>
+  ) {
+    precondition(run.lowerBound >= 0 && run.upperBound <= storage.slots, "the run leaves the storage")
+    precondition(queries.stride >= storage.headDim && partial.stride >= storage.headDim, "rows must not overlap")
+    var attention = sluice_attention(
+      type: storage.type.kernelType, head_dim: Int32(storage.headDim), keys: storage.keys, values: storage.values,
+      first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
+      rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
+      query_stride: queries.stride, out_stride: partial.stride, visible_first: visibleFirst,
+      visible_last: visibleLast, max: partial.max, sum: partial.sum, out: partial.out, scratch: scratch)
+    kernels.pointee.attend(&attention)
+  }
+
+  /// Merges partial b into a; rows of both are contiguous ([row, headDim]).
+  package func merge(
+    rows: Int, headDim: Int, maxA: UnsafeMutablePointer<Float>, sumA: UnsafeMutablePointer<Float>,
+    outA: UnsafeMutablePointer<Float>, maxB: UnsafePointer<Float>, sumB: UnsafePointer<Float>,
+    outB: UnsafePointer<Float>
+  ) {
+    precondition(rows >= 0 && headDim > 0, "a partial has rows")
+    kernels.pointee.merge(Int32(rows), Int32(headDim), maxA, sumA, outA, maxB, sumB, outB)
+  }
+
+  /// Divides contiguous rows by their sums; a sum of 0 gives zeros.
+  package func finish(
+    rows: Int, headDim: Int, sum: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>
+  ) {
+    precondition(rows >= 0 && headDim > 0, "a partial has rows")
+    kernels.pointee.finish(Int32(rows), Int32(headDim), sum, out)
+  }
+
+  package func writeKey(_ key: UnsafePointer<Float>, to slot: Int, of storage: SlotStorage) {
+    precondition(slot >= 0 && slot < storage.slots, "slot out of range")
+    kernels.pointee.write_key(storage.type.kernelType, Int32(storage.headDim), key, storage.keys, Int32(slot))
+  }
+
+  package func writeValue(_ value: UnsafePointer<Float>, to slot: Int, of storage: SlotStorage) {
+    precondition(slot >= 0 && slot < storage.slots, "slot out of range")
+    kernels.pointee.write_value(storage.type.kernelType, Int32(storage.headDim), value, storage.values, Int32(slot))
+  }
+
+  package func readKey(_ slot: Int, of storage: SlotStorage, to out: UnsafeMutablePointer<Float>) {
+    precondition(slot >= 0 && slot < storage.slots, "slot out of range")
+    kernels.pointee.read_key(storage.type.kernelType, Int32(storage.headDim), storage.keys, Int32(slot), out)
+  }
+
+  package func readValue(_ slot: Int, of storage: SlotStorage, to out: UnsafeMutablePointer<Float>) {
+    precondition(slot >= 0 && slot < storage.slots, "slot out of range")
+    kernels.pointee.read_value(storage.type.kernelType, Int32(storage.headDim), storage.values, Int32(slot), out)
+  }
+}

@@ -1,0 +1,48 @@
+package import CKernels
+
+/// One matrix of a group of products that share their activations, and where its output goes.
+package struct LinearSegment {
+  package let kernelSegment: sluice_linear_segment
+
+  /// - Parameters:
+  ///   - out: [token, rows], `stride` floats between tokens.
+  ///   - accumulates: adds to `out` (a residual) instead of replacing it.
+  package init(_ matrix: PackedMatrix, out: UnsafeMutablePointer<Float>, stride: Int, accumulates: Bool = false) {
+    precondition(stride >= matrix.rows, "outputs of two tokens must not overlap")
+    kernelSegment = sluice_linear_segment(
+      type: matrix.type.kernelType, rows: Int32(matrix.rows), columns: Int32(matrix.columns), panels: matrix.panels,
+      out: out, out_stride: stride, accumulate: accumulates ? 1 : 0)
+  }
+}
+
+extension InstructionSet {
+  /// Multiplies up to four matrices with the first `tokens` rows of the same activations: out = x · Wᵀ.
+  ///
+  /// The work is split by bytes over the team with one join. Results depend neither on the number of threads nor on how
+  /// tokens are batched. The matrices must stay alive until it returns; nothing is allocated.
+  /// - Precondition: for `.int8`, `activations.quantize` has run for these tokens where a matrix is quantised.
+  package func linear(
+    _ first: LinearSegment, _ second: LinearSegment? = nil, _ third: LinearSegment? = nil,
+    _ fourth: LinearSegment? = nil, activations: Activations, tokens: Int, arithmetic: Arithmetic, team: WorkerTeam
+  ) {
+    precondition(tokens >= 0 && tokens <= activations.capacity, "tokens out of range")
+    withUnsafeTemporaryAllocation(of: sluice_linear_segment.self, capacity: 4) { segments in
+      segments.initializeElement(at: 0, to: first.kernelSegment)
+      var count = 1
+      func append(_ segment: LinearSegment?) {
+        guard let segment else { return }
+        segments.initializeElement(at: count, to: segment.kernelSegment)
+        count += 1
+      }
+      append(second)
+      append(third)
+      append(fourth)
+      for segment in segments[..<count] {
+        precondition(segment.columns == activations.columns, "the matrix and the activations differ in columns")
+      }
+      var view = activations.kernelView
+      sluice_linear_group(
+        team.handle, kernels, segments.baseAddress, Int32(count), &view, Int32(tokens), arithmetic == .int8 ? 1 : 0)
+    }
+  }
+}
