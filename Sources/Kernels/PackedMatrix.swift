@@ -1,4 +1,4 @@
-package import CKernels
+import CKernels
 
 /// A weight matrix [rows, columns] repacked into panels of 16 rows, the form every kernel reads.
 ///
