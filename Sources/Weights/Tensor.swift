@@ -30,6 +30,8 @@ package struct TensorInfo: Sendable, Hashable {
   package var columns: Int { shape.last ?? 1 }
   /// All other dimensions together.
   package var rows: Int { elementCount / columns }
+  /// The bytes of one row.
+  package var rowBytes: Int { type.rowBytes(columns: columns) }
 }
 
 /// A tensor's bytes in the mapped file, validated: exactly `rows` rows of the type's row bytes.
@@ -41,7 +43,7 @@ package struct Tensor: @unchecked Sendable {
   private let file: MappedFile
 
   init(_ info: TensorInfo, in file: MappedFile) {
-    assert(info.byteRange.count == info.rows * info.type.rowBytes(columns: info.columns))
+    assert(info.byteRange.count == info.rows * info.rowBytes)
     self.info = info
     self.file = file
     bytes = UnsafeRawBufferPointer(rebasing: file.bytes[info.byteRange])

@@ -84,7 +84,7 @@ extension WeightsError: CustomStringConvertible {
   private var reason: String {
     switch code {
     case .cannotOpen(let reason): "cannot be opened: \(reason)"
-    case .notRegular: "is neither a file nor a directory"
+    case .notRegular: "is no regular file"
     case .unrecognised: "is neither GGUF nor safetensors"
     case .directoryLacks(let name):
       "has no \(name); a model's directory holds config.json and model.safetensors or model.safetensors.index.json"
