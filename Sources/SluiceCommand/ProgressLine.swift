@@ -92,13 +92,13 @@ package struct ProgressLine {
     isDrawn = true
   }
 
-  /// Tokens per second over the last two seconds or so; nil before there are two points in time.
+  /// Tokens per second over the last two seconds or so; nil before there is anything to divide.
   private mutating func recentRate(at time: Duration, tokens: Int) -> Double? {
     while recent.count > 1, time - recent[1].time >= .seconds(2) { recent.removeFirst() }
     let oldest = recent.first ?? (start, 0)
     recent.append((time, tokens))
     let seconds = (time - oldest.time) / .seconds(1)
-    return seconds > 0 ? Double(tokens - oldest.tokens) / seconds : nil
+    return seconds >= 0.05 ? Double(tokens - oldest.tokens) / seconds : nil
   }
 }
 

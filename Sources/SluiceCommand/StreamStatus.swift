@@ -23,7 +23,7 @@ package struct StreamStatus: Sendable {
     var parts = label.isEmpty ? [] : [label]
     if let totalTokens {
       parts.append("\(HumanReadable.count(tokens)) / \(HumanReadable.tokens(totalTokens))")
-      if totalTokens > 0 { parts.append("\(Int(Double(tokens) / Double(totalTokens) * 100)) %") }
+      if totalTokens > 0 { parts.append("\(Int(Double(tokens) * 100 / Double(totalTokens))) %") }
     } else {
       parts.append(HumanReadable.tokens(tokens))
     }

@@ -74,6 +74,13 @@ import Testing
     #expect(terminal.written == ["\r1 token\u{1B}[K", "\r\u{1B}[K", "\r2 tokens\u{1B}[K"])
   }
 
+  @Test func `every whole percent of a hundred is written as itself`() {
+    for percent in 0...100 {
+      let status = StreamStatus(tokens: percent, totalTokens: 100)
+      #expect(status.text(tokensPerSecond: nil) == "\(percent) / 100 tokens  \(percent) %")
+    }
+  }
+
   @Test func `plain lines come at their interval and without control characters`() {
     let terminal = Terminal()
     var progress = terminal.line(.lines(every: .seconds(10)))
