@@ -1,13 +1,13 @@
 # Sluice: `make demo` and `make test` do everything on a fresh machine, system packages included.
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText
-SHELL_SCRIPTS := Scripts/setup Scripts/consumer-test
 
 .PHONY: help setup demo test example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
+	@echo "make example           build and run Examples/StreamText from the working tree"
 	@echo "make format            format every Swift file in place"
 	@echo "make lint              check formatting and style, change nothing"
 	@echo "make release           one static, stripped command in .build/dist/sluice"
@@ -26,9 +26,12 @@ test: setup lint
 	swift test --skip-build --disable-xctest
 	Scripts/consumer-test
 
+example: setup
+	swift run --package-path Examples StreamText
+
 lint: setup
 	swift format lint --recursive --strict --parallel $(SWIFT_FILES)
-	@for script in $(SHELL_SCRIPTS); do sh -n $$script || exit 1; done
+	@for script in $$(grep -l '^#!/bin/sh' Scripts/*); do sh -n $$script || exit 1; done
 
 format: setup
 	swift format format --in-place --recursive --parallel $(SWIFT_FILES)
