@@ -59,3 +59,12 @@ package final class WorkerTeam: @unchecked Sendable {
 
 /// Memory that this process holds in RAM now, in bytes; 0 where the system does not say.
 package func residentBytes() -> Int { Int(sluice_resident_bytes()) }
+
+extension WorkerTeam {
+  /// Runs `body` once on each thread of the team, with the thread's index.
+  package func forEachThread(_ body: (Int) -> Void) {
+    parallelFor(threads) { range in
+      for thread in range { body(thread) }
+    }
+  }
+}
