@@ -1,0 +1,61 @@
+extension KVCache {
+  /// What a cache remembers: a list of stages that a token falls through.
+  ///
+  /// ```swift
+  /// let plan = KVCache.Plan { Sinks(4); Window(1020) }
+  /// let same = try KVCache.Plan("streaming-llm:4+1020")
+  /// ```
+  public struct Plan: Sendable, Hashable, CustomStringConvertible {
+    /// The stages, in the order in which a token meets them.
+    public let stages: [any StageSpecification]
+
+    /// A plan of the given stages.
+    ///
+    /// - Precondition: there is at least one stage, and none stands behind one that keeps every token.
+    public init(@StageBuilder _ stages: () -> [any StageSpecification]) {
+      self.init(stages: stages())
+    }
+
+    init(stages: [any StageSpecification]) {
+      precondition(Self.problem(with: stages) == nil, "an impossible list of stages")
+      self.stages = stages
+    }
+
+    /// The ordinary cache that keeps every token.
+    public static let full = Plan { Tokens() }
+
+    /// The most tokens the cache holds, or nil where it grows with the stream.
+    public var capacity: Int? {
+      stages.reduce(0) { (sum: Int?, stage) in
+        guard let sum, let capacity = stage.capacity else { return nil }
+        return sum + capacity
+      }
+    }
+
+    /// Whether every token of a chunk sees exactly what it would see if tokens came one at a time.
+    package var slidesExactly: Bool { stages.allSatisfy(\.evictsInOrder) }
+
+    /// Why the stages cannot work together, or nil where they can.
+    static func problem(with stages: [any StageSpecification]) -> String? {
+      guard !stages.isEmpty else { return "names no stage" }
+      if let unbounded = stages.dropLast().first(where: { $0.capacity == nil }) {
+        return "nothing falls out of '\(unbounded)', so no stage can stand behind it"
+      }
+      if stages.dropFirst().contains(where: { $0 is Sinks }) { return "sinks must be the first stage" }
+      if stages.allSatisfy({ $0 is Sinks }) { return "needs a stage for recent tokens behind the sinks" }
+      return nil
+    }
+
+    /// The stages as a specification that `init(_:)` reads back.
+    public var description: String { stages.map(\.description).joined(separator: ",") }
+
+    public static func == (a: Plan, b: Plan) -> Bool { a.description == b.description }
+    public func hash(into hasher: inout Hasher) { hasher.combine(description) }
+  }
+}
+
+/// Builds the stages of a `KVCache.Plan` from a list of statements.
+@resultBuilder
+public enum StageBuilder {
+  public static func buildBlock(_ stages: any StageSpecification...) -> [any StageSpecification] { stages }
+}

@@ -1,0 +1,44 @@
+package import Kernels
+
+extension KVCache {
+  /// The number format of stored keys and values.
+  public enum SlotType: String, Sendable, Hashable, CaseIterable {
+    case float32 = "f32"
+    case float16 = "f16"
+    case bfloat16 = "bf16"
+    case q8_0 = "q8_0"
+
+    package var elementType: ElementType {
+      switch self {
+      case .float32: .float32
+      case .float16: .float16
+      case .bfloat16: .bfloat16
+      case .q8_0: .q8_0
+      }
+    }
+  }
+
+  /// The attention shape of a model, which with a plan fixes the bytes of a cache.
+  public struct Shape: Sendable, Hashable {
+    public let layers: Int
+    public let queryHeads: Int
+    public let keyValueHeads: Int
+    public let headDim: Int
+
+    /// - Precondition: all are positive and query heads are a multiple of KV heads.
+    public init(layers: Int, queryHeads: Int, keyValueHeads: Int, headDim: Int) {
+      precondition(layers > 0 && queryHeads > 0 && keyValueHeads > 0 && headDim > 0)
+      precondition(queryHeads % keyValueHeads == 0, "query heads must be a multiple of KV heads")
+      self.layers = layers
+      self.queryHeads = queryHeads
+      self.keyValueHeads = keyValueHeads
+      self.headDim = headDim
+    }
+
+    /// Query heads that share one KV head.
+    public var groupSize: Int { queryHeads / keyValueHeads }
+
+    /// The query heads that read one KV head.
+    package func queryHeads(of head: Int) -> Range<Int> { head * groupSize..<(head + 1) * groupSize }
+  }
+}

@@ -1,0 +1,134 @@
+import Kernels
+
+extension KVCache {
+  private static let magic: [UInt8] = Array("SLUICEKV".utf8)
+  private static let version: UInt32 = 1
+
+  /// The whole state of the cache as bytes: decoded into a cache of the same plan it gives the same next token.
+  ///
+  /// Magic, version, what the cache is, counters, the used slots of every stage as they lie in memory, and a CRC-32C of
+  /// everything before it; all little-endian. A bounded cache has a bounded snapshot.
+  public func snapshot() -> [UInt8] {
+    var writer = SnapshotWriter()
+    writer.reserve(bytes + 1024)
+    Self.magic.withUnsafeBytes { writer.write($0) }
+    writer.write(Self.version)
+    writer.write(identity)
+    writer.write(tokenCount)
+    writer.write(UInt32(stages.count))
+    for stage in stages {
+      writer.write(UInt32(stage.state.count))
+      for counter in stage.state { writer.write(counter) }
+    }
+    for index in stages.indices {
+      forEachUsedRange(of: storage[index], slots: stages[index].usedSlots) { writer.write(UnsafeRawBufferPointer($0)) }
+    }
+    writer.write(writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
+    return writer.bytes
+  }
+
+  /// Takes up the state of a snapshot; the cache is unchanged where that fails.
+  ///
+  /// - Throws: `KVCacheError` where the snapshot is damaged, or of another version, plan, model shape or slot type.
+  public func restore(_ snapshot: [UInt8]) throws(KVCacheError) {
+    // Typed throws do not pass through `withUnsafeBytes`.
+    let result: Result<Void, KVCacheError> = snapshot.withUnsafeBytes { bytes in
+      Result { () throws(KVCacheError) in try self.restore(bytes) }
+    }
+    try result.get()
+  }
+
+  private func restore(_ snapshot: UnsafeRawBufferPointer) throws(KVCacheError) {
+    guard snapshot.count >= Self.magic.count + 8, snapshot.prefix(Self.magic.count).elementsEqual(Self.magic) else {
+      throw .badSnapshot("this is not a cache snapshot")
+    }
+    var reader = SnapshotReader(UnsafeRawBufferPointer(rebasing: snapshot[Self.magic.count..<snapshot.count - 4]))
+    let version = try reader.read(UInt32.self)
+    guard version == Self.version else { throw .badSnapshot("version \(version), this program reads \(Self.version)") }
+    let checked = UnsafeRawBufferPointer(rebasing: snapshot[..<(snapshot.count - 4)])
+    let stored = UInt32(littleEndian: snapshot.loadUnaligned(fromByteOffset: snapshot.count - 4, as: UInt32.self))
+    guard Checksum.crc32c(checked) == stored else { throw .badSnapshot("the checksum is wrong, it is damaged") }
+    let identity = try reader.readText()
+    guard identity == self.identity else {
+      throw .badSnapshot("it belongs to '\(identity)', this cache is '\(self.identity)'")
+    }
+    let tokens = try reader.read(Int64.self)
+    let stages = try readStages(&reader, tokens: tokens)
+    let expected = stages.indices.reduce(0) { $0 + usedBytes(of: $1, slots: stages[$1].usedSlots) }
+    guard reader.remaining == expected else {
+      throw .badSnapshot("it holds \(reader.remaining) bytes of slots instead of \(expected)")
+    }
+    reset()
+    restore(tokenCount: tokens, stages: stages)
+    let payload = try reader.take(expected)
+    var offset = 0
+    for index in stages.indices {
+      forEachUsedRange(of: storage[index], slots: stages[index].usedSlots) { target in
+        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
+        offset += target.count
+      }
+    }
+  }
+
+  private func readStages(_ reader: inout SnapshotReader, tokens: Int64) throws(KVCacheError) -> [any Stage] {
+    guard tokens >= 0, tokens < .max / 2 else { throw .badSnapshot("impossible token count \(tokens)") }
+    guard try reader.read(UInt32.self) == plan.stages.count else { throw .badSnapshot("another number of stages") }
+    var stages = plan.stages.map { $0.makeStage() }
+    for index in stages.indices {
+      let count = Int(try reader.read(UInt32.self))
+      guard count <= reader.remaining / 8 else { throw .badSnapshot("a stage claims \(count) counters") }
+      var state: [Int64] = []
+      for _ in 0..<count { state.append(try reader.read()) }
+      try stages[index].restore(state)
+    }
+    guard stages.reduce(0, { $0 + $1.count }) <= tokens else { throw .badSnapshot("more tokens held than seen") }
+    return stages
+  }
+
+  /// What must agree between a snapshot and the cache that takes it up.
+  private var identity: String {
+    let shape = "\(shape.layers)x\(shape.keyValueHeads)x\(shape.headDim)"
+    return "\(plan) \(slotType.rawValue) [layer, KV head, dim] \(shape) \(positions.fingerprint)"
+  }
+
+  private func usedBytes(of stage: Int, slots: Int) -> Int {
+    var total = 0
+    var left = slots
+    while left > 0 {
+      let used = storage[stage].usedRanges(slots: min(left, storage[stage].slotsPerBlock))
+      total += (used.keys.count + used.values.count) * shape.layers * shape.keyValueHeads
+      left -= storage[stage].slotsPerBlock
+    }
+    return total
+  }
+
+  private func forEachUsedRange(
+    of storage: StageStorage, slots: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void
+  ) {
+    for block in 0..<storage.blockCount {
+      let used = min(slots - block * storage.slotsPerBlock, storage.slotsPerBlock)
+      guard used > 0 else { return }
+      let ranges = storage.usedRanges(slots: used)
+      for layer in 0..<shape.layers {
+        for head in 0..<shape.keyValueHeads {
+          let bytes = storage.bytes(layer: layer, head: head, block: block)
+          body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.keys]))
+          body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.values]))
+        }
+      }
+    }
+  }
+}
+
+extension PositionEncoding {
+  /// A short text that differs between encodings whose stored keys differ.
+  fileprivate var fingerprint: String {
+    switch self {
+    case .none: "no positions"
+    case .linearBias: "alibi"
+    case .rotary(let rotary):
+      "rope \(rotary.layout == .halves ? "halves" : "interleaved") "
+        + String(rotary.frequencies.reduce(UInt64(rotary.frequencies.count)) { ($0 &* 31) &+ $1.bitPattern }, radix: 16)
+    }
+  }
+}

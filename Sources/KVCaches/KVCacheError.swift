@@ -1,0 +1,22 @@
+/// A cache specification, a snapshot or a request that a cache cannot serve.
+public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
+  private enum Code: Hashable {
+    case badSpecification(String, reason: String)
+    case badSnapshot(String)
+  }
+
+  private let code: Code
+
+  package static func badSpecification(_ text: String, _ reason: String) -> Self {
+    Self(code: .badSpecification(text, reason: reason))
+  }
+
+  package static func badSnapshot(_ reason: String) -> Self { Self(code: .badSnapshot(reason)) }
+
+  public var description: String {
+    switch code {
+    case .badSpecification(let text, let reason): "cache '\(text)': \(reason)"
+    case .badSnapshot(let reason): "cache snapshot: \(reason)"
+    }
+  }
+}

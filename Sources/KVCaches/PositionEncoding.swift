@@ -1,0 +1,64 @@
+package import Kernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// How a model's attention knows distances.
+package enum PositionEncoding: Sendable, Hashable {
+  /// Rotary embedding (RoPE): queries and keys are rotated by their positions.
+  case rotary(RotaryEmbedding)
+  /// ALiBi: a logit loses `slope × distance`; one slope per query head.
+  case linearBias(slopes: [Float])
+  /// No positions.
+  case none
+
+  /// Dimensions of a head that are rotated.
+  package var rotaryDim: Int {
+    if case .rotary(let rotary) = self { rotary.dim } else { 0 }
+  }
+}
+
+/// The constants of a rotary embedding.
+///
+/// Angles are reduced in Float64, so that positions of many millions lose no accuracy.
+package struct RotaryEmbedding: Sendable, Hashable {
+  /// Angle per position of each pair, `[dim / 2]`.
+  package let frequencies: [Double]
+  package let layout: RotaryLayout
+
+  package init(frequencies: [Double], layout: RotaryLayout) {
+    precondition(!frequencies.isEmpty)
+    self.frequencies = frequencies
+    self.layout = layout
+  }
+
+  /// Unscaled frequencies `base^(-2i / dim)`.
+  package init(dim: Int, base: Double, layout: RotaryLayout) {
+    self.init(frequencies: Self.frequencies(dim: dim, base: base), layout: layout)
+  }
+
+  package static func frequencies(dim: Int, base: Double) -> [Double] {
+    (0..<dim / 2).map { pow(base, -2 * Double($0) / Double(dim)) }
+  }
+
+  /// Dimensions of a head that are rotated.
+  package var dim: Int { 2 * frequencies.count }
+
+  /// Writes the cosines and sines of one position, `[dim / 2]` each.
+  package func angles(
+    at position: Int64, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>
+  ) {
+    frequencies.withUnsafeBufferPointer { frequencies in
+      for index in 0..<frequencies.count {
+        let angle = (Double(position) * frequencies[index]).truncatingRemainder(dividingBy: 2 * .pi)
+        cosine[index] = Float(cos(angle))
+        sine[index] = Float(sin(angle))
+      }
+    }
+  }
+}

@@ -1,0 +1,42 @@
+/// Appends little-endian fields to a snapshot.
+struct SnapshotWriter {
+  private(set) var bytes: [UInt8] = []
+
+  mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
+
+  mutating func write<Value: FixedWidthInteger>(_ value: Value) {
+    withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+  }
+
+  mutating func write(_ text: String) {
+    write(UInt32(text.utf8.count))
+    bytes.append(contentsOf: text.utf8)
+  }
+
+  mutating func write(_ raw: UnsafeRawBufferPointer) { bytes.append(contentsOf: raw) }
+}
+
+/// Takes fields off a snapshot, checking that each one is there.
+struct SnapshotReader {
+  private let bytes: UnsafeRawBufferPointer
+  private(set) var offset = 0
+
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  var remaining: Int { bytes.count - offset }
+
+  mutating func take(_ count: Int) throws(KVCacheError) -> UnsafeRawBufferPointer {
+    guard count >= 0, count <= remaining else { throw .badSnapshot("it ends at byte \(bytes.count), in a field at \(offset)") }
+    defer { offset += count }
+    return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
+  }
+
+  mutating func read<Value: FixedWidthInteger>(_ type: Value.Type = Value.self) throws(KVCacheError) -> Value {
+    Value(littleEndian: try take(MemoryLayout<Value>.size).loadUnaligned(as: Value.self))
+  }
+
+  mutating func readText() throws(KVCacheError) -> String {
+    let length = Int(try read(UInt32.self))
+    return String(decoding: try take(length), as: UTF8.self)
+  }
+}

@@ -1,0 +1,86 @@
+/// What a stage is made from: the part of a cache plan that users write, such as `Sinks(4)` or `window:1020`.
+///
+/// A new cache policy is one file in `Stages/` with a specification and a `Stage`, one line in `StageRegistry`, and
+/// one row in the test matrix.
+public protocol StageSpecification: Sendable, CustomStringConvertible {
+  /// The most tokens the stage can hold, or nil where it grows with the stream.
+  var capacity: Int? { get }
+
+  /// Whether the stage lets tokens go in the order in which they came, oldest first, or never.
+  ///
+  /// A cache of such stages only can show every token of a chunk exactly what it would see alone.
+  var evictsInOrder: Bool { get }
+
+  /// A fresh, empty stage.
+  func makeStage() -> any Stage
+}
+
+/// The bookkeeping of one stage of one sequence: which slot a token takes, and which slots a query may read.
+///
+/// A stage decides and never touches a float: one decision holds for every layer and every KV head, and `KVCache`
+/// replays it there. Slots are numbered from 0 within the stage. Clocks count positions inside the cache: a key is
+/// stored rotated by its own clock, and a query that reads the stage is rotated once by the stage's query clock.
+public protocol Stage: Sendable {
+  /// The most tokens the stage can hold, or nil where it grows with the stream.
+  var capacity: Int? { get }
+
+  /// Tokens held now.
+  var count: Int { get }
+
+  /// Whether the stage keeps the start of the stream, so that its tokens are older than those of any other stage.
+  var holdsStreamStart: Bool { get }
+
+  /// One past the highest slot that ever held a token, which bounds what a snapshot has to save.
+  var usedSlots: Int { get }
+
+  /// Takes in a token that reached this stage, or sends it on.
+  ///
+  /// - Parameter clock: the clock of the token where it comes from: its place in the stream, or its clock in the
+  ///   stage before.
+  mutating func accept(clock: Int64) -> Acceptance
+
+  /// Appends what the tokens of a chunk may read of this stage as it stands before the chunk.
+  func read(_ context: ReadContext, into step: inout StepPlan)
+
+  /// The counters that define the stage, for snapshots.
+  var state: [Int64] { get }
+
+  /// Takes up counters saved by `state`.
+  ///
+  /// - Throws: `KVCacheError` where the counters are impossible for this stage.
+  mutating func restore(_ state: [Int64]) throws(KVCacheError)
+}
+
+/// The decision of a stage about a token that reached it.
+public enum Acceptance: Sendable, Hashable {
+  /// The token goes into a free slot, stored at `clock`.
+  case take(slot: Int, clock: Int64)
+
+  /// The token goes into a slot whose token, stored at `fallingClock`, falls into the next stage.
+  case exchange(slot: Int, clock: Int64, fallingClock: Int64)
+
+  /// The token is not for this stage and goes on.
+  case pass
+}
+
+/// What a stage needs to know of the cache around it to say what a chunk reads.
+public struct ReadContext: Sendable {
+  /// The stage's index in the plan, first stage 0.
+  public var stage: Int
+  /// Tokens in the chunk.
+  public var chunk: Int
+  /// Tokens held by all stages before the chunk.
+  public var heldTokens: Int
+  /// Tokens held by the stages before this one that keep newer tokens than it does.
+  public var newerTokens: Int
+  /// The most tokens all stages can hold, the current one included; nil where the cache grows.
+  public var totalCapacity: Int?
+  /// Whether each token of the chunk must see exactly what it would see if tokens came one at a time.
+  public var slidesExactly: Bool
+  /// Whether this is the last stage, so that what it lets go is gone.
+  public var isLast: Bool
+}
+
+extension Stage {
+  public var holdsStreamStart: Bool { false }
+}

@@ -1,0 +1,73 @@
+import Kernels
+
+/// The keys and values of one stage, in blocks of slots that are never moved or reallocated.
+///
+/// A bounded stage has one block; a growing one gets a block of 1,024 slots at a time. A block is
+/// `[layer, KV head, (key panels | value rows)]`: keys stand in panels of 16 slots (the layout of weight matrices, so
+/// that one kernel family reads both), values one row of `headDim` a slot.
+struct StageStorage {
+  static let growthSlots = 1024
+
+  let type: ElementType
+  let shape: KVCache.Shape
+  /// Slots of a block, a multiple of 16.
+  let slotsPerBlock: Int
+  private let keyBytes: Int
+  private let headBytes: Int
+  private var blocks: [Buffer<UInt8>] = []
+  private(set) var bases: [UnsafeMutablePointer<UInt8>] = []
+
+  /// Storage of a stage; a bounded one is allocated at once.
+  init(type: ElementType, shape: KVCache.Shape, capacity: Int?) {
+    self.type = type
+    self.shape = shape
+    slotsPerBlock = Self.slotsPerBlock(capacity: capacity)
+    keyBytes = SlotStorage.keyBytes(type: type, headDim: shape.headDim, slots: slotsPerBlock)
+    headBytes = keyBytes + SlotStorage.valueBytes(type: type, headDim: shape.headDim, slots: slotsPerBlock)
+    if capacity != nil { addBlock() }
+  }
+
+  static func slotsPerBlock(capacity: Int?) -> Int { ((capacity ?? growthSlots) + 15) / 16 * 16 }
+
+  /// Bytes of one block of a stage of the given capacity.
+  static func blockBytes(type: ElementType, shape: KVCache.Shape, capacity: Int?) -> Int {
+    let slots = slotsPerBlock(capacity: capacity)
+    return shape.layers * shape.keyValueHeads
+      * (SlotStorage.keyBytes(type: type, headDim: shape.headDim, slots: slots)
+        + SlotStorage.valueBytes(type: type, headDim: shape.headDim, slots: slots))
+  }
+
+  var bytes: Int { blocks.count * shape.layers * shape.keyValueHeads * headBytes }
+  var blockCount: Int { blocks.count }
+
+  private mutating func addBlock() {
+    let block = Buffer<UInt8>(count: shape.layers * shape.keyValueHeads * headBytes)
+    blocks.append(block)
+    bases.append(block.pointer)
+  }
+
+  /// Makes room for slots up to `slots`.
+  mutating func reserve(slots: Int) {
+    while blocks.count * slotsPerBlock < slots { addBlock() }
+  }
+
+  /// The slots of one KV head in one block.
+  func slots(layer: Int, head: Int, block: Int) -> SlotStorage {
+    let base = bases[block] + (layer * shape.keyValueHeads + head) * headBytes
+    return SlotStorage(
+      type: type, headDim: shape.headDim, slots: slotsPerBlock, keys: UnsafeMutableRawPointer(base),
+      values: UnsafeMutableRawPointer(base + keyBytes))
+  }
+
+  /// The raw bytes of one KV head in one block, keys then values.
+  func bytes(layer: Int, head: Int, block: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: slots(layer: layer, head: head, block: block).keys, count: headBytes)
+  }
+
+  /// The parts of `bytes(layer:head:block:)` that hold the first `slots` slots.
+  func usedRanges(slots: Int) -> (keys: Range<Int>, values: Range<Int>) {
+    let keys = SlotStorage.keyBytes(type: type, headDim: shape.headDim, slots: slots)
+    let values = SlotStorage.valueBytes(type: type, headDim: shape.headDim, slots: slots)
+    return (0..<keys, keyBytes..<keyBytes + values)
+  }
+}

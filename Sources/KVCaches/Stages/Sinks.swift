@@ -1,0 +1,54 @@
+/// Attention sinks: the first tokens of the stream, kept for ever.
+///
+/// Source: Xiao et al., "Efficient Streaming Language Models with Attention Sinks", arXiv 2309.17453, section 3.
+/// Positions are taken inside the cache, so a query reads the sinks from at most the cache's size away.
+public struct Sinks: StageSpecification {
+  /// How many tokens are kept.
+  public let count: Int
+
+  /// - Precondition: `count` is at least 1.
+  public init(_ count: Int) {
+    precondition(count >= 1, "a sinks stage holds at least one token")
+    self.count = count
+  }
+
+  public var capacity: Int? { count }
+  public var evictsInOrder: Bool { true }
+  public var description: String { "sinks:\(count)" }
+  public func makeStage() -> any Stage { SinksStage(limit: count) }
+
+  static let registration = StageRegistration(name: "sinks", form: "sinks:COUNT", options: []) {
+    parameters throws(KVCacheError) in
+    Sinks(try parameters.count("count", maximum: StageParameters.largestCount))
+  }
+}
+
+struct SinksStage: Stage {
+  let limit: Int
+  private(set) var count = 0
+
+  init(limit: Int) { self.limit = limit }
+
+  var capacity: Int? { limit }
+  var usedSlots: Int { count }
+  var holdsStreamStart: Bool { true }
+
+  mutating func accept(clock: Int64) -> Acceptance {
+    guard count < limit else { return .pass }
+    defer { count += 1 }
+    return .take(slot: count, clock: Int64(count))
+  }
+
+  func read(_ context: ReadContext, into step: inout StepPlan) {
+    let limit = context.slidesExactly ? context.totalCapacity.map { Int64($0 - 1) } : nil
+    let clock = StepPlan.QueryClock(first: Int64(context.heldTokens), limit: limit ?? .max)
+    step.read(stage: context.stage, slots: 0..<count, clock: clock)
+  }
+
+  var state: [Int64] { [Int64(count)] }
+
+  mutating func restore(_ state: [Int64]) throws(KVCacheError) {
+    guard state.count == 1, (0...Int64(limit)).contains(state[0]) else { throw .badSnapshot("impossible sinks state") }
+    count = Int(state[0])
+  }
+}

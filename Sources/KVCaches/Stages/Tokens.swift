@@ -1,0 +1,47 @@
+/// Every token, without bound: the ordinary KV cache.
+public struct Tokens: StageSpecification {
+  public init() {}
+
+  public var capacity: Int? { nil }
+  public var evictsInOrder: Bool { true }
+  public var description: String { "tokens" }
+  public func makeStage() -> any Stage { TokensStage() }
+
+  static let registration = StageRegistration(name: "tokens", form: "tokens", options: []) {
+    parameters throws(KVCacheError) in
+    try parameters.none()
+    return Tokens()
+  }
+}
+
+struct TokensStage: Stage {
+  private(set) var entered: Int64 = 0
+  private(set) var nextClock: Int64 = 0
+
+  var capacity: Int? { nil }
+  var count: Int { Int(entered) }
+  var usedSlots: Int { count }
+
+  mutating func accept(clock: Int64) -> Acceptance {
+    if entered == 0 { nextClock = clock }
+    defer {
+      entered += 1
+      nextClock += 1
+    }
+    return .take(slot: Int(entered), clock: nextClock)
+  }
+
+  func read(_ context: ReadContext, into step: inout StepPlan) {
+    let clock = StepPlan.QueryClock(first: nextClock + Int64(context.newerTokens))
+    step.read(stage: context.stage, slots: 0..<count, clock: clock)
+  }
+
+  var state: [Int64] { [entered, nextClock] }
+
+  mutating func restore(_ state: [Int64]) throws(KVCacheError) {
+    guard state.count == 2, state[0] >= 0, state[0] < 1 << 40, state[1] >= state[0], state[1] < .max / 2 else {
+      throw .badSnapshot("impossible tokens state")
+    }
+    (entered, nextClock) = (state[0], state[1])
+  }
+}

@@ -1,0 +1,124 @@
+/// The decisions for one chunk of one sequence: what its queries read, and where its tokens go.
+///
+/// Made once per chunk from counters alone, replayed for every layer and KV head. The arrays keep their capacity from
+/// step to step.
+public struct StepPlan: Sendable {
+  /// A query clock: token r of the chunk reads with its query rotated to position `min(first + r, limit)`.
+  public struct QueryClock: Sendable, Hashable {
+    public var first: Int64
+    public var limit: Int64
+
+    public init(first: Int64, limit: Int64 = .max) {
+      self.first = first
+      self.limit = limit
+    }
+
+    package func position(_ token: Int) -> Int64 { min(first + Int64(token), limit) }
+  }
+
+  /// A run of slots of one stage that the chunk reads.
+  package struct Reading: Sendable, Hashable {
+    package var stage: Int
+    /// The run is `slots` of the stage's block `block`.
+    package var block: Int
+    package var slots: Range<Int>
+    /// Index into `clocks`.
+    package var clock: Int
+    /// Offset of this run's bounds in `visibleFirst` and `visibleLast` (one per token of the chunk), or nil where all
+    /// tokens see all of it.
+    package var visible: Int?
+  }
+
+  /// One key and value that go into a slot.
+  package struct Move: Sendable, Hashable {
+    package enum Source: Sendable, Hashable {
+      case chunk(token: Int)
+      case slot(stage: Int, slot: Int, clock: Int64)
+    }
+    package var source: Source
+    package var stage: Int
+    package var slot: Int
+    package var clock: Int64
+  }
+
+  package private(set) var clocks: [QueryClock] = []
+  package private(set) var readings: [Reading] = []
+  package private(set) var visibleFirst: [Int32] = []
+  package private(set) var visibleLast: [Int32] = []
+  package private(set) var moves: [Move] = []
+  /// Whether moves may run in any order: every source is a chunk token and no slot is written twice.
+  package private(set) var movesAreIndependent = true
+  package private(set) var slotsPerBlock: [Int] = []
+
+  package init() {}
+
+  package mutating func reset(slotsPerBlock: [Int]) {
+    clocks.removeAll(keepingCapacity: true)
+    readings.removeAll(keepingCapacity: true)
+    visibleFirst.removeAll(keepingCapacity: true)
+    visibleLast.removeAll(keepingCapacity: true)
+    moves.removeAll(keepingCapacity: true)
+    movesAreIndependent = true
+    if self.slotsPerBlock != slotsPerBlock { self.slotsPerBlock = slotsPerBlock }
+  }
+
+  package mutating func append(_ move: Move) { moves.append(move) }
+
+  /// Puts the moves of one token, from index `first` on, into an order in which no slot is overwritten before it is
+  /// read: the token that fell furthest moves first.
+  mutating func orderMoves(from first: Int, capacity: Int, chunk: Int) {
+    moves[first...].reverse()
+    if moves.count - first > 1 || chunk > capacity { movesAreIndependent = false }
+  }
+
+  /// The index of a query clock, added where it is new.
+  public mutating func index(of clock: QueryClock) -> Int {
+    if let index = clocks.firstIndex(of: clock) { return index }
+    clocks.append(clock)
+    return clocks.count - 1
+  }
+
+  /// Adds a run of slots that every token of the chunk reads whole.
+  public mutating func read(stage: Int, slots: Range<Int>, clock: QueryClock) {
+    guard !slots.isEmpty else { return }
+    let clock = index(of: clock)
+    let size = slotsPerBlock[stage]
+    for block in slots.lowerBound / size...(slots.upperBound - 1) / size {
+      let start = block * size
+      let run = max(slots.lowerBound - start, 0)..<min(slots.upperBound - start, size)
+      readings.append(Reading(stage: stage, block: block, slots: run, clock: clock, visible: nil))
+    }
+  }
+
+  /// Adds a run of slots of a bounded stage of which token r sees only those from `first(r)` on.
+  public mutating func read(
+    stage: Int, slots: Range<Int>, clock: QueryClock, chunk: Int, visibleFrom first: (Int) -> Int
+  ) {
+    let hiddenFromAll = min(first(0), slots.upperBound)
+    let slots = max(slots.lowerBound, hiddenFromAll)..<slots.upperBound
+    guard !slots.isEmpty else { return }
+    if first(chunk - 1) <= slots.lowerBound {
+      read(stage: stage, slots: slots, clock: clock)
+      return
+    }
+    let clock = index(of: clock)
+    readings.append(Reading(stage: stage, block: 0, slots: slots, clock: clock, visible: visibleFirst.count))
+    for token in 0..<chunk {
+      visibleFirst.append(Int32(min(max(first(token), slots.lowerBound), slots.upperBound)))
+      visibleLast.append(Int32(slots.upperBound))
+    }
+  }
+
+  /// Calls `body` with the bounds of a reading from one token of the chunk on, or with nil where all see all.
+  @inline(__always)
+  func withVisible(
+    _ reading: Reading, from token: Int, _ body: (UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> Void
+  ) {
+    guard let offset = reading.visible else { return body(nil, nil) }
+    visibleFirst.withUnsafeBufferPointer { first in
+      visibleLast.withUnsafeBufferPointer { last in
+        body(first.baseAddress! + offset + token, last.baseAddress! + offset + token)
+      }
+    }
+  }
+}
