@@ -1,0 +1,16 @@
+package import KVCaches
+
+/// The numbers of a decoder that everything around it needs to know.
+package struct ModelConfiguration: Sendable {
+  /// The architecture's name as the file gives it.
+  package var architecture: String
+  package var vocabularySize: Int
+  package var hiddenSize: Int
+  package var feedForwardSize: Int
+  /// Layers, heads and head size.
+  package var attention: KVCache.Shape
+  package var positions: PositionEncoding
+  /// The number of tokens the model was trained to see at once.
+  package var trainedLength: Int
+  package var normEpsilon: Float
+}
