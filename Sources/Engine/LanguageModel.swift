@@ -1,0 +1,90 @@
+package import KVCaches
+package import Kernels
+import Models
+package import Tokenizers
+import Weights
+
+/// A language model in memory, ready for sessions.
+///
+/// ```swift
+/// let model = try await LanguageModel()            // the default model, fetched by `make model`
+/// let other = try await LanguageModel("tiny.gguf") // a GGUF file, a Hugging Face directory, or a fetched name
+/// ```
+/// A model and its weights are shared by all its sessions, which take turns on its threads.
+public final class LanguageModel: Sendable {
+  /// How a model is loaded and run.
+  public struct Options: Sendable, Hashable {
+    /// Threads that compute; nil takes every CPU this process may use.
+    public var threads: Int?
+    /// The most tokens of a prompt that are computed at once.
+    public var chunk: Int
+    /// Multiplies with float32 activations throughout instead of int8 ones: slower, and exact to rounding.
+    public var exactArithmetic: Bool
+
+    public init(threads: Int? = nil, chunk: Int = 512, exactArithmetic: Bool = false) {
+      self.threads = threads
+      self.chunk = chunk
+      self.exactArithmetic = exactArithmetic
+    }
+  }
+
+  /// Where the model was loaded from.
+  public let path: String
+  /// Text to tokens and back.
+  public let tokenizer: Tokenizer
+  let thread: InferenceThread
+  private let confined: Confined
+
+  /// State that only the inference thread touches.
+  private struct Confined: @unchecked Sendable {
+    let engine: InferenceEngine
+  }
+
+  /// Loads a model: a GGUF file, a Hugging Face directory, or the name of a fetched model; nil is the default model.
+  ///
+  /// - Throws: one of Sluice's errors, each of which describes itself in one line.
+  public init(_ name: String? = nil, options: Options = Options()) async throws {
+    let path = try ModelLocator.path(of: name)
+    let thread = InferenceThread(name: "sluice inference")
+    let loaded = try await thread.run { try Loaded(path: path, options: options) }
+    self.path = path
+    self.thread = thread
+    tokenizer = loaded.tokenizer
+    confined = Confined(engine: loaded.engine)
+  }
+
+  /// Runs a job with the engine on the model's thread.
+  func withEngine<Result: Sendable>(_ body: @escaping @Sendable (InferenceEngine) throws -> Result) async throws -> Result {
+    let confined = confined
+    return try await thread.run { try body(confined.engine) }
+  }
+
+  /// A model, its tokenizer and an engine, for use on one thread.
+  package struct Loaded: @unchecked Sendable {
+    package let path: String
+    package let tokenizer: Tokenizer
+    package let engine: InferenceEngine
+
+    /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `LanguageModelError` or `KernelError`.
+    package init(path: String, options: Options) throws {
+      guard options.chunk > 0 else { throw LanguageModelError.badOptions("the chunk must be at least 1 token") }
+      if let threads = options.threads, !(1...1024).contains(threads) {
+        throw LanguageModelError.badOptions("threads must be from 1 to 1024, but are \(threads)")
+      }
+      let kernels = try InstructionSet.select()
+      let file = try WeightFile.open(path)
+      let tokenizer = try Tokenizer.load(from: file)
+      let team = try WorkerTeam(threads: options.threads)
+      let model = try ModelRegistry.load(file, team: team)
+      guard tokenizer.vocabularySize <= model.configuration.vocabularySize else {
+        throw LanguageModelError.vocabularyMismatch(
+          tokenizer: tokenizer.vocabularySize, model: model.configuration.vocabularySize)
+      }
+      self.path = path
+      self.tokenizer = tokenizer
+      engine = InferenceEngine(
+        model: model, team: team, kernels: kernels, chunk: options.chunk,
+        arithmetic: options.exactArithmetic ? .float32 : .int8)
+    }
+  }
+}

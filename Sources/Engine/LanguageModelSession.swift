@@ -1,0 +1,138 @@
+public import KVCaches
+import Synchronization
+import Tokenizers
+
+/// A conversation with a model, whose memory is a cache plan of your choice.
+///
+/// ```swift
+/// let session = LanguageModelSession(model: model, cache: KVCache.Plan { Sinks(4); Window(1020) })
+/// for try await text in session.streamResponse(to: "Why is the sky blue?") { print(text, terminator: "") }
+/// ```
+/// Names follow Apple's FoundationModels. The differences: a stream's elements are pieces of text, not the whole text so
+/// far, because a stream may have no end; and the next token is computed only when it is asked for, so a slow reader
+/// holds the writer back and cancelling the task stops within a token.
+public final class LanguageModelSession: Sendable {
+  /// A finished response.
+  public struct Response: Sendable, Hashable {
+    public let content: String
+  }
+
+  /// Counters of a session.
+  public struct Usage: Sendable, Hashable {
+    /// Tokens that went through the model.
+    public let tokens: Int
+    /// Tokens that the cache holds.
+    public let heldTokens: Int
+    /// Bytes of keys and values.
+    public let cacheBytes: Int
+  }
+
+  private let model: LanguageModel
+  private let state: SessionState
+  /// The number of the newest request; older ones end when a newer one starts.
+  private let newest = Atomic<Int>(0)
+
+  /// A session; its cache is allocated with the first request.
+  ///
+  /// - Parameters:
+  ///   - cache: what the session remembers; the default keeps everything
+  ///   - slotType: the number format of stored keys and values
+  ///   - instructions: the system message; nil takes the model's own
+  public init(
+    model: LanguageModel, cache: KVCache.Plan = .full, slotType: KVCache.SlotType = .float16,
+    instructions: String? = nil
+  ) {
+    self.model = model
+    state = SessionState(
+      tokenizer: model.tokenizer, plan: cache, slotType: slotType,
+      instructions: instructions ?? ChatML.defaultInstructions)
+  }
+
+  /// Answers a prompt.
+  public func respond(to prompt: String, options: GenerationOptions = GenerationOptions()) async throws -> Response {
+    var content = ""
+    for try await text in streamResponse(to: prompt, options: options) { content += text }
+    return Response(content: content)
+  }
+
+  /// Answers a prompt piece by piece.
+  public func streamResponse(to prompt: String, options: GenerationOptions = GenerationOptions()) -> ResponseStream {
+    stream(.turn(prompt), options)
+  }
+
+  /// Continues a text as it stands, without a chat frame.
+  public func streamContinuation(of text: String, options: GenerationOptions = GenerationOptions()) -> ResponseStream {
+    stream(.text(text), options)
+  }
+
+  /// What the session holds now.
+  public func usage() async throws -> Usage {
+    let state = state
+    return try await model.withEngine { engine in
+      let stream = try state.stream(engine)
+      return Usage(tokens: stream.count, heldTokens: stream.cache.heldTokens, cacheBytes: stream.cache.bytes)
+    }
+  }
+
+  private func stream(_ request: SessionState.Request, _ options: GenerationOptions) -> ResponseStream {
+    let number = newest.wrappingAdd(1, ordering: .relaxed).newValue
+    return ResponseStream(session: self, number: number, request: request, options: options)
+  }
+
+  /// One step of a request on the model's thread: nil at the end.
+  fileprivate func next(
+    _ number: Int, _ request: SessionState.Request, _ options: GenerationOptions, isFirst: Bool
+  ) async throws -> String? {
+    let cancelled = CancellationFlag()
+    return try await withTaskCancellationHandler {
+      let text = try await model.withEngine { [state, self] engine in
+        guard newest.load(ordering: .relaxed) == number else { throw LanguageModelError.superseded }
+        if isFirst { try state.begin(request, options, engine) }
+        return try state.next(while: { !cancelled.isSet })
+      }
+      try Task.checkCancellation()
+      return text
+    } onCancel: {
+      cancelled.set()
+    }
+  }
+
+  /// The pieces of a response.
+  public struct ResponseStream: AsyncSequence, Sendable {
+    public typealias Element = String
+
+    fileprivate let session: LanguageModelSession
+    fileprivate let number: Int
+    fileprivate let request: SessionState.Request
+    fileprivate let options: GenerationOptions
+
+    public func makeAsyncIterator() -> Iterator { Iterator(stream: self) }
+
+    public struct Iterator: AsyncIteratorProtocol {
+      fileprivate let stream: ResponseStream
+      private var isFirst = true
+      private var isFinished = false
+
+      fileprivate init(stream: ResponseStream) { self.stream = stream }
+
+      /// The next piece, not empty; the first call computes the prompt.
+      public mutating func next() async throws -> String? {
+        while !isFinished {
+          let text = try await stream.session.next(stream.number, stream.request, stream.options, isFirst: isFirst)
+          isFirst = false
+          guard let text else { break }
+          if !text.isEmpty { return text }
+        }
+        isFinished = true
+        return nil
+      }
+    }
+  }
+}
+
+/// A flag that a cancelled task raises for the thread that computes.
+private final class CancellationFlag: Sendable {
+  private let flag = Atomic<Bool>(false)
+  var isSet: Bool { flag.load(ordering: .relaxed) }
+  func set() { flag.store(true, ordering: .relaxed) }
+}

@@ -1,0 +1,68 @@
+import KVCaches
+import Tokenizers
+
+/// The part of a session that only the model's thread touches: its sequence and the response under way.
+final class SessionState: @unchecked Sendable {
+  enum Request: Sendable {
+    /// A user's message, answered in the chat frame.
+    case turn(String)
+    /// Text that is continued as it stands.
+    case text(String)
+  }
+
+  private let tokenizer: Tokenizer
+  private let plan: KVCache.Plan
+  private let slotType: KVCache.SlotType
+  private let instructions: String
+  private var existing: TokenStream?
+  private var generation: Generation?
+  /// Whether the sequence stands inside a message of the model that still has to be closed.
+  private var isInsideAnswer = false
+
+  init(tokenizer: Tokenizer, plan: KVCache.Plan, slotType: KVCache.SlotType, instructions: String) {
+    self.tokenizer = tokenizer
+    self.plan = plan
+    self.slotType = slotType
+    self.instructions = instructions
+  }
+
+  /// The session's sequence, made when first asked for.
+  func stream(_ engine: InferenceEngine) throws -> TokenStream {
+    if let existing { return existing }
+    let stream = try TokenStream(engine: engine, plan: plan, slotType: slotType)
+    existing = stream
+    return stream
+  }
+
+  /// Takes a request in; its tokens are computed by the first `next`.
+  func begin(_ request: Request, _ options: GenerationOptions, _ engine: InferenceEngine) throws {
+    try options.check()
+    let stream = try stream(engine)
+    let tokens = try tokens(of: request, isFirst: stream.count == 0)
+    guard !tokens.isEmpty || stream.count > 0 else { throw LanguageModelError.badOptions("there is no text to continue") }
+    stream.append(tokens)
+    generation = Generation(
+      stream, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
+      limit: options.maximumResponseTokens)
+  }
+
+  private func tokens(of request: Request, isFirst: Bool) throws -> [Int32] {
+    var tokens: [Int32] = []
+    if isFirst, tokenizer.addsBeginOfSequence, let begin = tokenizer.beginOfSequence { tokens.append(begin) }
+    switch request {
+    case .text(let text): tokens += tokenizer.encode(text)
+    case .turn(let prompt):
+      guard let format = ChatML(tokenizer: tokenizer) else {
+        throw LanguageModelError.badOptions("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
+      }
+      if isFirst { tokens += format.message(.system, instructions) }
+      if isInsideAnswer { tokens += format.endOfMessage }
+      tokens += format.message(.user, prompt) + format.messageHead(.assistant)
+      isInsideAnswer = true
+    }
+    return tokens
+  }
+
+  /// The text of the next token, or nil at the end.
+  func next(while proceeds: () -> Bool) throws -> String? { try generation?.next(while: proceeds) }
+}

@@ -1,0 +1,32 @@
+/// The ids a sequence has seen, newest last, of which the oldest are forgotten beyond a limit.
+///
+/// At four bytes a token the log of a million tokens is small beside any cache, but an endless stream must not grow
+/// even by that.
+package struct TokenLog: Sendable {
+  /// The most ids that are kept.
+  package let limit: Int
+  /// Ids that were ever appended.
+  package private(set) var total = 0
+  private var ring: [Int32] = []
+
+  package init(limit: Int = 1 << 20) {
+    precondition(limit > 0)
+    self.limit = limit
+  }
+
+  package mutating func append(_ token: Int32) {
+    if ring.count < limit { ring.append(token) } else { ring[total % limit] = token }
+    total += 1
+  }
+
+  /// Ids that are kept.
+  package var count: Int { ring.count }
+
+  /// The id `distance` places before the newest.
+  ///
+  /// - Precondition: `distance` is from 0 to `count - 1`.
+  package subscript(back distance: Int) -> Int32 {
+    precondition(distance >= 0 && distance < ring.count)
+    return ring[(total - 1 - distance) % limit]
+  }
+}
