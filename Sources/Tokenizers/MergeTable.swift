@@ -1,0 +1,78 @@
+/// Which pairs of tokens merge: from the pair to its rank (the lower goes first) and the token that it becomes.
+///
+/// Open addressing with 16-byte places: key, then rank and result, so that a look-up touches one cache line.
+struct MergeTable: Sendable {
+  static let noRank = UInt32.max
+
+  private var places: [UInt64]
+  private var mask: Int
+
+  /// Drawn anew for each table, so that no file can be written to make its merges collide.
+  private let seed = UInt64.random(in: .min ... .max)
+
+  private(set) var count = 0
+
+  /// Room for `count` merges; it grows where more come.
+  init(capacity count: Int) {
+    var capacity = 16
+    while capacity < count * 2 { capacity *= 2 }
+    places = [UInt64](repeating: 0, count: capacity * 2)
+    mask = capacity - 1
+  }
+
+  /// No pair of ids is zero in this form, so zero marks a free place.
+  @inline(__always)
+  private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
+    (UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))) &+ 1
+  }
+
+  @inline(__always)
+  private func place(_ key: UInt64) -> Int {
+    let product = (key ^ seed).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+    return Int(truncatingIfNeeded: product.high ^ product.low) & mask
+  }
+
+  /// Adds a merge; the one that came first stays where the pair is there already.
+  mutating func insert(left: Int32, right: Int32, rank: UInt32, result: Int32) {
+    if (count + 1) * 2 > mask + 1 { grow() }
+    let key = Self.key(left, right)
+    var place = self.place(key)
+    while places[place * 2] != 0 {
+      if places[place * 2] == key { return }
+      place = (place + 1) & mask
+    }
+    places[place * 2] = key
+    places[place * 2 + 1] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: result))
+    count += 1
+  }
+
+  private mutating func grow() {
+    let old = places
+    places = [UInt64](repeating: 0, count: old.count * 2)
+    mask = mask * 2 + 1
+    for index in stride(from: 0, to: old.count, by: 2) where old[index] != 0 {
+      var place = self.place(old[index])
+      while places[place * 2] != 0 { place = (place + 1) & mask }
+      places[place * 2] = old[index]
+      places[place * 2 + 1] = old[index + 1]
+    }
+  }
+
+  /// The rank and result of a pair; `noRank` where it does not merge.
+  @inline(__always)
+  func find(_ left: Int32, _ right: Int32) -> (rank: UInt32, result: Int32) {
+    let key = Self.key(left, right)
+    var place = self.place(key)
+    return places.withUnsafeBufferPointer { places in
+      while true {
+        let found = places[place * 2]
+        if found == key {
+          let value = places[place * 2 + 1]
+          return (UInt32(truncatingIfNeeded: value >> 32), Int32(truncatingIfNeeded: value))
+        }
+        if found == 0 { return (Self.noRank, 0) }
+        place = (place + 1) & mask
+      }
+    }
+  }
+}

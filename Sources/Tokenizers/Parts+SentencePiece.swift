@@ -1,0 +1,101 @@
+/// U+2581, by which SentencePiece spells a space.
+enum LowerBlock {
+  /// Appends text with each U+2581 as a space; always true, as any text can be spelled.
+  static func append(_ spelling: some Sequence<UInt8>, to result: inout [UInt8]) -> Bool {
+    for byte in spelling {
+      result.append(byte)
+      if byte == 0x81, result.count >= 3, result[result.count - 2] == 0x96, result[result.count - 3] == 0xE2 {
+        result.removeLast(3)
+        result.append(0x20)
+      }
+    }
+    return true
+  }
+}
+
+extension Tokenizer.Parts {
+  /// Tokens of more bytes take no part in merges, which bounds the time that a hostile vocabulary can take.
+  private static let longestMerged = 256
+
+  /// SentencePiece BPE from the key-values of a GGUF file (Kudo and Richardson 2018).
+  ///
+  /// Two symbols merge where they spell a token together, the pair with the highest score first. The pairs are listed
+  /// here once, each token by all the places where it can be cut, so that encoding is that of any BPE.
+  init(sentencePiece description: TokenizerDescription, _ kinds: [TokenKind]) throws(TokenizerError) {
+    if let index = description.scores.firstIndex(where: \.isNaN) { throw .invalidScore(at: index) }
+    self.init(sentencePieceTokens: description.tokens, kinds)
+    let adds = description.addsSpacePrefix ?? true
+    spacePrefix = adds ? .always : .never
+    stripsLeadingSpace = adds
+    addsBeginOfSequence = true
+
+    let ranks = Self.ranks(description.scores)
+    merges = MergeTable(capacity: description.tokens.count * 4)
+    for index in description.tokens.indices where kinds[index] == .normal || kinds[index] == .userDefined {
+      let id = Int32(index)
+      guard (2...Self.longestMerged).contains(pieces.range(of: id).count) else { continue }
+      let rank = ranks.isEmpty ? 0 : ranks[index]
+      let pairs = pieces.withBytes(of: id) { piece -> [(Int32, Int32)] in
+        (1..<piece.count).compactMap { cut in
+          guard piece[cut] & 0xC0 != 0x80,
+            let left = table.find(UnsafeBufferPointer(rebasing: piece[..<cut]), in: pieces),
+            let right = table.find(UnsafeBufferPointer(rebasing: piece[cut...]), in: pieces)
+          else { return nil }
+          return (left, right)
+        }
+      }
+      // Of two tokens with the same text the first is the one that is found, so it is the one to merge to.
+      guard pieces.withBytes(of: id, { table.find($0, in: pieces) }) == id else { continue }
+      for (left, right) in pairs { merges.insert(left: left, right: right, rank: rank, result: id) }
+    }
+  }
+
+  /// The vocabulary of SentencePiece, without merges; U+2581 spells a space, `<0x0A>` a byte.
+  init(sentencePieceTokens tokens: [String], _ kinds: [TokenKind]) {
+    var kinds = kinds
+    var pieces = Pieces()
+    pieces.reserve(tokens: tokens.count)
+    var table = PieceTable(capacity: tokens.count)
+    var byteTokens = [Int32](repeating: -1, count: 256)
+    var pairs = ScalarPairs()
+    var bytes: [UInt8] = []
+    for (index, token) in tokens.enumerated() {
+      let id = Int32(index)
+      switch kinds[index] {
+      case .byte:
+        guard let byte = byteSpelled(by: token) else {
+          kinds[index] = .unused
+          pieces.append(token.utf8)
+          continue
+        }
+        pieces.append(CollectionOfOne(byte))
+        if byteTokens[Int(byte)] < 0 { byteTokens[Int(byte)] = id }
+      case .normal, .userDefined:
+        bytes.removeAll(keepingCapacity: true)
+        if kinds[index] == .normal { _ = LowerBlock.append(token.utf8, to: &bytes) } else { bytes += token.utf8 }
+        pieces.append(bytes)
+        if bytes.isEmpty { continue }
+        table.insert(id, in: pieces)
+        pieces.withBytes(of: id) { pairs.insert(token: $0) }
+      case .control, .unknown, .unused:
+        pieces.append(token.utf8)
+      }
+    }
+    self.init(
+      symbols: .scalars, pieces: pieces, kinds: kinds, table: table, byteTokens: byteTokens,
+      merges: MergeTable(capacity: 0), preTokenizer: PreTokenizer([.neighbours(pairs)]))
+  }
+
+  /// The place of each score among the different scores, highest first.
+  private static func ranks(_ scores: [Float]) -> [UInt32] {
+    var ranks = [UInt32](repeating: 0, count: scores.count)
+    var rank: UInt32 = 0
+    var previous: Float?
+    for index in scores.indices.sorted(by: { scores[$0] > scores[$1] }) {
+      if let previous, scores[index] != previous { rank += 1 }
+      previous = scores[index]
+      ranks[index] = rank
+    }
+    return ranks
+  }
+}

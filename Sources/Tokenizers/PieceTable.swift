@@ -1,0 +1,111 @@
+/// A map from the bytes of a token to its id: open addressing over bytes that live elsewhere.
+///
+/// One 8-byte slot a place (upper half of the hash, id + 1), at most half of the places taken.
+struct PieceTable: Sendable {
+  private var slots: [UInt64]
+  private let mask: Int
+
+  /// Drawn anew for each table, so that no file can be written to make its tokens collide.
+  private let seed = UInt64.random(in: .min ... .max)
+
+  /// Room for `count` pieces.
+  init(capacity count: Int) {
+    var places = 16
+    while places < count * 2 { places *= 2 }
+    slots = [UInt64](repeating: 0, count: places)
+    mask = places - 1
+  }
+
+  /// A hash of bytes, eight at a time by multiplication and folding.
+  @inline(__always)
+  private func hash(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+    var hash = UInt64(truncatingIfNeeded: bytes.count) ^ seed
+    guard let base = bytes.baseAddress else { return Self.mixed(hash) }
+    let raw = UnsafeRawPointer(base)
+    var offset = 0
+    while offset + 8 <= bytes.count {
+      hash = Self.mixed(hash ^ raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      offset += 8
+    }
+    var rest: UInt64 = 0
+    while offset < bytes.count {
+      rest = rest << 8 | UInt64(bytes[offset])
+      offset += 1
+    }
+    return Self.mixed(hash ^ rest)
+  }
+
+  @inline(__always)
+  private static func mixed(_ value: UInt64) -> UInt64 {
+    let product = value.multipliedFullWidth(by: 0xA076_1D64_78BD_642F)
+    return product.high ^ product.low
+  }
+
+  /// The id of a piece, or nil; `pieces` gives the bytes of an id.
+  @inline(__always)
+  func find(_ bytes: UnsafeBufferPointer<UInt8>, in pieces: Pieces) -> Int32? {
+    let hash = self.hash(bytes)
+    var place = Int(truncatingIfNeeded: hash) & mask
+    while true {
+      let slot = slots[place]
+      if slot == 0 { return nil }
+      if slot >> 32 == hash >> 32 {
+        let id = Int32(truncatingIfNeeded: (slot & 0xFFFF_FFFF) - 1)
+        if pieces.equals(id, bytes) { return id }
+      }
+      place = (place + 1) & mask
+    }
+  }
+
+  /// Adds an id under its bytes; where the bytes are there already, the id that came first stays.
+  mutating func insert(_ id: Int32, in pieces: Pieces) {
+    pieces.withBytes(of: id) { bytes in
+      let hash = self.hash(bytes)
+      var place = Int(truncatingIfNeeded: hash) & mask
+      while slots[place] != 0 {
+        if slots[place] >> 32 == hash >> 32 {
+          let known = Int32(truncatingIfNeeded: (slots[place] & 0xFFFF_FFFF) - 1)
+          if pieces.equals(known, bytes) { return }
+        }
+        place = (place + 1) & mask
+      }
+      slots[place] = (hash >> 32) << 32 | (UInt64(id) + 1)
+    }
+  }
+}
+
+/// The bytes of all tokens end to end, with their offsets.
+struct Pieces: Sendable {
+  private var bytes: [UInt8] = []
+  private var offsets: [UInt32] = [0]
+
+  var count: Int { offsets.count - 1 }
+
+  mutating func reserve(tokens: Int) {
+    offsets.reserveCapacity(tokens + 1)
+    bytes.reserveCapacity(tokens * 8)
+  }
+
+  mutating func append(_ piece: some Sequence<UInt8>) {
+    bytes.append(contentsOf: piece)
+    offsets.append(UInt32(bytes.count))
+  }
+
+  func range(of id: Int32) -> Range<Int> { Int(offsets[Int(id)])..<Int(offsets[Int(id) + 1]) }
+
+  subscript(id: Int32) -> ArraySlice<UInt8> { bytes[range(of: id)] }
+
+  func withBytes<Result>(of id: Int32, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+    bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[range(of: id)])) }
+  }
+
+  @inline(__always)
+  func equals(_ id: Int32, _ other: UnsafeBufferPointer<UInt8>) -> Bool {
+    let start = Int(offsets[Int(id)])
+    guard Int(offsets[Int(id) + 1]) - start == other.count else { return false }
+    return bytes.withUnsafeBufferPointer { own in
+      for index in 0..<other.count where own[start + index] != other[index] { return false }
+      return true
+    }
+  }
+}

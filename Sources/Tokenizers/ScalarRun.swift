@@ -1,0 +1,101 @@
+/// A set of scalars: classes, or ranges of a regular expression's brackets.
+struct ScalarSet: Sendable {
+  var classes: ScalarClass = []
+  /// Ascending and apart.
+  var ranges: [ClosedRange<UInt32>] = []
+
+  @inline(__always)
+  func contains(_ scalar: UInt32, _ scalarClass: ScalarClass) -> Bool {
+    if !scalarClass.isDisjoint(with: classes) { return true }
+    return !ranges.isEmpty && rangesContain(scalar)
+  }
+
+  private func rangesContain(_ scalar: UInt32) -> Bool {
+    var low = 0
+    var high = ranges.count
+    while low < high {
+      let middle = (low + high) / 2
+      if ranges[middle].upperBound < scalar { low = middle + 1 } else { high = middle }
+    }
+    return low < ranges.count && ranges[low].contains(scalar)
+  }
+}
+
+/// `[set]{minimum,maximum}`, perhaps with `\s?` before it.
+struct ScalarRun: Sendable {
+  var set: ScalarSet
+  var minimum = 1
+  var maximum = Int.max
+  var takesSpaceBefore = false
+
+  func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
+    if takesSpaceBefore {
+      let (value, length) = text.scalarClass(at: start, end: end)
+      if value.contains(.space) {
+        if start + length == end { return SplitMatch(end: matchRun(text, start, end).end, sawEnd: true) }
+        let run = matchRun(text, start + length, end)
+        if run.sawEnd || run.end > start + length { return run }
+      }
+    }
+    return matchRun(text, start, end)
+  }
+
+  @inline(__always)
+  private func matchRun(_ text: ScalarText, _ start: Int, _ end: Int) -> SplitMatch {
+    var position = start
+    var count = 0
+    while count < maximum {
+      if position == end { return SplitMatch(end: count >= minimum ? end : start, sawEnd: count > 0) }
+      let (value, length) = text.scalar(at: position, end: end)
+      if !set.contains(value, text.classes[value]) { break }
+      position += length
+      count += 1
+    }
+    return SplitMatch(end: count >= minimum ? position : start, sawEnd: false)
+  }
+}
+
+extension ScalarRun {
+  /// `\p{N}`, each digit apart.
+  static let digit = Self(set: ScalarSet(classes: .number), maximum: 1)
+  /// `\p{N}+`
+  static let digits = Self(set: ScalarSet(classes: .number))
+  /// `\p{N}{1,3}`
+  static let threeDigits = Self(set: ScalarSet(classes: .number), maximum: 3)
+  /// `[0-9][0-9][0-9]`
+  static let exactlyThreeDigits = Self(set: ScalarSet(ranges: [0x30...0x39]), minimum: 3, maximum: 3)
+  /// `[\r\n]`, each apart.
+  static let lineBreak = Self(set: ScalarSet(ranges: [0x0A...0x0A, 0x0D...0x0D]), maximum: 1)
+  /// `` [\p{P}\$\+<=>\^~\|`]+ ``: all punctuation and the symbols of ASCII.
+  static let punctuation = Self(
+    set: ScalarSet(
+      classes: .punctuation, ranges: [0x24...0x24, 0x2B...0x2B, 0x3C...0x3E, 0x5E...0x5E, 0x60...0x60, 0x7C...0x7C, 0x7E...0x7E]))
+  /// `[\p{P}\$\+<=>\^~\|]+`: the same without the grave accent.
+  static let punctuationWithoutGrave = Self(
+    set: ScalarSet(classes: .punctuation, ranges: [0x24...0x24, 0x2B...0x2B, 0x3C...0x3E, 0x5E...0x5E, 0x7C...0x7C, 0x7E...0x7E]))
+}
+
+/// `\s+$`
+enum TrailingSpacePattern {
+  static func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
+    let runEnd = text.endOfRun(of: .space, from: start, end: end)
+    if runEnd == start { return SplitMatch(end: start, sawEnd: false) }
+    return SplitMatch(end: runEnd == end ? end : start, sawEnd: runEnd == end)
+  }
+}
+
+/// Runs of the bytes whose character in the byte alphabet is a number: the digits, and ² ³ ¹ ¼ ½ ¾ of Latin-1, which
+/// there stand for bytes inside of longer characters.
+enum ByteDigitsPattern {
+  static func match(in text: ScalarText, from start: Int, to end: Int, maximum: Int) -> SplitMatch {
+    var position = start
+    while position - start < maximum {
+      if position == end { return SplitMatch(end: end, sawEnd: position > start) }
+      switch text.bytes[position] {
+      case 0x30...0x39, 0xB2, 0xB3, 0xB9, 0xBC...0xBE: position += 1
+      default: return SplitMatch(end: position, sawEnd: false)
+      }
+    }
+    return SplitMatch(end: position, sawEnd: false)
+  }
+}

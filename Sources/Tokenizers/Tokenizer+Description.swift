@@ -1,0 +1,91 @@
+extension Tokenizer {
+  /// The largest number of tokens that is believed; the largest known vocabularies have 262,144.
+  static let largestVocabulary = 1 << 24
+
+  /// Builds a tokenizer from the key-values of a GGUF file.
+  ///
+  /// Throws for a model or pre-tokenizer that is not known, and for what contradicts itself: lists of other lengths
+  /// than the vocabulary, ids outside of it, merges of tokens that it lacks.
+  package convenience init(_ description: TokenizerDescription) throws(TokenizerError) {
+    try description.checkCounts()
+    let kinds = try description.tokenKinds()
+    var parts =
+      switch description.model {
+      case "gpt2": try Parts(byteLevel: description, kinds)
+      case "llama": try Parts(sentencePiece: description, kinds)
+      default: throw .unsupportedModel(description.model)
+      }
+    parts.beginOfSequence = description.beginOfSequence.map(Int32.init)
+    parts.endOfSequence = description.endOfSequence.map(Int32.init)
+    parts.unknown = description.unknown.map(Int32.init)
+    parts.addsBeginOfSequence =
+      parts.beginOfSequence != nil && (description.addsBeginOfSequence ?? parts.addsBeginOfSequence)
+    parts.addAddedTokens()
+    for id in [description.endOfSequence, description.endOfTurn, description.endOfMessage] {
+      if let id { parts.endOfGeneration.insert(Int32(id)) }
+    }
+    self.init(parts)
+  }
+}
+
+extension TokenizerDescription {
+  fileprivate func checkCounts() throws(TokenizerError) {
+    if tokens.isEmpty { throw .emptyVocabulary }
+    if tokens.count > Tokenizer.largestVocabulary { throw .vocabularyTooLarge(tokens.count) }
+    for (part, count) in [("scores", scores.count), ("token types", kinds.count)] {
+      if count != 0 && count != tokens.count { throw .countMismatch(part, count: count, tokens: tokens.count) }
+    }
+    let ids = [
+      ("begin-of-sequence token", beginOfSequence), ("end-of-sequence token", endOfSequence),
+      ("end-of-turn token", endOfTurn), ("end-of-message token", endOfMessage), ("unknown token", unknown),
+    ]
+    for (part, id) in ids {
+      if let id, !tokens.indices.contains(id) { throw .identifierOutOfRange(part, id: id, tokens: tokens.count) }
+    }
+  }
+
+  /// The kinds of all tokens; without any in the file, by the ids of the special tokens and the spelling of bytes.
+  fileprivate func tokenKinds() throws(TokenizerError) -> [TokenKind] {
+    if !kinds.isEmpty { return kinds.map(TokenKind.init(number:)) }
+    var result = [TokenKind](repeating: .normal, count: tokens.count)
+    if model == "llama" {
+      for (id, token) in tokens.enumerated() where byteSpelled(by: token) != nil { result[id] = .byte }
+    }
+    for id in [beginOfSequence, endOfSequence, endOfTurn, endOfMessage] {
+      if let id { result[id] = .control }
+    }
+    if let unknown { result[unknown] = .unknown }
+    return result
+  }
+}
+
+/// The byte that a token like `<0x0A>` spells.
+func byteSpelled(by token: String) -> UInt8? {
+  let bytes = Array(token.utf8)
+  guard bytes.count == 6, token.hasPrefix("<0x"), bytes[5] == UInt8(ascii: ">"), bytes[3] != UInt8(ascii: "+") else {
+    return nil
+  }
+  return UInt8(String(decoding: bytes[3..<5], as: UTF8.self), radix: 16)
+}
+
+extension Tokenizer.Parts {
+  /// The spellings that end an answer in the families of models that do not name the token in their files.
+  private static let endings: [String] = [
+    "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<|eom_id|>", "<EOT>",
+    "<｜end▁of▁sentence｜>", "<end_of_utterance>", "</s>",
+  ]
+
+  /// Lists special and user-defined tokens by kind, and the special ones that end an answer.
+  mutating func addAddedTokens() {
+    for index in kinds.indices {
+      let id = Int32(index)
+      switch kinds[index] {
+      case .control, .unknown: special.append(AddedToken(id: id, content: Array(pieces[id])))
+      case .userDefined: userDefined.append(AddedToken(id: id, content: Array(pieces[id])))
+      default: break
+      }
+    }
+    let endings = Set(Self.endings.map { Array($0.utf8) })
+    for token in special where endings.contains(token.content) { endOfGeneration.insert(token.id) }
+  }
+}

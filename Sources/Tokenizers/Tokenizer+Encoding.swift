@@ -1,0 +1,120 @@
+extension Tokenizer {
+  /// The ids of a text, without `beginOfSequence`.
+  ///
+  /// Time is proportional to the text, and n log n in a word without any place to cut it.
+  public func encode(_ text: String, special: SpecialTokens = .plainText) -> [Int32] {
+    var text = text
+    return text.withUTF8 { encode(valid: $0, special) }
+  }
+
+  /// The ids of UTF-8 text; what is no valid UTF-8 counts as U+FFFD.
+  public func encode(_ bytes: some Collection<UInt8>, special: SpecialTokens = .plainText) -> [Int32] {
+    encode(String(decoding: bytes, as: UTF8.self), special: special)
+  }
+
+  private func encode(valid text: UnsafeBufferPointer<UInt8>, _ special: SpecialTokens) -> [Int32] {
+    let added = addedTokens(special)
+    var words = WordEncoder(self)
+    words.ids.reserveCapacity(text.count / 4 + 1)
+    var position = 0
+    while position < text.count {
+      let finding = added.next(in: text, from: position, isOpen: false)
+      switch finding {
+      case .none(let end):
+        encodeSection(text, position, end, isStart: position == 0, &words)
+        position = end
+      case .token(let token, let start):
+        let sectionEnd = token.takesSpaceBefore ? Self.startOfSpace(text, before: start, from: position) : start
+        encodeSection(text, position, sectionEnd, isStart: position == 0, &words)
+        words.ids.append(token.id)
+        position = start + token.content.count
+        if token.takesSpaceAfter {
+          position = ScalarText(text).endOfRun(of: .space, from: position, end: text.count)
+        }
+      }
+    }
+    return words.ids
+  }
+
+  func addedTokens(_ special: SpecialTokens) -> AddedTokens {
+    switch special {
+    case .plainText: plainTextTokens
+    case .parse: allAddedTokens
+    }
+  }
+
+  /// Where the white space that ends at `end` starts.
+  static func startOfSpace(_ text: UnsafeBufferPointer<UInt8>, before end: Int, from start: Int) -> Int {
+    let scalars = ScalarText(text)
+    var result = end
+    while result > start {
+      var previous = result - 1
+      while previous > start, text[previous] & 0xC0 == 0x80 { previous -= 1 }
+      if !scalars.scalarClass(at: previous, end: result).value.contains(.space) { break }
+      result = previous
+    }
+    return result
+  }
+
+  /// Encodes the text between two added tokens.
+  private func encodeSection(
+    _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, isStart: Bool, _ words: inout WordEncoder
+  ) {
+    if start == end { return }
+    let section = UnsafeBufferPointer(rebasing: text[start..<end])
+    if !needsPreparation {
+      _ = words.encode(section, isOpen: false)
+      return
+    }
+    var prepared: [UInt8] = []
+    prepared.reserveCapacity(section.count + 1)
+    prepare(section, startsSection: true, startsText: isStart, into: &prepared)
+    prepared.withUnsafeBufferPointer { _ = words.encode($0, isOpen: false) }
+  }
+
+  private var needsPreparation: Bool {
+    if case .never = parts.spacePrefix, parts.symbols == .bytes, !parts.composesCanonically { return false }
+    return true
+  }
+
+  /// Appends text as the merges want it: in normal form, with its space in front, and U+2581 as the space it means.
+  ///
+  /// Where text is prepared in pieces they must meet at places where `CanonicalComposition` may cut.
+  func prepare(
+    _ text: UnsafeBufferPointer<UInt8>, startsSection: Bool, startsText: Bool, into prepared: inout [UInt8]
+  ) {
+    guard let first = text.first else { return }
+    let addsSpace =
+      switch parts.spacePrefix {
+      case .never: false
+      case .atStart: startsSection && startsText
+      case .always: startsSection
+      case .unlessPresent: startsSection && first != 0x20
+      }
+    if addsSpace { prepared.append(0x20) }
+    let start = prepared.count
+    if parts.composesCanonically {
+      CanonicalComposition.append(text, to: &prepared)
+    } else {
+      prepared.append(contentsOf: text)
+    }
+    if parts.symbols == .scalars { Self.replaceLowerBlocks(&prepared, from: start) }
+  }
+
+  /// Turns U+2581, SentencePiece's sign for a space, into the space that it stands for.
+  private static func replaceLowerBlocks(_ text: inout [UInt8], from start: Int) {
+    var target = start
+    var source = start
+    while source < text.count {
+      if text[source] == 0xE2, source + 2 < text.count, text[source + 1] == 0x96, text[source + 2] == 0x81 {
+        text[target] = 0x20
+        source += 3
+      } else {
+        text[target] = text[source]
+        source += 1
+      }
+      target += 1
+    }
+    text.removeSubrange(target...)
+  }
+}
