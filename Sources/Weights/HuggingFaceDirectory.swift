@@ -19,7 +19,8 @@ struct HuggingFaceDirectory {
     if FileKind(of: directory + "/" + Self.singleName) != nil {
       let file = try MappedFile(path: directory + "/" + Self.singleName)
       files = [file]
-      for tensor in try SafetensorsReader(file, fileIndex: 0).tensors { try table.add(tensor, path: file.path) }
+      let reader = try SafetensorsReader(file, fileIndex: 0)
+      table = try reader.table(path: file.path)
     } else if FileKind(of: directory + "/" + Self.indexName) != nil {
       try readShards(directory)
     } else {
@@ -54,22 +55,25 @@ struct HuggingFaceDirectory {
       throw WeightsError(.json(reason: "has no object weight_map"), path: indexPath)
     }
     if let name = map.repeatedKey { throw WeightsError(.duplicateTensor, path: indexPath, subject: .tensor(name)) }
-    var shards: [String: [String: StoredTensor]] = [:]
+    var shards: [String: TensorTable] = [:]
+    var aliases: [JSONObject] = []
     for (name, value) in map {
       guard let shard = value.string, Self.isPlain(shard) else {
         throw WeightsError(.shardName(value.string ?? value.kind), path: indexPath, subject: .tensor(name))
       }
       if shards[shard] == nil {
         let file = try MappedFile(path: directory + "/" + shard)
-        let tensors = try SafetensorsReader(file, fileIndex: files.count).tensors
-        shards[shard] = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let reader = try SafetensorsReader(file, fileIndex: files.count)
+        shards[shard] = try reader.table(path: file.path)
+        aliases.append(reader.metadata)
         files.append(file)
       }
-      guard let tensor = shards[shard]?[name] else {
+      guard let tensor = shards[shard]?.tensor(name) else {
         throw WeightsError(.shardLacksTensor(shard: shard), path: indexPath, subject: .tensor(name))
       }
-      try table.add(tensor, path: indexPath)
+      try table.add(tensor.renamed(name), path: indexPath)
     }
+    for metadata in aliases { table.addAliases(metadata) }
   }
 
   /// Whether a name stays inside the directory: no separator, no `..`, nothing that ends a path early.

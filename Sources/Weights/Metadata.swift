@@ -11,7 +11,8 @@ package struct Metadata: Sendable {
     case json(JSONValue)
   }
 
-  /// All keys in the order of the file; of a `config.json` the paths of all values that are not objects.
+  /// All keys in the order of the file; of a `config.json` the paths of all values that are neither
+  /// objects nor null.
   package let keys: [String]
   let source: Source
   let path: String
@@ -25,7 +26,7 @@ package struct Metadata: Sendable {
   init(json: JSONObject, path: String) {
     var keys: [String] = []
     func collect(_ object: JSONObject, prefix: String) {
-      for (key, value) in object {
+      for (key, value) in object where !value.isNull {
         if let inner = value.object { collect(inner, prefix: prefix + key + ".") } else { keys.append(prefix + key) }
       }
     }

@@ -35,6 +35,14 @@ struct SafetensorsReader {
     }
   }
 
+  /// The tensors by name, second names included.
+  func table(path: String) throws(WeightsError) -> TensorTable {
+    var table = TensorTable()
+    for tensor in tensors { try table.add(tensor, path: path) }
+    table.addAliases(metadata)
+    return table
+  }
+
   private static func header(_ text: UnsafeRawBufferPointer, path: String) throws(WeightsError) -> JSONObject {
     let value: JSONValue
     do {

@@ -12,6 +12,11 @@ package struct StoredTensor: Sendable, Hashable {
   package let byteRange: Range<Int>
 
   package var elementCount: Int { shape.reduce(1, *) }
+
+  /// The same bytes under another name.
+  func renamed(_ name: String) -> StoredTensor {
+    StoredTensor(name: name, type: type, shape: shape, fileIndex: fileIndex, byteRange: byteRange)
+  }
 }
 
 /// What is known about a tensor that the kernels can read.

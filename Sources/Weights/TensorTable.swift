@@ -1,3 +1,5 @@
+import ModelJSON
+
 /// A model's tensors by name, each checked against its file and against the others.
 struct TensorTable: Sendable {
   private(set) var tensors: [StoredTensor] = []
@@ -11,6 +13,16 @@ struct TensorTable: Sendable {
       throw WeightsError(.duplicateTensor, path: path, subject: .tensor(tensor.name))
     }
     tensors.append(tensor)
+  }
+
+  /// Makes tensors findable by second names: a safetensors writer that meets one tensor under two names (tied
+  /// embeddings) stores it once and notes the other name in `__metadata__` as a key with the kept name as its value.
+  mutating func addAliases(_ metadata: JSONObject) {
+    for (name, kept) in metadata where positions[name] == nil {
+      if let position = kept.string.flatMap({ positions[$0] }), tensors[position].name == kept.string {
+        positions[name] = position
+      }
+    }
   }
 
   /// The bytes that a tensor of this shape takes; nil where the type's layout is unknown. Throws where the product

@@ -33,6 +33,7 @@ package final class WeightFile: Sendable {
   /// All tensors in the order of the files, with those that cannot be read.
   package var storedTensors: [StoredTensor] { table.tensors }
 
+  /// The names under which tensors are stored; a safetensors file may know further names for them.
   package var tensorNames: [String] { table.tensors.map(\.name) }
 
   package func hasTensor(_ name: String) -> Bool { table.tensor(name) != nil }
@@ -94,8 +95,7 @@ extension WeightFile {
 
   private static func openSafetensors(_ file: MappedFile) throws(WeightsError) -> WeightFile {
     let reader = try SafetensorsReader(file, fileIndex: 0)
-    var table = TensorTable()
-    for tensor in reader.tensors { try table.add(tensor, path: file.path) }
+    let table = try reader.table(path: file.path)
     let directory = file.path.lastIndex(of: "/").map { String(file.path[..<$0]) } ?? "."
     let config = directory + "/" + HuggingFaceDirectory.configName
     let described = FileKind(of: config) == .file

@@ -106,6 +106,26 @@ struct HuggingFaceDirectoryTests {
     }
   }
 
+  /// Tied embeddings are stored once; the header's strings say under which other name.
+  @Test func findsTensorsByTheirSecondNames() throws {
+    var writer = SafetensorsWriter()
+    writer.metadata = [
+      ("format", "pt"), ("embed", "head"), ("head", "other"), ("chain", "embed"), ("nothing", "absent"),
+    ]
+    writer.add("head", [2], [1, 2])
+    writer.add("other", [1], [3])
+    try withTemporaryDirectory { folder in
+      try write("{}", to: "config.json", in: folder)
+      try write(writer.bytes(), to: "model.safetensors", in: folder)
+      let model = try WeightFile.open(folder)
+      #expect(model.tensorNames == ["head", "other"])
+      #expect(try model.tensor("embed").floats() == [1, 2])
+      #expect(try model.tensor("embed").info.name == "embed")
+      #expect(try model.tensor("head").floats() == [1, 2])
+      #expect(!model.hasTensor("chain") && !model.hasTensor("nothing") && !model.hasTensor("format"))
+    }
+  }
+
   @Test func saysWhatADirectoryLacks() throws {
     try withTemporaryDirectory { folder in
       let bare = try #require(throws: WeightsError.self) { try WeightFile.open(folder) }
