@@ -25,6 +25,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define KEEP_LOOP _Pragma("clang loop unroll(disable)")
 
 typedef float lanes __attribute__((ext_vector_type(16)));
 typedef int32_t lanes_i __attribute__((ext_vector_type(16)));

@@ -77,24 +77,27 @@ FLOAT_TYPE(q4_1, BYTES_Q4_1)
         lanes_i start = BIAS ? (lanes_i)(-(BIAS) * sums[t * stride + b]) : (lanes_i)0;                             \
         UNROLL for (int p = 0; p < panels; p++) acc[p * tokens + t] = start;                                       \
       }                                                                                                            \
-      UNROLL for (int q = 0; q < 8; q++) {                                                                         \
-        lanes_u quad[TILE_LIMIT];                                                                                  \
-        UNROLL for (int p = 0; p < panels; p++) quad[p] = quad_##TYPE(block + p * panel_bytes, q);                 \
-        UNROLL for (int t = 0; t < tokens; t++) {                                                                  \
-          uint32_t value;                                                                                          \
-          memcpy(&value, x + t * columns + (ptrdiff_t)b * BLOCK + 4 * q, sizeof value);                            \
-          UNROLL for (int p = 0; p < panels; p++)                                                                  \
-            acc[p * tokens + t] = DOT(acc[p * tokens + t], quad[p], value);                                        \
+      UNROLL for (int half = 0; half < 8; half += 4) {                                                             \
+        KEEP_LOOP for (int q = half; q < half + 4; q++) {                                                          \
+          lanes_u quad[TILE_LIMIT];                                                                                \
+          UNROLL for (int p = 0; p < panels; p++) quad[p] = quad_##TYPE(block + p * panel_bytes, q);               \
+          UNROLL for (int t = 0; t < tokens; t++) {                                                                \
+            uint32_t value;                                                                                        \
+            memcpy(&value, x + t * columns + (ptrdiff_t)b * BLOCK + 4 * q, sizeof value);                          \
+            UNROLL for (int p = 0; p < panels; p++)                                                                \
+              acc[p * tokens + t] = DOT(acc[p * tokens + t], quad[p], value);                                      \
+          }                                                                                                        \
         }                                                                                                          \
       }                                                                                                            \
-      UNROLL for (int p = 0; p < panels; p++) {                                                                    \
-        block_scales shared = scales_##TYPE(block + p * panel_bytes);                                              \
-        UNROLL for (int t = 0; t < tokens; t++) {                                                                  \
+      block_scales shared[TILE_LIMIT];                                                                             \
+      UNROLL for (int p = 0; p < panels; p++) shared[p] = scales_##TYPE(block + p * panel_bytes);                  \
+      UNROLL for (int t = 0; t < tokens; t++) {                                                                    \
+        lanes scale = scales[t * stride + b];                                                                      \
+        lanes sum = __builtin_convertvector((lanes_i)sums[t * stride + b], lanes) * scale;                         \
+        UNROLL for (int p = 0; p < panels; p++) {                                                                  \
           int i = p * tokens + t;                                                                                  \
-          float scale = scales[t * stride + b];                                                                    \
-          total[i] = lanes_fma(__builtin_convertvector(acc[i], lanes), shared.scale * scale, total[i]);            \
-          if (HAS_MINIMUM)                                                                                         \
-            total[i] = lanes_fma(shared.minimum, (lanes)(scale * (float)sums[t * stride + b]), total[i]);          \
+          total[i] = lanes_fma(__builtin_convertvector(acc[i], lanes), shared[p].scale * scale, total[i]);         \
+          if (HAS_MINIMUM) total[i] = lanes_fma(shared[p].minimum, sum, total[i]);                                 \
         }                                                                                                          \
       }                                                                                                            \
     }                                                                                                              \
