@@ -33,7 +33,7 @@ typedef struct attention_step {
   }                                                                                                                \
   static void scores_##TYPE(const attention_step *step) {                                                          \
     int row = 0;                                                                                                   \
-    for (; step->rows - row >= SCORE_ROWS; row += SCORE_ROWS) score_rows_##TYPE(step, 1, SCORE_ROWS, row);         \
+    for (; step->rows - row >= SCORE_ROWS; row += SCORE_ROWS) score_rows_##TYPE(step, SCORE_PANELS, SCORE_ROWS, row);         \
     for (; step->rows - row >= 4; row += 4) score_rows_##TYPE(step, SCORE_PANELS_4, 4, row);                       \
     switch (step->rows - row) {                                                                                    \
       case 3: score_rows_##TYPE(step, SCORE_PANELS_3, 3, row); break;                                              \

@@ -9,6 +9,7 @@
 #define TILE_PANELS 1
 #define TILE_TOKENS 4
 #define SCORE_ROWS 4
+#define SCORE_PANELS 1
 #define SCORE_PANELS_4 1
 #define SCORE_PANELS_3 1
 #define SCORE_PANELS_2 2

@@ -9,11 +9,12 @@
 #define TILE_PANELS 2
 #define TILE_TOKENS 6
 #define SCORE_ROWS 8
+#define SCORE_PANELS 2
 #define SCORE_PANELS_4 2
 #define SCORE_PANELS_3 2
 #define SCORE_PANELS_2 4
 #define SCORE_PANELS_1 4
-#define VALUE_ROWS 4
+#define VALUE_ROWS 6
 #define VALUE_LANES 4
 #define HAS_BFLOAT_DOT SLUICE_TARGET_HAS_BFLOAT
 
