@@ -21,7 +21,7 @@ extension JSONParser {
   private func text(_ slice: Slice<UnsafeBufferPointer<UInt8>>, ascii: Bool) throws(JSONError) -> String {
     let buffer = UnsafeBufferPointer(rebasing: slice)
     if ascii { return String(decoding: buffer, as: UTF8.self) }
-    if let text = String(validating: buffer, as: UTF8.self) { return text }
+    if let text = String(validUTF8: buffer) { return text }
     throw failure(.invalidUTF8, at: slice.startIndex + Self.firstInvalid(buffer))
   }
 
@@ -109,7 +109,7 @@ extension JSONParser {
   /// Appends a run between escapes, which must be valid on its own: an escape never completes a character.
   private mutating func appendRun(_ range: Range<Int>) throws(JSONError) {
     let run = UnsafeBufferPointer(rebasing: bytes[range])
-    if run.contains(where: { $0 >= 0x80 }), String(validating: run, as: UTF8.self) == nil {
+    if run.contains(where: { $0 >= 0x80 }), String(validUTF8: run) == nil {
       throw failure(.invalidUTF8, at: range.lowerBound + Self.firstInvalid(run))
     }
     scratch.append(contentsOf: run)
@@ -122,7 +122,7 @@ extension JSONParser {
       let lead = run[offset]
       let length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4
       guard offset + length <= run.count,
-        String(validating: run[offset..<offset + length], as: UTF8.self) != nil
+        String(validUTF8: UnsafeBufferPointer(rebasing: run[offset..<offset + length])) != nil
       else { return offset }
       offset += length
     }

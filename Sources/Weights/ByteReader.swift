@@ -1,3 +1,5 @@
+import ModelJSON
+
 /// A cursor over a file's bytes that reads little-endian values and never leaves the file.
 struct ByteReader {
   let bytes: UnsafeRawBufferPointer
@@ -58,7 +60,8 @@ struct ByteReader {
       throw failure(
         .implausible(part: "the length of \(part())", value: UInt64(range.count), limit: limit), at: start)
     }
-    guard let text = String(validating: bytes[range], as: UTF8.self) else {
+    let characters = UnsafeRawBufferPointer(rebasing: bytes[range]).bindMemory(to: UInt8.self)
+    guard let text = String(validUTF8: characters) else {
       throw failure(.invalidText(part: part()), at: range.lowerBound)
     }
     return text

@@ -85,7 +85,14 @@ extension Metadata {
   }
 
   package func strings(ifPresent key: String) throws(WeightsError) -> [String]? {
-    try elements(key, "an array of strings", \.string)
+    guard case .gguf(let value, let file) = item(key), value.type == .array, value.elementType == .string else {
+      return try elements(key, "an array of strings", \.string)
+    }
+    var reader = reader(file, at: value.offset, key)
+    var strings: [String] = []
+    strings.reserveCapacity(value.count)
+    for _ in 0..<value.count { strings.append(try reader.string(limit: .max, "a string")) }
+    return strings
   }
 
   package func integers(_ key: String) throws(WeightsError) -> [Int] {
@@ -93,7 +100,8 @@ extension Metadata {
   }
 
   package func integers(ifPresent key: String) throws(WeightsError) -> [Int]? {
-    try elements(key, "an array of integers", \.integer)
+    if let integers = packed(key, .int32, { (bits: Int32) in Int(bits) }) { return integers }
+    return try elements(key, "an array of integers", \.integer)
   }
 
   package func doubles(_ key: String) throws(WeightsError) -> [Double] {
@@ -109,7 +117,8 @@ extension Metadata {
   }
 
   package func floats(ifPresent key: String) throws(WeightsError) -> [Float]? {
-    try elements(key, "an array of numbers") { $0.double.map { Float($0) } }
+    if let floats = packed(key, .float32, { (bits: UInt32) in Float(bitPattern: bits) }) { return floats }
+    return try elements(key, "an array of numbers") { $0.double.map { Float($0) } }
   }
 
   package func bools(ifPresent key: String) throws(WeightsError) -> [Bool]? {
@@ -201,6 +210,19 @@ extension Metadata {
       for _ in 0..<value.count { try append(try reader.scalar(value.elementType)) }
     }
     return result
+  }
+
+  /// The short way for long arrays of one type, nil for any other: vocabularies have 256,000 scores and types.
+  private func packed<Bits: FixedWidthInteger & BitwiseCopyable, Element>(
+    _ key: String, _ type: GGUFValueType, _ convert: (Bits) -> Element
+  ) -> [Element]? {
+    guard case .gguf(let value, let file) = item(key), value.type == .array, value.elementType == type else {
+      return nil
+    }
+    let width = type.minimumBytes
+    return (0..<value.count).map { index in
+      convert(Bits(littleEndian: file.bytes.loadUnaligned(fromByteOffset: value.offset + index * width, as: Bits.self)))
+    }
   }
 
   private func reader(_ file: MappedFile, at offset: Int, _ key: String) -> ByteReader {
