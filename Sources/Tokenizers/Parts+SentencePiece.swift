@@ -51,7 +51,8 @@ extension Tokenizer.Parts {
   }
 
   /// The vocabulary of SentencePiece, without merges; U+2581 spells a space, `<0x0A>` a byte.
-  init(sentencePieceTokens tokens: [String], _ kinds: [TokenKind]) {
+  /// `passes` cut the text before the merges do.
+  init(sentencePieceTokens tokens: [String], _ kinds: [TokenKind], passes: [SplitPattern] = []) {
     var kinds = kinds
     var pieces = Pieces()
     pieces.reserve(tokens: tokens.count)
@@ -83,7 +84,7 @@ extension Tokenizer.Parts {
     }
     self.init(
       symbols: .scalars, pieces: pieces, kinds: kinds, table: table, byteTokens: byteTokens,
-      merges: MergeTable(capacity: 0), preTokenizer: PreTokenizer([.neighbours(pairs)]))
+      merges: MergeTable(capacity: 0), preTokenizer: PreTokenizer(passes + [.neighbours(pairs)]))
   }
 
   /// The place of each score among the different scores, highest first.

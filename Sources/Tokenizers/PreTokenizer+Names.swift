@@ -13,7 +13,8 @@ extension PreTokenizer {
     case "default", "":
       Named(preTokenizer: .unnamed)
     case "gpt-2", "mpt", "olmo", "jais", "trillion", "granite-docling", "phi-2", "jina-es", "jina-de", "jina-v2-es",
-      "jina-v2-de", "jina-v1-en", "jina-v2-code", "roberta-bpe", "gigachat", "a.x-4.0", "mellum", "modern-bert", "exaone4":
+      "jina-v2-de", "jina-v1-en", "jina-v2-code", "roberta-bpe", "gigachat", "a.x-4.0", "mellum", "modern-bert",
+      "exaone4":
       Named(preTokenizer: PreTokenizer([.gpt2]))
     case "starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b", "mellum2":
       Named(preTokenizer: PreTokenizer([.runs(.digit), .gpt2]))
@@ -50,24 +51,24 @@ extension PreTokenizer {
 
   private static let deepSeekLLM = PreTokenizer([
     .runs(.lineBreak),
-    .runs(ScalarRun(set: ScalarSet(ranges: DeepSeekRanges.casedLetters), takesSpaceBefore: true)),
-    .runs(ScalarRun(set: ScalarSet(ranges: DeepSeekRanges.punctuation), takesSpaceBefore: true)),
+    .runs(.spacedCasedLetters),
+    .runs(.spacedWidePunctuation),
     .trailingSpace,
-    .runs(ScalarRun(set: ScalarSet(ranges: DeepSeekRanges.wideLetters))),
+    .runs(.wideLetters),
     .runs(.digits),
   ])
 
   private static let deepSeekCoder = PreTokenizer([
     .runs(.lineBreak),
-    .runs(ScalarRun(set: ScalarSet(classes: .letter), takesSpaceBefore: true)),
-    .runs(ScalarRun(set: ScalarSet(classes: .punctuation), takesSpaceBefore: true)),
-    .runs(ScalarRun(set: ScalarSet(ranges: DeepSeekRanges.wideLetters))),
+    .runs(.spacedLetters),
+    .runs(.spacedPunctuation),
+    .runs(.wideLetters),
     .runs(.digit),
   ])
 
   private static let deepSeek3 = PreTokenizer([
     .runs(.threeDigits),
-    .runs(ScalarRun(set: ScalarSet(ranges: DeepSeekRanges.hanAndKana))),
+    .runs(.hanAndKana),
     .deepseek3,
   ])
 }

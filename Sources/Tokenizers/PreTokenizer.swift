@@ -71,6 +71,8 @@ enum SplitPattern: Sendable {
   case trailingSpace
   /// Runs of digits in the byte alphabet: a `Digits` pass that follows `ByteLevel` in a tokenizer.json.
   case byteDigits(maximum: Int)
+  /// Cuts before every space: `Metaspace` in a tokenizer.json.
+  case spaces
   /// Cuts between characters that are neighbours in no token, which no merge can cross.
   case neighbours(ScalarPairs)
 
@@ -79,6 +81,7 @@ enum SplitPattern: Sendable {
     case .gpt2: covering(GPT2Pattern.match(in: text, from: start, to: end), isOpen)
     case .gpt4(let pattern): covering(pattern.match(in: text, from: start, to: end), isOpen)
     case .neighbours(let pairs): covering(pairs.match(in: text, from: start, to: end), isOpen)
+    case .spaces: covering(SpacePattern.match(in: text, from: start, to: end), isOpen)
     case .deepseek3: Self.search(text, start, end, isOpen) { DeepSeek3Pattern.match(in: text, from: $0, to: end) }
     case .runs(let run): Self.search(text, start, end, isOpen) { run.match(in: text, from: $0, to: end) }
     case .trailingSpace:

@@ -68,11 +68,23 @@ extension ScalarRun {
   static let lineBreak = Self(set: ScalarSet(ranges: [0x0A...0x0A, 0x0D...0x0D]), maximum: 1)
   /// `` [\p{P}\$\+<=>\^~\|`]+ ``: all punctuation and the symbols of ASCII.
   static let punctuation = Self(
-    set: ScalarSet(
-      classes: .punctuation, ranges: [0x24...0x24, 0x2B...0x2B, 0x3C...0x3E, 0x5E...0x5E, 0x60...0x60, 0x7C...0x7C, 0x7E...0x7E]))
+    set: ScalarSet(classes: .punctuation, ranges: symbolsBeforeGrave + [0x60...0x60] + symbolsAfterGrave))
   /// `[\p{P}\$\+<=>\^~\|]+`: the same without the grave accent.
   static let punctuationWithoutGrave = Self(
-    set: ScalarSet(classes: .punctuation, ranges: [0x24...0x24, 0x2B...0x2B, 0x3C...0x3E, 0x5E...0x5E, 0x7C...0x7C, 0x7E...0x7E]))
+    set: ScalarSet(classes: .punctuation, ranges: symbolsBeforeGrave + symbolsAfterGrave))
+
+  private static let symbolsBeforeGrave: [ClosedRange<UInt32>] = [0x24...0x24, 0x2B...0x2B, 0x3C...0x3E, 0x5E...0x5E]
+  private static let symbolsAfterGrave: [ClosedRange<UInt32>] = [0x7C...0x7C, 0x7E...0x7E]
+  /// `\s?\p{L}+`
+  static let spacedLetters = Self(set: ScalarSet(classes: .letter), takesSpaceBefore: true)
+  /// `\s?\p{P}+`
+  static let spacedPunctuation = Self(set: ScalarSet(classes: .punctuation), takesSpaceBefore: true)
+  /// The same three for the lists of `DeepSeekRanges`.
+  static let spacedCasedLetters = Self(set: ScalarSet(ranges: DeepSeekRanges.casedLetters), takesSpaceBefore: true)
+  static let spacedWidePunctuation = Self(set: ScalarSet(ranges: DeepSeekRanges.punctuation), takesSpaceBefore: true)
+  static let wideLetters = Self(set: ScalarSet(ranges: DeepSeekRanges.wideLetters))
+  /// `[一-龥぀-ゟ゠-ヿ]+`
+  static let hanAndKana = Self(set: ScalarSet(ranges: DeepSeekRanges.hanAndKana))
 }
 
 /// `\s+$`
@@ -81,6 +93,15 @@ enum TrailingSpacePattern {
     let runEnd = text.endOfRun(of: .space, from: start, end: end)
     if runEnd == start { return SplitMatch(end: start, sawEnd: false) }
     return SplitMatch(end: runEnd == end ? end : start, sawEnd: runEnd == end)
+  }
+}
+
+/// A character and all that follow it up to a space.
+enum SpacePattern {
+  static func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
+    var position = start + 1
+    while position < end, text.bytes[position] != 0x20 { position += 1 }
+    return SplitMatch(end: position, sawEnd: position == end)
   }
 }
 

@@ -83,13 +83,14 @@ extension Tokenizer {
   func prepare(
     _ text: UnsafeBufferPointer<UInt8>, startsSection: Bool, startsText: Bool, into prepared: inout [UInt8]
   ) {
-    guard let first = text.first else { return }
+    if text.isEmpty { return }
+    let startsWithSpace = text[0] == 0x20 || parts.symbols == .scalars && text.starts(with: [0xE2, 0x96, 0x81])
     let addsSpace =
       switch parts.spacePrefix {
       case .never: false
-      case .atStart: startsSection && startsText
+      case .atStartUnlessPresent: startsSection && startsText && !startsWithSpace
       case .always: startsSection
-      case .unlessPresent: startsSection && first != 0x20
+      case .unlessPresent: startsSection && !startsWithSpace
       }
     if addsSpace { prepared.append(0x20) }
     let start = prepared.count

@@ -14,8 +14,8 @@ public final class Tokenizer: Sendable {
   /// Where text gets a space in front before it is encoded.
   enum SpacePrefix: Sendable {
     case never
-    /// Only at the start of the whole text.
-    case atStart
+    /// Only at the start of the whole text, unless that starts with a space.
+    case atStartUnlessPresent
     /// At the start and after each added token.
     case always
     /// As `always`, unless the text starts with a space.

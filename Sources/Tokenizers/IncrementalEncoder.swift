@@ -1,0 +1,121 @@
+/// Encodes text that arrives in pieces, as from an endless pipe, in bounded memory.
+///
+/// The ids are those of the whole text encoded at once, however it is cut into pieces: an id is given out as soon as no
+/// text to come can change it. Only where text has no boundary for 64 KiB (one word, one run of spaces) is it cut there.
+public struct IncrementalEncoder: Sendable {
+  /// The most bytes that wait for a boundary.
+  public static let longestWait = 1 << 16
+
+  private let tokenizer: Tokenizer
+  private let added: AddedTokens
+  private var words: WordEncoder
+  private var stream = UTF8Stream()
+  /// Text that may still turn out to be an added token, or to compose with what follows.
+  private var raw: [UInt8] = []
+  /// Prepared text whose words are not settled.
+  private var section: [UInt8] = []
+  private var startsText = true
+  private var startsSection = true
+  private var skipsSpace = false
+
+  public init(_ tokenizer: Tokenizer, special: Tokenizer.SpecialTokens = .plainText) {
+    self.tokenizer = tokenizer
+    added = tokenizer.addedTokens(special)
+    words = WordEncoder(tokenizer)
+  }
+
+  /// The ids that are final with these bytes; they may end inside of a character.
+  public mutating func append(_ bytes: some Sequence<UInt8>) -> [Int32] {
+    raw.append(contentsOf: stream.append(bytes).utf8)
+    drain(isOpen: true)
+    return takeIDs()
+  }
+
+  public mutating func append(_ text: String) -> [Int32] { append(text.utf8) }
+
+  /// The ids of what is left. After it a new text may start.
+  public mutating func finish() -> [Int32] {
+    raw.append(contentsOf: stream.finish().utf8)
+    drain(isOpen: false)
+    closeSection()
+    (startsText, startsSection, skipsSpace) = (true, true, false)
+    return takeIDs()
+  }
+
+  private mutating func takeIDs() -> [Int32] {
+    defer { words.ids.removeAll() }
+    return words.ids
+  }
+
+  /// Moves text from `raw` to sections as far as it is certain what is an added token.
+  private mutating func drain(isOpen: Bool) {
+    var text: [UInt8] = []
+    swap(&text, &raw)
+    let rest = text.withUnsafeBufferPointer { text -> Int in
+      var position = 0
+      while position < text.count {
+        if skipsSpace {
+          position = ScalarText(text).endOfRun(of: .space, from: position, end: text.count)
+          if position == text.count { break }
+          skipsSpace = false
+        }
+        switch added.next(in: text, from: position, isOpen: isOpen) {
+        case .token(let token, let start):
+          let end = token.takesSpaceBefore ? Tokenizer.startOfSpace(text, before: start, from: position) : start
+          feed(UnsafeBufferPointer(rebasing: text[position..<end]))
+          closeSection()
+          words.ids.append(token.id)
+          skipsSpace = token.takesSpaceAfter
+          startsText = false
+          position = start + token.content.count
+        case .none(let before):
+          let end = isOpen ? settledEnd(text, from: position, before: before) : before
+          feed(UnsafeBufferPointer(rebasing: text[position..<end]))
+          return end
+        }
+      }
+      return position
+    }
+    raw.append(contentsOf: text[rest...])
+  }
+
+  /// Where text may be cut before it is prepared: not before what could compose, nor before spaces of an added token.
+  private func settledEnd(_ text: UnsafeBufferPointer<UInt8>, from start: Int, before end: Int) -> Int {
+    if text.count - start > Self.longestWait { return end }
+    var result = end
+    if added.takesSpaceBefore { result = Tokenizer.startOfSpace(text, before: end, from: start) }
+    if tokenizer.parts.composesCanonically {
+      result = CanonicalComposition.lastBoundary(text, from: start, to: result)
+    }
+    return result
+  }
+
+  /// Prepares text and encodes what of it is settled, never letting more than `longestWait` bytes wait.
+  private mutating func feed(_ text: UnsafeBufferPointer<UInt8>) {
+    if text.isEmpty { return }
+    var prepared: [UInt8] = []
+    tokenizer.prepare(text, startsSection: startsSection, startsText: startsText, into: &prepared)
+    startsSection = false
+    startsText = false
+    var position = 0
+    while position < prepared.count {
+      var end = min(prepared.count, position + Self.longestWait - section.count)
+      while end < prepared.count, prepared[end] & 0xC0 == 0x80 { end -= 1 }
+      let isFull = end < prepared.count || section.count + end - position == Self.longestWait
+      section.append(contentsOf: prepared[position..<end])
+      position = end
+      let done = section.withUnsafeBufferPointer { words.encode($0, isOpen: true) }
+      if done == 0 && isFull { encodeSection() } else { section.removeFirst(done) }
+    }
+  }
+
+  private mutating func encodeSection() {
+    _ = section.withUnsafeBufferPointer { words.encode($0, isOpen: false) }
+    section.removeAll(keepingCapacity: true)
+  }
+
+  private mutating func closeSection() {
+    encodeSection()
+    startsSection = true
+  }
+}
