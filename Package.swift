@@ -31,11 +31,16 @@ let package = Package(
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["Kernels"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["Kernels", "Weights", "KVCaches"], swiftSettings: fast),
-    .target(name: "Engine", dependencies: ["Models", "Tokenizers"], swiftSettings: fast),
-    .target(name: "Evaluation", dependencies: ["Engine"], swiftSettings: fast),
+    .target(
+      name: "Engine", dependencies: ["Kernels", "Weights", "KVCaches", "Models", "Tokenizers"], swiftSettings: fast),
+    .target(name: "Evaluation", dependencies: ["Kernels", "KVCaches", "Engine"], swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches"], swiftSettings: strict),
     .executableTarget(
-      name: "SluiceCommand", dependencies: ["Engine", "Evaluation", argumentParser], swiftSettings: strict),
+      name: "SluiceCommand",
+      dependencies: [
+        "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "Engine", "Evaluation", argumentParser,
+      ],
+      swiftSettings: strict),
     .target(name: "TestSupport", swiftSettings: fast),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
     .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "TestSupport"], swiftSettings: strict),
@@ -44,7 +49,8 @@ let package = Package(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "KVCachesTests", dependencies: ["KVCaches", "TestSupport"], swiftSettings: fast),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "TestSupport"], resources: [.copy("Golden")], swiftSettings: strict),
+      name: "ModelsTests", dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport"],
+      resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["SluiceCommand", "TestSupport"], swiftSettings: strict),

@@ -37,7 +37,7 @@ package struct Generation {
     self.tokenizer = tokenizer
     self.limit = limit
     sampler = Sampler(sampling)
-    decoder = IncrementalDecoder(tokenizer: tokenizer)
+    decoder = IncrementalDecoder(tokenizer)
     stops = StopStrings(stopStrings)
     if limit == 0 { finish = .limit }
   }

@@ -1,7 +1,7 @@
 package import KVCaches
 package import Kernels
 import Models
-package import Tokenizers
+public import Tokenizers
 import Weights
 
 /// A language model in memory, ready for sessions.
@@ -57,6 +57,11 @@ public final class LanguageModel: Sendable {
   func withEngine<Result: Sendable>(_ body: @escaping @Sendable (InferenceEngine) throws -> Result) async throws -> Result {
     let confined = confined
     return try await thread.run { try body(confined.engine) }
+  }
+
+  /// The tokenizer of a model alone, without its weights.
+  package static func tokenizer(of name: String?) throws -> Tokenizer {
+    try Tokenizer.load(from: WeightFile.open(ModelLocator.path(of: name)))
   }
 
   /// A model, its tokenizer and an engine, for use on one thread.

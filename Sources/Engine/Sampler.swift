@@ -91,9 +91,8 @@ package struct Sampler {
 
   private mutating func draw() -> Int32 {
     let maximum = candidates.reduce(-.infinity) { max($0, $1.logit) }
-    let weight = { (candidate: Candidate) in
-      exp(Double(candidate.logit - maximum) / options.temperature)
-    }
+    let temperature = options.temperature
+    let weight = { (candidate: Candidate) in exp(Double(candidate.logit - maximum) / temperature) }
     var target = random.unit() * candidates.reduce(0) { $0 + weight($1) }
     for candidate in candidates {
       target -= weight(candidate)

@@ -14,7 +14,7 @@ extension Tokenizer {
         throw LanguageModelError.noTokenizer(directory: file.path)
       }
       let config = try file.tokenizerConfigJSONPath.map { try bytes(of: $0) }
-      return try Tokenizer(json: bytes(of: path), config: config)
+      return try Tokenizer(json: bytes(of: path), configuration: config)
     }
   }
 
