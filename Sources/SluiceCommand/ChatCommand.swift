@@ -1,0 +1,47 @@
+import ArgumentParser
+import Engine
+import Foundation
+
+struct ChatCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chat",
+    abstract: "Talk with the model, as long as you like.",
+    discussion: "Each line you type is a message; end with an empty line, Ctrl-D, or /exit.")
+
+  @OptionGroup var model: ModelOptions
+  @Option(
+    name: .long,
+    help: ArgumentHelp("What is remembered; see 'sluice run --help'.", valueName: "spec"))
+  var cache = "streaming-llm:4+4092"
+  @OptionGroup var slots: SlotTypeOption
+  @OptionGroup var sampling: SamplingFlags
+  @Option(name: [.customShort("n"), .customLong("predict")], help: "The most tokens of an answer.")
+  var predict: Int?
+  @Option(name: .long, help: "The system message; the model's own without it.")
+  var system: String?
+
+  func validate() throws {
+    if let predict, predict < 0 { throw ValidationError("--predict must be 0 or more, but is \(predict)") }
+  }
+
+  func run() throws {
+    let loaded = try model.load()
+    guard let format = ChatML(tokenizer: loaded.tokenizer) else {
+      throw CommandError("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
+    }
+    var options = CacheOptions()
+    options.cache = cache
+    options.slots = slots
+    var writer = try TextWriter(loaded, cache: options)
+    writer.read(format.message(.system, system ?? ChatML.defaultInstructions))
+    let isInteractive = isatty(STDIN_FILENO) == 1
+    while true {
+      if isInteractive { StandardError.write("> ") }
+      guard let line = readLine(), !line.isEmpty, line != "/exit" else { return }
+      writer.read(format.message(.user, line) + format.messageHead(.assistant))
+      _ = try writer.write(sampling: sampling.options, stopStrings: [], limit: predict) { StandardOutput.write($0) }
+      StandardOutput.write("\n")
+      writer.read(format.endOfMessage)
+    }
+  }
+}

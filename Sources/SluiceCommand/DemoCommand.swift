@@ -1,0 +1,124 @@
+import ArgumentParser
+import Engine
+import Evaluation
+import Foundation
+import KVCaches
+import Kernels
+import Models
+import Tokenizers
+
+struct DemoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "demo",
+    abstract: "See in two minutes what a bounded cache does.",
+    discussion: """
+      The model reads a text far past its trained length, with everything kept and with the same small budget kept in
+      three ways. Ends with a table, a plot of perplexity and memory, and an answer in chat. Without a text it reads the
+      documentation and sources in the current folder.
+      """)
+
+  @OptionGroup var model: ModelOptions
+  @Argument(help: "Text files to read.")
+  var texts: [String] = []
+  @Option(name: .long, help: "Tokens of each bounded cache.")
+  var budget = 512
+  @Option(name: .long, help: "Tokens of the text that are read.")
+  var tokens = 12_288
+  @Option(name: .long, help: "Where the plot goes.")
+  var output = "sluice-demo.svg"
+  @Option(name: .long, help: "What the model is asked at the end.")
+  var question = "Why does a river keep flowing?"
+
+  func validate() throws {
+    guard budget >= 8 else { throw ValidationError("--budget must be at least 8, but is \(budget)") }
+    guard tokens >= 2 else { throw ValidationError("--tokens must be at least 2, but is \(tokens)") }
+  }
+
+  func run() throws {
+    let paths = try texts.isEmpty ? Self.projectTexts() : texts
+    for path in paths { _ = try TextSource(path: path) }
+    let loaded = try model.load()
+    let ids = try read(paths, loaded.tokenizer)
+    let trained = loaded.engine.model.configuration.trainedLength
+    StandardOutput.write(
+      "\((loaded.path as NSString).lastPathComponent), trained for \(HumanReadable.tokens(trained)), reads "
+        + "\(HumanReadable.tokens(ids.count)) on \(loaded.engine.team.threads) threads (\(loaded.engine.kernels.name)).\n\n")
+    let curves = try policies.map { try measure($0, ids, loaded) }
+    StandardOutput.write(DemoCurve.table(curves).text)
+    try OutputFile.write(DemoCurve.plot(curves, budget: budget, trainedLength: trained).svg(), to: output)
+    StandardOutput.write("\nThe plot is in \(output).\n\n")
+    try answer(loaded)
+  }
+
+  private var policies: [CachePolicy] {
+    [
+      .plan(.full, name: "full"), .plan(KVCache.Plan { Window(budget) }, name: "window:\(budget)"),
+      .plan(KVCache.Plan { Sinks(4); Window(budget - 4) }, name: "streaming-llm:4+\(budget - 4)"),
+      .recompute(window: budget, stride: budget / 2),
+    ]
+  }
+
+  /// The documentation and sources in the current folder, documentation first.
+  private static func projectTexts() throws(CommandError) -> [String] {
+    var paths = ["README.md", "CONTRIBUTING.md"].filter { FileManager.default.fileExists(atPath: $0) }
+    for (folder, suffix) in [("docs", ".md"), ("Sources", ".swift")] {
+      let files = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+      paths += files.filter { $0.hasSuffix(suffix) }.sorted().map { folder + "/" + $0 }
+    }
+    guard !paths.isEmpty else {
+      throw CommandError("there is no text in this folder: name one, as in 'sluice demo novel.txt'")
+    }
+    return paths
+  }
+
+  private func read(_ paths: [String], _ tokenizer: Tokenizer) throws -> [Int32] {
+    var ids: [Int32] = []
+    if tokenizer.addsBeginOfSequence, let begin = tokenizer.beginOfSequence { ids.append(begin) }
+    for path in paths where ids.count < tokens {
+      var encoder = IncrementalEncoder(tokenizer)
+      try TextSource(path: path).forEachPiece { bytes in
+        ids += encoder.append(bytes)
+        return ids.count < tokens
+      }
+      ids += encoder.finish()
+    }
+    guard ids.count >= 2 else { throw CommandError("the text has fewer than two tokens") }
+    return Array(ids.prefix(tokens))
+  }
+
+  private func measure(_ policy: CachePolicy, _ ids: [Int32], _ loaded: LanguageModel.Loaded) throws -> DemoCurve {
+    var progress = ProgressLine.standardError(linesEvery: .seconds(10))
+    var curve = DemoCurve(name: policy.description)
+    let run = try PerplexityRun(engine: loaded.engine, policy: policy)
+    let status = {
+      StreamStatus(
+        label: policy.description, tokens: run.scoredTokens, totalTokens: ids.count - 1, cacheBytes: run.cacheBytesPeak,
+        perplexity: run.perplexity)
+    }
+    let clock = ContinuousClock()
+    let start = clock.now
+    run.append(ids) { scores in
+      curve.append(scores, cacheBytes: run.cacheBytesPeak)
+      progress.update(status())
+    }
+    run.finish { curve.append($0, cacheBytes: run.cacheBytesPeak) }
+    curve.finish(run, seconds: (clock.now - start) / .seconds(1))
+    progress.finish(status())
+    return curve
+  }
+
+  private func answer(_ loaded: LanguageModel.Loaded) throws {
+    guard let format = ChatML(tokenizer: loaded.tokenizer) else { return }
+    var cache = CacheOptions()
+    cache.cache = "streaming-llm:4+\(budget - 4)"
+    cache.slots = SlotTypeOption()
+    cache.slots.cacheType = .float16
+    var writer = try TextWriter(loaded, cache: cache)
+    writer.read(
+      format.message(.system, ChatML.defaultInstructions) + format.message(.user, question)
+        + format.messageHead(.assistant))
+    StandardOutput.write("> \(question)\n")
+    _ = try writer.write(sampling: .greedy, stopStrings: [], limit: 120) { StandardOutput.write($0) }
+    StandardOutput.write("\n")
+  }
+}

@@ -1,0 +1,110 @@
+import ArgumentParser
+import Engine
+import Evaluation
+import KVCaches
+import Kernels
+import ModelJSON
+import Models
+import Weights
+
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Show what a model is and what a cache would take.",
+    discussion: "Reads the file's description only, so it is quick for a model of any size.")
+
+  @Option(name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or the name of a fetched model.")
+  var model: String?
+  @OptionGroup var cache: CacheOptions
+  @Flag(name: .long, help: "Print one JSON object.")
+  var json = false
+
+  func run() throws {
+    let plan = try KVCache.Plan(cache.cache)
+    let path = try ModelLocator.path(of: model)
+    let file = try WeightFile.open(path)
+    let configuration = try ModelRegistry.configuration(of: file)
+    let report = CacheReport(plan: plan, slotType: cache.slots.cacheType, configuration: configuration)
+    if json {
+      StandardOutput.write(report.json(path: path, file: file).text + "\n")
+    } else {
+      StandardOutput.write(report.text(path: path, file: file, instructionSet: try InstructionSet.select().name))
+    }
+  }
+}
+
+/// A model and the bytes of a cache for it.
+private struct CacheReport {
+  let plan: KVCache.Plan
+  let slotType: KVCache.SlotType
+  let configuration: ModelConfiguration
+
+  /// Bytes of a stage; of one that grows, after as many tokens as the model was trained for.
+  private func bytes(_ stage: any StageSpecification) -> Int {
+    KVCache.bytes(
+      stage: stage, shape: configuration.attention, slotType: slotType, tokens: configuration.trainedLength)
+  }
+
+  private func typeCounts(_ file: WeightFile) -> [(type: String, count: Int)] {
+    var counts: [String: Int] = [:]
+    for tensor in file.storedTensors { counts[tensor.type.name, default: 0] += 1 }
+    return counts.sorted { $0.value > $1.value || ($0.value == $1.value && $0.key < $1.key) }.map { ($0.key, $0.value) }
+  }
+
+  func text(path: String, file: WeightFile, instructionSet: String) -> String {
+    let shape = configuration.attention
+    let parameters = file.storedTensors.reduce(0) { $0 + $1.elementCount }
+    let facts: [(String, String)] = [
+      ("model", path), ("architecture", configuration.architecture),
+      ("parameters", HumanReadable.count(parameters)),
+      ("tensors", typeCounts(file).map { "\($0.count) \($0.type)" }.joined(separator: ", ")),
+      ("layers", "\(shape.layers)"),
+      ("heads", "\(shape.queryHeads) query, \(shape.keyValueHeads) KV, of \(shape.headDim) dimensions"),
+      ("hidden", "\(configuration.hiddenSize), feed-forward \(configuration.feedForwardSize)"),
+      ("vocabulary", HumanReadable.count(configuration.vocabularySize)),
+      ("trained length", HumanReadable.tokens(configuration.trainedLength)),
+      ("instruction set", instructionSet), ("cache", "\(plan), \(slotType.rawValue)"),
+    ]
+    let width = facts.map(\.0.count).max() ?? 0
+    var text = facts.map { $0.0 + String(repeating: " ", count: width + 2 - $0.0.count) + $0.1 + "\n" }.joined() + "\n"
+    var table = TextTable([
+      .init("stage"), .init("tokens", .trailing), .init("bytes per layer", .trailing), .init("bytes", .trailing),
+    ])
+    for stage in plan.stages {
+      table.append([
+        stage.description, stage.capacity.map { HumanReadable.count($0) } ?? "all",
+        HumanReadable.count(bytes(stage) / shape.layers), HumanReadable.count(bytes(stage)),
+      ])
+    }
+    let total = plan.stages.reduce(0) { $0 + bytes($1) }
+    table.append([
+      "total", plan.capacity.map { HumanReadable.count($0) } ?? "all", HumanReadable.count(total / shape.layers),
+      HumanReadable.count(total),
+    ])
+    text += table.text
+    if plan.capacity == nil {
+      text += "at \(HumanReadable.tokens(configuration.trainedLength)), and growing with the stream\n"
+    }
+    return text
+  }
+
+  func json(path: String, file: WeightFile) -> JSONValue {
+    let shape = configuration.attention
+    let stages = plan.stages.map { stage -> JSONValue in
+      [
+        "stage": JSONValue(stage.description), "tokens": stage.capacity.map { JSONValue($0) } ?? .null,
+        "bytesPerLayer": JSONValue(bytes(stage) / shape.layers), "bytes": JSONValue(bytes(stage)),
+      ]
+    }
+    return [
+      "model": JSONValue(path), "architecture": JSONValue(configuration.architecture),
+      "layers": JSONValue(shape.layers), "queryHeads": JSONValue(shape.queryHeads),
+      "keyValueHeads": JSONValue(shape.keyValueHeads), "headDim": JSONValue(shape.headDim),
+      "hiddenSize": JSONValue(configuration.hiddenSize), "feedForwardSize": JSONValue(configuration.feedForwardSize),
+      "vocabularySize": JSONValue(configuration.vocabularySize),
+      "trainedLength": JSONValue(configuration.trainedLength), "cache": JSONValue(plan.description),
+      "slotType": JSONValue(slotType.rawValue), "stages": .array(stages),
+      "cacheBytes": JSONValue(plan.stages.reduce(0) { $0 + bytes($1) }),
+    ]
+  }
+}

@@ -1,0 +1,31 @@
+import Foundation
+
+/// Files that a command writes.
+enum OutputFile {
+  /// Writes a file whole or not at all: beside its place first, then renamed; what was there stays until then.
+  ///
+  /// - Throws: `CommandError` where there is no room, no right, or no such folder.
+  static func write(_ text: String, to path: String) throws(CommandError) {
+    var information = stat()
+    let isSpecial = stat(path, &information) == 0 && information.st_mode & S_IFMT != S_IFREG
+    let place = isSpecial ? path : path + ".partial"
+    let descriptor = open(place, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    guard descriptor >= 0 else { throw failure(path) }
+    var failed: CommandError?
+    var bytes = Array(text.utf8)[...]
+    while failed == nil, !bytes.isEmpty {
+      let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if count > 0 { bytes = bytes.dropFirst(count) } else if errno != EINTR { failed = failure(path) }
+    }
+    if close(descriptor) != 0, failed == nil { failed = failure(path) }
+    if failed == nil, !isSpecial, rename(place, path) != 0 { failed = failure(path) }
+    if let failed {
+      if !isSpecial { unlink(place) }
+      throw failed
+    }
+  }
+
+  private static func failure(_ path: String) -> CommandError {
+    CommandError("\(path): cannot be written: \(String(cString: strerror(errno)).lowercased())")
+  }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Engine
+import Foundation
+
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Continue a text of any length.",
+    discussion: """
+      The text is -p, -f FILE (- is standard input), or standard input when it is a pipe; it may be far longer than the
+      model's context, and a pipe need not end. Special tokens in it stay text unless --special is given.
+      """)
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var cache: CacheOptions
+  @OptionGroup var sampling: SamplingFlags
+
+  @Option(name: [.short, .long], help: "The text to continue.")
+  var prompt: String?
+  @Option(name: [.short, .long], help: "A file with the text to continue; - is standard input.")
+  var file: String?
+  @Option(name: [.customShort("n"), .customLong("predict")], help: "The most tokens to write; until the model ends without it.")
+  var predict: Int?
+  @Option(name: .long, help: "A text that ends the output; may be given several times.")
+  var stop: [String] = []
+  @Flag(name: .long, help: "Put the text into the model's chat frame as a user's message.")
+  var chat = false
+  @Flag(name: .long, help: "Let special tokens written in the text act as such.")
+  var special = false
+
+  func validate() throws {
+    guard prompt == nil || file == nil else { throw ValidationError("give either --prompt or --file, not both") }
+    if let predict, predict < 0 { throw ValidationError("--predict must be 0 or more, but is \(predict)") }
+    guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 else {
+      throw ValidationError("there is no text: give --prompt, --file, or a pipe")
+    }
+  }
+
+  func run() throws {
+    let source = try prompt.map { TextSource(text: $0) } ?? TextSource(path: file ?? "-")
+    let loaded = try model.load()
+    var writer = try TextWriter(loaded, cache: cache)
+    if chat {
+      guard let format = ChatML(tokenizer: loaded.tokenizer) else {
+        throw CommandError("this model's vocabulary has no ChatML tokens, so --chat cannot be used with it yet")
+      }
+      writer.read(format.message(.system, ChatML.defaultInstructions))
+      writer.read(format.messageHead(.user))
+      try writer.read(source, parsesSpecialTokens: special)
+      writer.read(format.endOfMessage + format.messageHead(.assistant))
+    } else {
+      try writer.read(source, parsesSpecialTokens: special)
+    }
+    guard writer.stream.count > 0 else { throw CommandError("the text is empty") }
+    _ = try writer.write(sampling: sampling.options, stopStrings: stop, limit: predict) { StandardOutput.write($0) }
+    StandardOutput.write("\n")
+  }
+}

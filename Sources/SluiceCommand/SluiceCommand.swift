@@ -1,0 +1,52 @@
+import ArgumentParser
+import Foundation
+
+/// The command `sluice`.
+@main
+struct SluiceCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sluice",
+    abstract: "Runs language models over endless streams in bounded memory.",
+    discussion: """
+      Without -m the default model serves (SmolLM2-135M-Instruct; get it once with 'make model').
+      What the model remembers is a cache: --cache full, window:512, streaming-llm:4+508, or stages of your own such as
+      sinks:4,window:508.
+      """,
+    version: "0.1.0",
+    subcommands: [
+      RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, EvaluateCommand.self, DemoCommand.self,
+    ])
+
+  /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      Foundation.exit(report(error))
+    }
+  }
+
+  private static func report(_ error: any Error) -> Int32 {
+    switch exitCode(for: error) {
+    case .success:
+      StandardOutput.write(fullMessage(for: error) + "\n")
+      return 0
+    case .validationFailure:
+      let lines = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: true)
+      let message = lines.first.map { $0.hasPrefix("Error: ") ? String($0.dropFirst(7)) : String($0) } ?? "bad usage"
+      let usage = lines.first { $0.hasPrefix("Usage: ") }.map { $0.dropFirst(7) } ?? "sluice --help"
+      StandardError.write("sluice: \(message)\nhint: \(usage)\n")
+      return 2
+    default:
+      StandardError.write("sluice: \(oneLine(error))\n")
+      return 1
+    }
+  }
+
+  /// Paths and model files are untrusted: control characters in a message must not reach a terminal.
+  private static func oneLine(_ error: any Error) -> String {
+    let text = error is any CustomStringConvertible ? String(describing: error) : error.localizedDescription
+    return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
+  }
+}
