@@ -1,6 +1,7 @@
 package import CKernels
 
-/// The element types that weights and KV slots are stored in, numbered as in GGUF.
+/// The element types that weights and KV slots are stored in, numbered as in GGUF; q4_1 and q8_0 keep GGUF's names.
+// swift-format-ignore: AlwaysUseLowerCamelCase
 package enum ElementType: UInt32, CaseIterable, Sendable {
   case float32 = 0
   case float16 = 1

@@ -62,7 +62,8 @@ extension InstructionSet {
     rotaryDim: Int, layout: RotaryLayout, cosine: UnsafePointer<Float>, sine: UnsafePointer<Float>
   ) {
     precondition(heads >= 0 && headStride >= headDim, "heads must not overlap")
-    precondition(rotaryDim >= 0 && rotaryDim % 2 == 0 && rotaryDim <= headDim, "rotaryDim must be even and fit the head")
+    precondition(
+      rotaryDim >= 0 && rotaryDim % 2 == 0 && rotaryDim <= headDim, "rotaryDim must be even and fit the head")
     kernels.pointee.rotate(
       input, out, Int32(heads), headStride, Int32(headDim), Int32(rotaryDim), layout == .interleaved ? 1 : 0, cosine,
       sine)

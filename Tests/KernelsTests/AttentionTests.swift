@@ -1,0 +1,247 @@
+import Foundation
+import Kernels
+import TestSupport
+import Testing
+
+/// Attention by definition, in Float64, over the slots as they read back.
+private func reference(
+  _ stage: Stage, run: Range<Int>, queries: [Float], rowsPerToken: Int, logWeights: [Float]? = nil,
+  visible: [Range<Int>]? = nil
+) -> (out: [Float], logSumExp: [Double]) {
+  let dim = stage.storage.headDim
+  let keys = run.map { stage.key($0).map(Double.init) }
+  let values = run.map { stage.value($0).map(Double.init) }
+  var out: [Float] = []
+  var logSumExps: [Double] = []
+  for row in 0..<queries.count / dim {
+    let query = queries[row * dim..<(row + 1) * dim].map(Double.init)
+    let seen = run.clamped(to: visible?[row / rowsPerToken] ?? run)
+    let logits = seen.map { slot in
+      zip(query, keys[slot - run.lowerBound]).reduce(0) { $0 + $1.0 * $1.1 } + Double(logWeights?[slot] ?? 0)
+    }
+    let largest = logits.max() ?? -.infinity
+    let weights = logits.map { largest == -.infinity ? 0 : exp($0 - largest) }
+    let sum = weights.reduce(0, +)
+    logSumExps.append(sum > 0 ? largest + log(sum) : -.infinity)
+    for index in 0..<dim {
+      let weighted = zip(seen, weights).reduce(0.0) { $0 + $1.1 * values[$1.0 - run.lowerBound][index] }
+      out.append(sum > 0 ? Float(weighted / sum) : 0)
+    }
+  }
+  return (out, logSumExps)
+}
+
+@Suite struct AttentionTests {
+  private static let runs: [Range<Int>] = [0..<150, 5..<6, 17..<131, 64..<128, 63..<66, 10..<10, 16..<32, 1..<80]
+
+  private func check(
+    _ partial: Partial, _ expected: (out: [Float], logSumExp: [Double]), _ instructions: InstructionSet, _ what: String
+  ) {
+    #expect(largestDifference(partial.finished(with: instructions), expected.out) < 5e-6, "\(instructions) \(what)")
+    for row in 0..<partial.rows {
+      let logSumExp = partial.sum[row] > 0 ? Double(partial.max[row]) + log(Double(partial.sum[row])) : -.infinity
+      let close = logSumExp == expected.logSumExp[row] || abs(logSumExp - expected.logSumExp[row]) < 1e-5
+      #expect(close, "\(instructions) \(what) row \(row): \(logSumExp) is not \(expected.logSumExp[row])")
+    }
+  }
+
+  @Test(arguments: ElementType.allCases, [8, 16, 48, 64, 80, 96, 128, 256])
+  func matchesBruteForce(type: ElementType, headDim: Int) {
+    guard SlotStorage.supports(type: type, headDim: headDim) else { return }
+    var random = SplitMix64(seed: 41)
+    let stage = Stage(type: type, headDim: headDim, slots: 150)
+    stage.fill(0..<150, using: &random)
+    var logWeights = random.normals(150)
+    logWeights[20] = -.infinity
+    logWeights[64] = 8
+    let shapes = [(1, 1), (1, 3), (1, 8), (5, 1), (2, 7), (3, 4), (13, 3), (1, 2)]
+    for (index, (tokens, group)) in shapes.enumerated() {
+      let queries = random.normals(tokens * group * headDim, scale: 1 / Float(headDim).squareRoot())
+      let run = Self.runs[index]
+      let visible = (0..<tokens).map { token -> Range<Int> in
+        if token % 4 == 3 { return 0..<0 }
+        let first = Int.random(in: 0..<150, using: &random)
+        return first..<Int.random(in: first...150, using: &random)
+      }
+      for (weights, ranges) in [(nil, nil), (logWeights, nil), (nil, visible), (logWeights, visible)] {
+        let expected = reference(
+          stage, run: run, queries: queries, rowsPerToken: group, logWeights: weights, visible: ranges)
+        for instructions in InstructionSet.available {
+          var partial = Partial(rows: tokens * group, headDim: headDim)
+          partial.attend(
+            stage, run, queries: queries, rowsPerToken: group, logWeights: weights, visible: ranges,
+            with: instructions)
+          check(partial, expected, instructions, "\(type.name) \(headDim) \(tokens)x\(group) \(run)")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [ElementType.float16, .q8_0])
+  func causalPrefillMatchesBruteForce(type: ElementType) {
+    var random = SplitMix64(seed: 42)
+    let (tokens, group, past) = (70, 3, 21)
+    let stage = Stage(type: type, headDim: 32, slots: past + tokens)
+    stage.fill(0..<past + tokens, using: &random)
+    let queries = random.normals(tokens * group * 32, scale: 0.3)
+    let visible = (0..<tokens).map { 0..<past + $0 + 1 }
+    let run = 0..<past + tokens
+    let expected = reference(stage, run: run, queries: queries, rowsPerToken: group, visible: visible)
+    for instructions in InstructionSet.available {
+      var partial = Partial(rows: tokens * group, headDim: 32)
+      partial.attend(stage, run, queries: queries, rowsPerToken: group, visible: visible, with: instructions)
+      check(partial, expected, instructions, "causal \(type.name)")
+
+      // The same bits when each token comes alone: how rows are tiled must not matter.
+      for token in [0, 1, 10, 11, 42, 69] {
+        let rows = token * group..<(token + 1) * group
+        var alone = Partial(rows: group, headDim: 32)
+        alone.attend(
+          stage, run, queries: Array(queries[rows.lowerBound * 32..<rows.upperBound * 32]), rowsPerToken: group,
+          visible: [visible[token]], with: instructions)
+        #expect(alone.max == Array(partial.max[rows]) && alone.sum == Array(partial.sum[rows]))
+        #expect(alone.out == Array(partial.out[rows.lowerBound * 32..<rows.upperBound * 32]), "token \(token)")
+      }
+    }
+  }
+
+  @Test(arguments: InstructionSet.available)
+  func aPartialContinuesAndMergesLikeOneRun(instructions: InstructionSet) {
+    var random = SplitMix64(seed: 43)
+    let stage = Stage(type: .float16, headDim: 48, slots: 140)
+    stage.fill(0..<140, using: &random)
+    let queries = random.normals(6 * 48, scale: 0.5)
+    let expected = reference(stage, run: 3..<140, queries: queries, rowsPerToken: 3)
+    func attended(_ runs: [Range<Int>]) -> Partial {
+      var partial = Partial(rows: 6, headDim: 48)
+      for run in runs { partial.attend(stage, run, queries: queries, rowsPerToken: 3, with: instructions) }
+      return partial
+    }
+    check(attended([3..<9, 9..<64, 64..<64, 64..<140]), expected, instructions, "continued")
+    check(attended([100..<140, 3..<100]), expected, instructions, "continued in another order")
+
+    let parts = [3..<20, 20..<90, 90..<140].map { attended([$0]) }
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+      var merged = Partial(rows: 6, headDim: 48)
+      for index in order { merged.merge(parts[index], with: instructions) }
+      check(merged, expected, instructions, "merged \(order)")
+    }
+    var right = parts[1]
+    right.merge(parts[2], with: instructions)
+    var nested = parts[0]
+    nested.merge(right, with: instructions)
+    check(nested, expected, instructions, "merged as a + (b + c)")
+
+    var withEmpty = parts[0]
+    withEmpty.merge(Partial(rows: 6, headDim: 48), with: instructions)
+    #expect(withEmpty.isIdentical(to: parts[0]))
+    var empty = Partial(rows: 6, headDim: 48)
+    empty.merge(parts[0], with: instructions)
+    #expect(empty == parts[0])
+    #expect(
+      Partial(rows: 6, headDim: 48).finished(with: instructions) == [Float](repeating: 0, count: 6 * 48))
+  }
+
+  @Test(arguments: ElementType.allCases)
+  func rowsThatSeeNothingKeepTheirBits(type: ElementType) {
+    var random = SplitMix64(seed: 44)
+    let stage = Stage(type: type, headDim: 32, slots: 100)
+    stage.fill(0..<100, using: &random)
+    let queries = random.normals(8 * 32)
+    let visible = [40..<40, 0..<100, 0..<20, 90..<100, 99..<3 + 97, 0..<100, 20..<20, 0..<0]
+    for instructions in InstructionSet.available {
+      var partial = Partial(rows: 8, headDim: 32)
+      for row in 0..<8 {
+        partial.max[row] = -1.25
+        partial.sum[row] = 0.3
+        for index in 0..<32 { partial.out[row * 32 + index] = index % 2 == 0 ? -0.0 : .leastNonzeroMagnitude }
+      }
+      let before = partial
+      partial.attend(stage, 20..<90, queries: queries, rowsPerToken: 1, visible: visible, with: instructions)
+      for row in 0..<8 {
+        let seesSome = [1, 5].contains(row)
+        let changed = partial.sum[row].bitPattern != before.sum[row].bitPattern
+        #expect(changed == seesSome, "\(instructions) row \(row)")
+        if !seesSome {
+          #expect(partial.max[row] == before.max[row])
+          for index in row * 32..<row * 32 + 32 {
+            #expect(partial.out[index].bitPattern == before.out[index].bitPattern)
+          }
+        }
+      }
+      let all = partial
+      partial.attend(
+        stage, 0..<100, queries: queries, rowsPerToken: 1,
+        logWeights: [Float](repeating: -.infinity, count: 100), with: instructions)
+      #expect(partial.isIdentical(to: all), "weights of zero change nothing")
+    }
+  }
+
+  @Test(arguments: ElementType.allCases)
+  func slotsOutsideTheRunAreNeverRead(type: ElementType) {
+    var random = SplitMix64(seed: 45)
+    let stage = Stage(type: type, headDim: 64, slots: 100)
+    stage.fill(19..<71, using: &random)
+    let queries = random.normals(9 * 64)
+    let logWeights = (0..<100).map { Float((19..<71).contains($0) ? 0 : Double.nan) }
+    for instructions in InstructionSet.available {
+      for run in [19..<71, 20..<21, 63..<65, 30..<64] {
+        var partial = Partial(rows: 9, headDim: 64)
+        partial.attend(
+          stage, run, queries: queries, rowsPerToken: 3, logWeights: logWeights, with: instructions)
+        check(
+          partial, reference(stage, run: run, queries: queries, rowsPerToken: 3), instructions, "\(type.name) \(run)")
+      }
+    }
+  }
+
+  @Test(arguments: InstructionSet.available)
+  func extremeLogitsStayFinite(instructions: InstructionSet) {
+    for (scale, type) in [(Float(1e19), ElementType.float32), (1e4, .float16), (0, .float32)] {
+      let stage = Stage(type: type, headDim: 16, slots: 33)
+      for slot in 0..<33 {
+        let key = [Float](repeating: slot == 20 ? scale : -scale, count: 16)
+        instructions.writeKey(key, to: slot, of: stage.storage)
+        instructions.writeValue([Float](repeating: Float(slot), count: 16), to: slot, of: stage.storage)
+      }
+      var partial = Partial(rows: 3, headDim: 16)
+      let queries = [Float](repeating: scale == 0 ? 1 : 1e18, count: 48)
+      partial.attend(stage, 0..<33, queries: queries, rowsPerToken: 3, with: instructions)
+      let out = partial.finished(with: instructions)
+      #expect(out.allSatisfy { $0 == (scale == 0 ? 16 : 20) }, "\(scale) \(out)")
+    }
+  }
+
+  /// Rows need not be contiguous: heads of several KV heads lie interleaved in one buffer.
+  @Test(arguments: InstructionSet.available)
+  func stridesSkipOtherHeads(instructions: InstructionSet) {
+    var random = SplitMix64(seed: 46)
+    let stage = Stage(type: .float32, headDim: 16, slots: 20)
+    stage.fill(0..<20, using: &random)
+    let wide = random.normals(4 * 40)
+    let queries = (0..<4).flatMap { Array(wide[$0 * 40..<$0 * 40 + 16]) }
+    var expected = Partial(rows: 4, headDim: 16)
+    expected.attend(stage, 0..<20, queries: queries, rowsPerToken: 2, with: instructions)
+    var (maxima, sums) = ([Float](repeating: -.infinity, count: 4), [Float](repeating: 0, count: 4))
+    var out = [Float](repeating: 0, count: 4 * 24)
+    let scratch = Buffer<Float>(count: InstructionSet.attentionScratch(rows: 4, headDim: 16))
+    maxima.withUnsafeMutableBufferPointer { maxima in
+      sums.withUnsafeMutableBufferPointer { sums in
+        out.withUnsafeMutableBufferPointer { out in
+          wide.withUnsafeBufferPointer { wide in
+            instructions.attend(
+              stage.storage, run: 0..<20,
+              queries: QueryRows(wide.baseAddress!, stride: 40, count: 4, rowsPerToken: 2),
+              partial: PartialRows(
+                max: maxima.baseAddress!, sum: sums.baseAddress!, out: out.baseAddress!, stride: 24),
+              scratch: scratch.pointer)
+          }
+        }
+      }
+    }
+    for row in 0..<4 {
+      #expect(Array(out[row * 24..<row * 24 + 16]) == Array(expected.out[row * 16..<row * 16 + 16]))
+      #expect(out[row * 24 + 16..<row * 24 + 24].allSatisfy { $0 == 0 })
+    }
+  }
+}
