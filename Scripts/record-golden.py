@@ -263,9 +263,11 @@ def record_blocks():
     (GOLDEN / "blocks.json").write_text("{" + ",\n".join(lines) + "}\n")
 
 
-PASSAGE = ("A sluice box lets a river through and keeps the gold. In 1897 the miners of Bonanza Creek washed some 2,500 "
-           "tons of gravel a day; what was heavy stayed behind the riffles, and the rest — sand, leaves, water — went on "
-           "to the sea. A model that reads for ever has to do the same with what it remembers.")
+PASSAGE = (
+    "A sluice box lets a river through and keeps the gold. In 1897 the miners of Bonanza Creek washed "
+    "some 2,500 tons of gravel a day; what was heavy stayed behind the riffles, and the rest — sand, "
+    "leaves, water — went on to the sea. A model that reads for ever has to do the same with what it "
+    "remembers.")
 
 
 def record_default_model(path):

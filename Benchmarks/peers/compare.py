@@ -118,7 +118,7 @@ def main():
     arguments = parser.parse_args()
 
     if arguments.only != "llama.cpp" and not os.access(arguments.sluice, os.X_OK):
-        sys.exit(f"compare: no command at {arguments.sluice}; build it (swift build -c release) or name it with --sluice")
+        sys.exit(f"compare: no command at {arguments.sluice}: swift build -c release, or name it with --sluice")
     sizes = ["--prefill", str(arguments.prefill), "--decode", str(arguments.decode)]
     python = None if arguments.only == "sluice" else peer_python(arguments.peers)
     if not arguments.json:
