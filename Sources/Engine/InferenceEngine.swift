@@ -89,7 +89,7 @@ package final class InferenceEngine {
   /// - Returns: how many tokens were taken in.
   @discardableResult
   package func feed(
-    _ tokens: [Int32], cache: KVCache, afterChunk: (Range<Int>) throws -> Bool = { _ in true }
+    _ tokens: [Int32], cache: KVCache, afterChunk: (Range<Int>) throws -> Bool
   ) rethrows -> Int {
     var done = 0
     while done < tokens.count {
@@ -99,5 +99,10 @@ package final class InferenceEngine {
       guard try afterChunk(done - count..<done) else { break }
     }
     return done
+  }
+
+  /// Brings any number of tokens through the model.
+  package func feed(_ tokens: [Int32], cache: KVCache) {
+    feed(tokens, cache: cache) { _ in true }
   }
 }
