@@ -9,7 +9,8 @@ environment outside the repository. It is measured with flash attention on and o
 counts. Every measurement is its own process; rounds alternate, since a shared machine drifts by the hour.
 `foreign` is the share of the processors' time that other programs used meanwhile (Linux only): llama.cpp's threads
 spin, so above a few per cent its figures fall by factors and mean nothing. --quiet N repeats a measurement until the
-share is below N per cent.
+share is below N per cent; `chrt -r 1 Benchmarks/peers/compare.py ...` (Linux, root) takes the processors from the
+others for as long as it runs.
 """
 import argparse
 import json
