@@ -2,10 +2,11 @@
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText
 
-.PHONY: help setup demo test example lint format release clean
+.PHONY: help setup model assets-models demo test example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
+	@echo "make model             fetch the default model"
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
 	@echo "make example           build and run Examples/StreamText from the working tree"
 	@echo "make format            format every Swift file in place"
@@ -16,12 +17,21 @@ help:
 setup:
 	@Scripts/setup
 
+ASSETS := $(or $(SLUICE_ASSETS),../shared/assets)
+
+# Checkpoints of the assets, where this machine has them, in the form that ModelsTests reads.
+assets-models: setup
+	@if [ -d $(ASSETS)/models ]; then python3 Scripts/convert-llama2c.py --all $(ASSETS)/models .build-converted; fi
+
+model: setup
+	@Scripts/fetch-model
+
 demo: setup
 	swift build -c release --product sluice
 	Scripts/fetch-model
 	.build/release/sluice demo $(TEXT)
 
-test: setup lint
+test: setup lint assets-models
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	Scripts/consumer-test
