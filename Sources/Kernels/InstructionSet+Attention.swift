@@ -1,7 +1,7 @@
 import CKernels
 
 /// The keys and values of one KV head: key panels of 16 slots and one row of values a slot, both in `type`.
-package struct SlotStorage {
+package struct SlotStorage: @unchecked Sendable {
   package let type: ElementType
   package let headDim: Int
   package let slots: Int
@@ -38,7 +38,7 @@ package struct SlotStorage {
 }
 
 /// Running partial attention of query rows: (max, sum, out), where (-inf, 0, 0) is empty.
-package struct PartialRows {
+package struct PartialRows: @unchecked Sendable {
   package let max: UnsafeMutablePointer<Float>  // [row]
   package let sum: UnsafeMutablePointer<Float>  // [row]
   package let out: UnsafeMutablePointer<Float>  // [row, headDim], `stride` floats between rows
@@ -64,7 +64,7 @@ package struct PartialRows {
 }
 
 /// Query rows, tokens x heads of the group, token-major, rotated and scaled by 1 / sqrt(headDim).
-package struct QueryRows {
+package struct QueryRows: @unchecked Sendable {
   package let queries: UnsafePointer<Float>  // [row, headDim], `stride` floats between rows
   package let stride: Int
   package let count: Int

@@ -1,7 +1,7 @@
 package import CKernels
 
 /// One matrix of a group of products that share their activations, and where its output goes.
-package struct LinearSegment {
+package struct LinearSegment: @unchecked Sendable {
   package let kernelSegment: sluice_linear_segment
 
   /// - Parameters:

@@ -37,25 +37,14 @@ package final class WorkerTeam: @unchecked Sendable {
   package func parallelFor(_ count: Int, _ body: (Range<Int>) -> Void) {
     guard count > 0 else { return }
     if threads == 1 || count == 1 { return body(0..<count) }
-    withoutActuallyEscaping(body) { escaping in
-      var share = Share(count: count, body: escaping)
-      withUnsafeMutablePointer(to: &share) { context in
-        run(context) { context, thread, threads in
-          guard let share = context?.assumingMemoryBound(to: Share.self) else { return }
-          let count = share.pointee.count
-          let first = count * Int(thread) / Int(threads)
-          let last = count * (Int(thread) + 1) / Int(threads)
-          if first < last { share.pointee.body(first..<last) }
-        }
-      }
-    }
-  }
-
-  private struct Share {
-    var count: Int
-    var body: (Range<Int>) -> Void
+    parallelForOverTeam(handle, count, body)
   }
 }
+
+/// `sluice_team_parallel_for` of CKernels, which speaks Swift's calling convention: a non-escaping closure reaches it as
+/// function and context. An escaping copy in a C context would cost an allocation in each of a token's many joins.
+@_silgen_name("sluice_team_parallel_for")
+private func parallelForOverTeam(_ team: OpaquePointer, _ count: Int, _ body: (Range<Int>) -> Void)
 
 /// Memory that this process holds in RAM now, in bytes; 0 where the system does not say.
 package func residentBytes() -> Int { Int(sluice_resident_bytes()) }
