@@ -1,7 +1,7 @@
 // Attention of query rows to a run of slots: scores from key panels, online softmax, weighted values.
 //
-// The run is cut at multiples of 64 slots, so what a row accumulates depends on the run and on what the row sees, not on
-// which rows are computed beside it. Slots that no row sees are never read: they may hold anything.
+// The run is cut at multiples of 64 slots, so what a row accumulates depends on the run and on what the row sees, not
+// on which rows are computed beside it. Slots that no row sees are never read: they may hold anything.
 
 /// One step of the walk: a tile of rows meeting up to 64 slots.
 typedef struct attention_step {
@@ -33,7 +33,8 @@ typedef struct attention_step {
   }                                                                                                                \
   static void scores_##TYPE(const attention_step *step) {                                                          \
     int row = 0;                                                                                                   \
-    for (; step->rows - row >= SCORE_ROWS; row += SCORE_ROWS) score_rows_##TYPE(step, SCORE_PANELS, SCORE_ROWS, row);         \
+    for (; step->rows - row >= SCORE_ROWS; row += SCORE_ROWS)                                                      \
+      score_rows_##TYPE(step, SCORE_PANELS, SCORE_ROWS, row);                                                      \
     for (; step->rows - row >= 4; row += 4) score_rows_##TYPE(step, SCORE_PANELS_4, 4, row);                       \
     switch (step->rows - row) {                                                                                    \
       case 3: score_rows_##TYPE(step, SCORE_PANELS_3, 3, row); break;                                              \

@@ -3,8 +3,8 @@
 /// e^x with a relative error below 2 ulp.
 ///
 /// Below -87.33 (the smallest normal result) and at -inf the result is 0, above 88.37 it saturates at 2.4e38 so that no
-/// infinity starts here; NaN stays NaN. The argument is reduced by multiples of ln 2, split so that the first product is
-/// exact, and a polynomial of degree 6 covers [-ln 2 / 2, ln 2 / 2] (minimax coefficients, fitted for this file).
+/// infinity starts here; NaN stays NaN. The argument is reduced by multiples of ln 2, split so that the first product
+/// is exact, and a polynomial of degree 6 covers [-ln 2 / 2, ln 2 / 2] (minimax coefficients, fitted for this file).
 INLINE lanes lanes_exp(lanes x) {
   lanes_i underflow = x < -87.33f;
   lanes bounded = x > 88.37f ? (lanes)88.37f : x;

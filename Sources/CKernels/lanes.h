@@ -1,7 +1,7 @@
 #pragma once
 // Sixteen lanes, one a row of a panel: what every kernel is written in.
 //
-// Plain arithmetic uses the operators of clang's vector extension, which the compiler splits into the registers at hand.
+// Plain arithmetic uses the operators of clang's vector extension, which the compiler splits over registers.
 // Each instruction set adds, in its own lanes_*.h:
 //   lanes_fma(a, b, c)            a * b + c
 //   lanes_of_halves(p)            16 halves as floats, and lanes_store_halves(p, x), rounded to nearest even

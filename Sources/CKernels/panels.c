@@ -15,7 +15,7 @@ static void pack_q8_0(const uint8_t *row, int lane, int columns, uint8_t *panel)
   }
 }
 
-/// GGUF keeps columns 0 to 15 of a block in the low nibbles of its 16 bytes and 16 to 31 in the high ones, so byte 4c + j
+/// GGUF keeps columns 0 to 15 of a block in the low nibbles of its 16 bytes and 16 to 31 in the high ones: byte 4c + j
 /// already holds column j of quads c and c + 4: nibbles never need to be taken apart.
 static void pack_q4_1(const uint8_t *row, int lane, int columns, uint8_t *panel) {
   for (int block = 0; block < columns / BLOCK; block++, row += 20, panel += 320) {

@@ -1,14 +1,15 @@
 // A fork-join worker team: static shares, a bounded spin, then sleep.
 //
-// A decode step joins a hundred times and more, with serial gaps of microseconds between: waking a sleeping thread costs
-// 13 to 20 us, noticing a flag while spinning costs well under one. So both sides spin for a while that covers the gaps
-// of one token and sleep after it. Spinning threads that outnumber the CPUs starve each other, so such a team never spins.
+// A decode step joins a hundred times and more, with serial gaps of microseconds between: waking a sleeping thread
+// costs 13 to 20 us, noticing a flag while spinning well under one. So both sides spin for a while that covers the gaps
+// of one token and sleep after it. Spinning threads that outnumber the CPUs starve each other: such a team never spins.
 
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -21,7 +22,7 @@
 #include <unistd.h>
 #endif
 
-enum { SPIN_NANOSECONDS = 100 * 1000, PAUSES_PER_CLOCK = 32 };
+enum { SPIN_NANOSECONDS = 100 * 1000, YIELD_NANOSECONDS = 5 * 1000, PAUSES_PER_CLOCK = 32 };
 
 typedef struct worker {
   sluice_team *team;
@@ -88,16 +89,21 @@ static long nanoseconds(void) {
 }
 
 /// Spins while the word has the value; returns 1 when it changed within the budget.
+///
+/// After the first microseconds every round yields: where the thread that is waited for sits on this very CPU, as happens
+/// right after a wake-up, it would otherwise wait for the whole budget. On a CPU of its own a yield returns at once.
 static int spin_while_equal(const sluice_team *team, atomic_uint *word, unsigned value) {
   if (atomic_load_explicit(word, memory_order_acquire) != value) return 1;
   if (team->spin_nanoseconds == 0) return 0;
-  long deadline = nanoseconds() + team->spin_nanoseconds;
+  long start = nanoseconds(), elapsed = 0;
   do {
     for (int i = 0; i < PAUSES_PER_CLOCK; i++) {
       if (atomic_load_explicit(word, memory_order_acquire) != value) return 1;
       pause_briefly();
     }
-  } while (nanoseconds() < deadline);
+    if (elapsed > YIELD_NANOSECONDS) sched_yield();
+    elapsed = nanoseconds() - start;
+  } while (elapsed < team->spin_nanoseconds);
   return 0;
 }
 

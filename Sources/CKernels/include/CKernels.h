@@ -7,8 +7,8 @@
 //   F16   each column: 16 halves
 //   BF16  each pair of columns: 16 x (even, odd); an odd last column is paired with zeros
 //   Q8_0  each block of 32 columns: 16 f16 scales, then 8 quads x 16 rows x 4 int8 (544 bytes)
-//   Q4_1  each block of 32 columns: 16 f16 d, 16 f16 m, then 4 chunks of 64 bytes (320 bytes); the low nibbles of chunk c
-//         are quad c, the high nibbles quad c + 4, where quad q holds columns 4q to 4q + 3 of 16 rows
+//   Q4_1  each block of 32 columns: 16 f16 d, 16 f16 m, then 4 chunks of 64 bytes (320 bytes); the low nibbles of chunk
+//         c are quad c, the high nibbles quad c + 4, where quad q holds columns 4q to 4q + 3 of 16 rows
 
 #include <stddef.h>
 #include <stdint.h>
@@ -92,8 +92,8 @@ struct sluice_kernels {
   /// In place; returns the log-sum-exp. All -inf gives zeros and -inf.
   float (*softmax)(float *x, int n);
   float (*log_sum_exp)(const float *x, int n);
-  /// Rotates pairs (i, i + rotary_dim / 2), or (2i, 2i + 1) when interleaved, of each head by the angle whose cosine and
-  /// sine are given ([rotary_dim / 2]); dims beyond rotary_dim are copied. `in` == `out` is allowed.
+  /// Rotates pairs (i, i + rotary_dim / 2), or (2i, 2i + 1) when interleaved, of each head by the angle whose cosine
+  /// and sine are given ([rotary_dim / 2]); dims beyond rotary_dim are copied. `in` == `out` is allowed.
   void (*rotate)(const float *in, float *out, int heads, ptrdiff_t head_stride, int head_dim, int rotary_dim,
                  int interleaved, const float *cosine, const float *sine);
   /// Slots of a KV stage: keys in panels of 16 slots (columns = head_dim), values one GGUF row a slot.
@@ -120,8 +120,8 @@ typedef struct sluice_team sluice_team;
 sluice_team *sluice_team_create(int threads);
 void sluice_team_destroy(sluice_team *team);
 int sluice_team_threads(const sluice_team *team);
-/// Runs `body` once for each thread index and returns when all are done. A call from inside a body of the same team runs
-/// all indices on the calling thread; calls from different threads take turns.
+/// Runs `body` once for each thread index and returns when all are done. A call from inside a body of the same team
+/// runs all indices on the calling thread; calls from different threads take turns.
 void sluice_team_run(sluice_team *team, void (*body)(void *context, int thread, int threads), void *context);
 /// Multiplies a group of segments that share their activations, split evenly by bytes over the team.
 void sluice_linear_group(sluice_team *team, const struct sluice_kernels *kernels,
