@@ -19,7 +19,7 @@ static void run_share(void *context, int thread, int threads) {
 __attribute__((swiftcall)) void sluice_team_parallel_for(sluice_team *team, intptr_t count, range_body body,
                                                          void *captures);
 
-/// Splits [0, count) into one contiguous range a thread. Declared in WorkerTeam.swift, where the closure does not escape.
+/// Splits [0, count) into one contiguous range a thread. Declared in WorkerTeam.swift: the closure does not escape.
 __attribute__((swiftcall)) void sluice_team_parallel_for(sluice_team *team, intptr_t count, range_body body,
                                                          void *captures) {
   shares work = {count, body, captures};

@@ -90,8 +90,8 @@ static long nanoseconds(void) {
 
 /// Spins while the word has the value; returns 1 when it changed within the budget.
 ///
-/// After the first microseconds every round yields: where the thread that is waited for sits on this very CPU, as happens
-/// right after a wake-up, it would otherwise wait for the whole budget. On a CPU of its own a yield returns at once.
+/// After the first microseconds every round yields: where the thread that is waited for sits on this very CPU, as
+/// happens after a wake-up, it would otherwise wait for the whole budget. On a CPU of its own a yield returns at once.
 static int spin_while_equal(const sluice_team *team, atomic_uint *word, unsigned value) {
   if (atomic_load_explicit(word, memory_order_acquire) != value) return 1;
   if (team->spin_nanoseconds == 0) return 0;

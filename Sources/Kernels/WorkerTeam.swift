@@ -1,4 +1,4 @@
-package import CKernels
+import CKernels
 
 /// A persistent team of threads for fork-join work of microseconds to milliseconds; the caller is one of them.
 ///
