@@ -1,4 +1,4 @@
-package import Kernels
+import Kernels
 
 /// The memory of one sequence: stages that a token falls through, with the keys and values they hold.
 ///
@@ -16,7 +16,12 @@ public final class KVCache {
   var stages: [any Stage]
   var storage: [StageStorage]
   /// The decisions for the chunk under way.
-  private(set) var step = StepPlan()
+  private(set) var step: StepPlan
+
+  /// The plan's capacity where its window slides exactly, else nil.
+  private let slidingCapacity: Int?
+  /// A chunk of at most so many tokens writes no slot twice.
+  private let smallestRing: Int
 
   /// An empty cache.
   ///
@@ -31,6 +36,9 @@ public final class KVCache {
     self.positions = positions
     stages = plan.stages.map { $0.makeStage() }
     storage = stages.map { StageStorage(type: slotType.elementType, shape: shape, capacity: $0.capacity) }
+    step = StepPlan(slotsPerBlock: storage.map(\.slotsPerBlock))
+    slidingCapacity = plan.slidesExactly ? plan.capacity : nil
+    smallestRing = plan.slidesExactly ? stages.filter { !$0.holdsStreamStart }.compactMap(\.capacity).min() ?? .max : 0
   }
 
   private static func check(plan: Plan, shape: Shape, slotType: SlotType) throws(KVCacheError) {
@@ -42,7 +50,12 @@ public final class KVCache {
 
   /// The exact bytes a cache takes after `tokens` tokens, known without making it.
   public static func bytes(plan: Plan, shape: Shape, slotType: SlotType, tokens: Int) -> Int {
-    plan.stages.reduce(0) { $0 + bytes(stage: $1, shape: shape, slotType: slotType, tokens: tokens) }
+    var (total, reaching) = (0, tokens)
+    for stage in plan.stages {
+      total += bytes(stage: stage, shape: shape, slotType: slotType, tokens: reaching)
+      reaching = max(0, reaching - (stage.capacity ?? reaching))
+    }
+    return total
   }
 
   /// The exact bytes of one stage of a cache after `tokens` tokens reached it.
@@ -58,7 +71,11 @@ public final class KVCache {
   public var bytes: Int { storage.reduce(0) { $0 + $1.bytes } }
 
   /// Tokens held now.
-  public var heldTokens: Int { stages.reduce(0) { $0 + $1.count } }
+  public var heldTokens: Int {
+    var held = 0
+    for stage in stages { held += stage.count }
+    return held
+  }
 
   /// Forgets everything; a bounded cache keeps its memory.
   public func reset() {
@@ -74,18 +91,18 @@ public final class KVCache {
   /// Sinks that arrive in the same chunk as the first eviction would have two distances; such a chunk is cut where
   /// the cache is full.
   package func admissibleChunk(_ wanted: Int) -> Int {
-    guard plan.slidesExactly, let capacity = plan.capacity, let first = stages.first, first.holdsStreamStart,
-      first.count < first.capacity ?? .max, heldTokens + wanted > capacity
+    guard let slidingCapacity, let first = stages.first, first.holdsStreamStart,
+      first.count < first.capacity ?? .max, heldTokens + wanted > slidingCapacity
     else { return wanted }
-    return capacity - heldTokens
+    return slidingCapacity - heldTokens
   }
 
-  /// Decides what a chunk reads and where its tokens go, and counts them in.
+  /// Decides what a chunk reads and where its tokens go, and counts them in. Allocates nothing once it has seen a chunk
+  /// of that size, unless a stage without bound grows.
   ///
   /// - Precondition: `tokens` is at most `admissibleChunk(tokens)`.
   package func beginStep(tokens: Int) {
     precondition(tokens > 0 && tokens <= admissibleChunk(tokens), "a chunk the cache does not admit")
-    step.reset(slotsPerBlock: storage.map(\.slotsPerBlock))
     planReads(chunk: tokens)
     planMoves(chunk: tokens)
     tokenCount += Int64(tokens)
@@ -93,19 +110,24 @@ public final class KVCache {
   }
 
   private func planReads(chunk: Int) {
-    _ = step.index(of: StepPlan.QueryClock(first: tokenCount))
+    var rollingTokens = 0
+    for stage in stages where !stage.holdsStreamStart { rollingTokens += stage.count }
     var context = ReadContext(
-      stage: 0, chunk: chunk, heldTokens: heldTokens, newerTokens: 0, totalCapacity: plan.capacity,
-      slidesExactly: plan.slidesExactly, isLast: false)
+      stage: 0, chunk: chunk, heldTokens: heldTokens, newerTokens: 0, olderTokens: rollingTokens,
+      slidingCapacity: slidingCapacity)
+    step.reset(chunkOffset: slidingCapacity.map { heldTokens + 1 - $0 - rollingTokens } ?? -chunk)
+    _ = step.index(of: StepPlan.QueryClock(first: tokenCount))
     for index in stages.indices {
       context.stage = index
-      context.isLast = index == stages.count - 1
+      let count = stages[index].holdsStreamStart ? 0 : stages[index].count
+      context.olderTokens -= count
       stages[index].read(context, into: &step)
-      if !stages[index].holdsStreamStart { context.newerTokens += stages[index].count }
+      context.newerTokens += count
     }
   }
 
   private func planMoves(chunk: Int) {
+    let slotsMayRepeat = chunk > smallestRing
     for token in 0..<chunk {
       var source = StepPlan.Move.Source.chunk(token: token)
       var clock = tokenCount + Int64(token)
@@ -122,22 +144,9 @@ public final class KVCache {
           clock = fallingClock
         }
       }
-      step.orderMoves(from: firstMove, capacity: smallestCapacity, chunk: chunk)
+      step.orderMoves(from: firstMove, slotsMayRepeat: slotsMayRepeat)
     }
   }
-
-  private var smallestCapacity: Int { stages.lazy.compactMap(\.capacity).min() ?? .max }
-
-  /// The first chunk token that chunk token `token` may read, for stages that slide exactly.
-  func firstVisibleChunkToken(_ token: Int) -> Int {
-    guard plan.slidesExactly, let capacity = plan.capacity else { return 0 }
-    let sinks = stages.first.map { $0.holdsStreamStart ? $0.capacity ?? 0 : 0 } ?? 0
-    let position = tokenCountBeforeStep + Int64(token)
-    guard position >= Int64(capacity) else { return 0 }
-    return max(0, token + 1 - (capacity - sinks))
-  }
-
-  private var tokenCountBeforeStep: Int64 { step.clocks.first?.first ?? tokenCount }
 
   /// Takes up a state saved in a snapshot.
   func restore(tokenCount: Int64, stages: [any Stage]) {

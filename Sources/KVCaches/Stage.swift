@@ -71,14 +71,20 @@ public struct ReadContext: Sendable {
   public var chunk: Int
   /// Tokens held by all stages before the chunk.
   public var heldTokens: Int
-  /// Tokens held by the stages before this one that keep newer tokens than it does.
+  /// Tokens held by the stages that keep newer tokens than this one does.
   public var newerTokens: Int
-  /// The most tokens all stages can hold, the current one included; nil where the cache grows.
-  public var totalCapacity: Int?
-  /// Whether each token of the chunk must see exactly what it would see if tokens came one at a time.
-  public var slidesExactly: Bool
-  /// Whether this is the last stage, so that what it lets go is gone.
-  public var isLast: Bool
+  /// Tokens held by the stages that keep older tokens than this one does, without the start of the stream.
+  public var olderTokens: Int
+  /// The most tokens the cache can hold, the current one included, where each token of the chunk must see exactly what
+  /// it would see if tokens came one at a time; nil where the cache grows, or shows a chunk more than that.
+  public var slidingCapacity: Int?
+
+  /// How many of the stage's oldest tokens are gone when token `token` of the chunk reads; 0 or less for none, and more
+  /// than it holds for all.
+  public func hiddenTokens(from token: Int) -> Int {
+    guard let slidingCapacity else { return 0 }
+    return heldTokens + token + 1 - slidingCapacity - olderTokens
+  }
 }
 
 extension Stage {

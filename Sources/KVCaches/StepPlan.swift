@@ -48,27 +48,34 @@ public struct StepPlan: Sendable {
   package private(set) var moves: [Move] = []
   /// Whether moves may run in any order: every source is a chunk token and no slot is written twice.
   package private(set) var movesAreIndependent = true
-  package private(set) var slotsPerBlock: [Int] = []
+  /// The first chunk token that chunk token r reads is r plus this, where that is positive.
+  package private(set) var chunkOffset = 0
+  /// Slots of a block of each stage.
+  private let slotsPerBlock: [Int]
 
-  package init() {}
+  package init(slotsPerBlock: [Int]) { self.slotsPerBlock = slotsPerBlock }
 
-  package mutating func reset(slotsPerBlock: [Int]) {
+  /// Forgets the last chunk's decisions.
+  mutating func reset(chunkOffset: Int) {
+    self.chunkOffset = chunkOffset
     clocks.removeAll(keepingCapacity: true)
     readings.removeAll(keepingCapacity: true)
     visibleFirst.removeAll(keepingCapacity: true)
     visibleLast.removeAll(keepingCapacity: true)
     moves.removeAll(keepingCapacity: true)
     movesAreIndependent = true
-    if self.slotsPerBlock != slotsPerBlock { self.slotsPerBlock = slotsPerBlock }
   }
 
-  package mutating func append(_ move: Move) { moves.append(move) }
+  /// The first token of the chunk that token `token` of the chunk reads; the last one is itself.
+  func firstVisibleChunkToken(_ token: Int) -> Int { max(0, token + chunkOffset) }
+
+  mutating func append(_ move: Move) { moves.append(move) }
 
   /// Puts the moves of one token, from index `first` on, into an order in which no slot is overwritten before it is
   /// read: the token that fell furthest moves first.
-  mutating func orderMoves(from first: Int, capacity: Int, chunk: Int) {
+  mutating func orderMoves(from first: Int, slotsMayRepeat: Bool) {
     moves[first...].reverse()
-    if moves.count - first > 1 || chunk > capacity { movesAreIndependent = false }
+    if slotsMayRepeat || moves.count - first > 1 { movesAreIndependent = false }
   }
 
   /// The index of a query clock, added where it is new.
@@ -94,8 +101,7 @@ public struct StepPlan: Sendable {
   public mutating func read(
     stage: Int, slots: Range<Int>, clock: QueryClock, chunk: Int, visibleFrom first: (Int) -> Int
   ) {
-    let hiddenFromAll = min(first(0), slots.upperBound)
-    let slots = max(slots.lowerBound, hiddenFromAll)..<slots.upperBound
+    let slots = min(max(slots.lowerBound, first(0)), slots.upperBound)..<slots.upperBound
     guard !slots.isEmpty else { return }
     if first(chunk - 1) <= slots.lowerBound {
       read(stage: stage, slots: slots, clock: clock)

@@ -130,10 +130,10 @@ final class StepTables {
     guard share.index == share.count - 1 else { return }
     if clock != 0 { rotateQueries(task, of: segment, call, clock: 0, scratch, kernels) }
     for token in task.tokens {
-      scratch.chunkFirst.pointer[token - task.tokens.lowerBound] = Int32(cache.firstVisibleChunkToken(token))
+      scratch.chunkFirst.pointer[token - task.tokens.lowerBound] = Int32(step.firstVisibleChunkToken(token))
       scratch.chunkLast.pointer[token - task.tokens.lowerBound] = Int32(token + 1)
     }
-    let first = cache.firstVisibleChunkToken(task.tokens.lowerBound)
+    let first = step.firstVisibleChunkToken(task.tokens.lowerBound)
     scratch.attend(
       chunk!.slots(layer: 0, head: task.head, block: 0), run: first..<task.tokens.upperBound, rows: rows,
       group: shape.groupSize, firstRow: firstRow, visibleFirst: UnsafePointer(scratch.chunkFirst.pointer),

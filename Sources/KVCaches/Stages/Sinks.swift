@@ -40,8 +40,8 @@ struct SinksStage: Stage {
   }
 
   func read(_ context: ReadContext, into step: inout StepPlan) {
-    let limit = context.slidesExactly ? context.totalCapacity.map { Int64($0 - 1) } : nil
-    let clock = StepPlan.QueryClock(first: Int64(context.heldTokens), limit: limit ?? .max)
+    let limit = context.slidingCapacity.map { Int64($0 - 1) } ?? .max
+    let clock = StepPlan.QueryClock(first: Int64(context.heldTokens), limit: limit)
     step.read(stage: context.stage, slots: 0..<count, clock: clock)
   }
 

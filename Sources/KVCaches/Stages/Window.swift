@@ -52,19 +52,12 @@ struct WindowStage: Stage {
     guard count > 0 else { return }
     let clock = StepPlan.QueryClock(first: nextClock + Int64(context.newerTokens))
     let oldest = entered > Int64(size) ? Int(entered % Int64(size)) : 0
-    let older = oldest..<count
-    guard context.isLast, context.slidesExactly, let total = context.totalCapacity else {
-      step.read(stage: context.stage, slots: older, clock: clock)
-      step.read(stage: context.stage, slots: 0..<oldest, clock: clock)
-      return
-    }
-    let surplus = context.heldTokens + 1 - total
-    let gone = { (token: Int) in max(0, min(surplus + token, count)) }
-    step.read(stage: context.stage, slots: older, clock: clock, chunk: context.chunk) { token in
-      min(oldest + gone(token), count)
+    let older = count - oldest
+    step.read(stage: context.stage, slots: oldest..<count, clock: clock, chunk: context.chunk) { token in
+      oldest + context.hiddenTokens(from: token)
     }
     step.read(stage: context.stage, slots: 0..<oldest, clock: clock, chunk: context.chunk) { token in
-      max(0, gone(token) - older.count)
+      context.hiddenTokens(from: token) - older
     }
   }
 
