@@ -37,8 +37,5 @@ extension KVCache {
 
     /// Query heads that share one KV head.
     public var groupSize: Int { queryHeads / keyValueHeads }
-
-    /// The query heads that read one KV head.
-    package func queryHeads(of head: Int) -> Range<Int> { head * groupSize..<(head + 1) * groupSize }
   }
 }

@@ -121,7 +121,9 @@ public final class KVCache {
       context.stage = index
       let count = stages[index].holdsStreamStart ? 0 : stages[index].count
       context.olderTokens -= count
+      let firstReading = step.readings.count
       stages[index].read(context, into: &step)
+      if case .linearBias = positions { step.measure(from: firstReading, clockOfSlot: stages[index].clock(ofSlot:)) }
       context.newerTokens += count
     }
   }

@@ -3,9 +3,9 @@ import Synchronization
 
 /// Attention over caches in this process: the tokens of a step, from one or more sequences, against their stages.
 ///
-/// `beginStep` decides everything once; each layer then replays it without allocating. Work is divided by (KV head,
-/// tile of tokens); when there are fewer of these than threads, each thread takes a share of every run of slots and the
-/// partials merge.
+/// `beginStep` decides everything once; each layer then replays it. Neither allocates once it has seen a step of that
+/// size. Work is divided by (KV head, tile of tokens); the single token of a decode step is divided by slots instead: each
+/// thread takes a share of every run, and the partials merge.
 package final class LocalAttention: AttentionService {
   /// A sequence's part of the rows of a step.
   package struct Segment {
@@ -19,20 +19,33 @@ package final class LocalAttention: AttentionService {
     }
   }
 
-  /// One thread's unit of work.
+  /// One thread's unit of work: some query heads of one KV head, for some tokens of a segment.
   struct Task {
-    var segment: Int
-    var head: Int
+    let segment: Int
+    let head: Int
+    private let firstQueryHead, lastQueryHead: Int
+    private let firstToken, lastToken: Int
+
+    init(segment: Int, head: Int, queryHeads: Range<Int>, tokens: Range<Int>) {
+      self.segment = segment
+      self.head = head
+      (firstQueryHead, lastQueryHead) = (queryHeads.lowerBound, queryHeads.upperBound)
+      (firstToken, lastToken) = (tokens.lowerBound, tokens.upperBound)
+    }
+
+    var queryHeads: Range<Int> { firstQueryHead..<lastQueryHead }
     /// Tokens of the segment.
-    var tokens: Range<Int>
+    var tokens: Range<Int> { firstToken..<lastToken }
   }
 
   let shape: KVCache.Shape
   let team: WorkerTeam
   let kernels: InstructionSet
-  private(set) var segments: [Segment] = []
-  private(set) var tables: [StepTables] = []
-  private var tasks: [Task] = []
+  /// One for each segment of the step, and more from earlier steps.
+  private var tables: [StepTables] = []
+  private var segmentCount = 0
+  private var tasks = GrowingBuffer<Task>()
+  private var taskCount = 0
   private var splitsSlots = false
   private var queries: UnsafePointer<Float>?
   private let scratch: [ThreadScratch]
@@ -56,21 +69,36 @@ package final class LocalAttention: AttentionService {
   ///
   /// - Precondition: the rows of the segments follow each other from 0, and each cache admits its chunk.
   package func beginStep(_ segments: [Segment]) {
-    self.segments = segments
-    while tables.count < segments.count { tables.append(StepTables(shape: shape)) }
-    tasks.removeAll(keepingCapacity: true)
-    for (index, segment) in segments.enumerated() {
-      precondition(segment.cache.shape == shape, "a cache of another shape")
-      segment.cache.beginStep(tokens: segment.rows.count)
-      tables[index].prepare(segment.cache, tokens: segment.rows.count)
-      for head in 0..<shape.keyValueHeads {
-        for start in stride(from: 0, to: segment.rows.count, by: tileTokens) {
-          let tokens = start..<min(start + tileTokens, segment.rows.count)
-          tasks.append(Task(segment: index, head: head, tokens: tokens))
-        }
+    (segmentCount, taskCount) = (0, 0)
+    for segment in segments { add(segment) }
+    splitsSlots = segments.count == 1 && segments[0].rows.count == 1 && team.threads > 1
+  }
+
+  private func add(_ segment: Segment) {
+    precondition(segment.cache.shape == shape, "a cache of another shape")
+    precondition(
+      segment.rows.lowerBound == (segmentCount == 0 ? 0 : tables[segmentCount - 1].rows.upperBound),
+      "rows that do not follow each other")
+    segment.cache.beginStep(tokens: segment.rows.count)
+    if tables.count == segmentCount { tables.append(StepTables(shape: shape)) }
+    let table = tables[segmentCount]
+    table.prepare(segment.cache, rows: segment.rows)
+    if table.isLinearBias { for scratch in scratch { scratch.reserveBias(slots: table.largestBlock) } }
+    addTasks(table, count: segment.rows.count)
+    segmentCount += 1
+  }
+
+  private func addTasks(_ table: StepTables, count: Int) {
+    let tiles = (count + tileTokens - 1) / tileTokens
+    tasks.reserve(taskCount + tiles * shape.queryHeads / table.headsPerTask, keeping: taskCount)
+    for first in stride(from: 0, to: shape.queryHeads, by: table.headsPerTask) {
+      for start in stride(from: 0, to: count, by: tileTokens) {
+        tasks.pointer[taskCount] = Task(
+          segment: segmentCount, head: first / shape.groupSize, queryHeads: first..<first + table.headsPerTask,
+          tokens: start..<min(start + tileTokens, count))
+        taskCount += 1
       }
     }
-    splitsSlots = segments.count == 1 && segments[0].rows.count == 1 && team.threads > 1
   }
 
   package func begin(layer: Int, queries: UnsafePointer<Float>) { self.queries = queries }
@@ -83,9 +111,9 @@ package final class LocalAttention: AttentionService {
     self.queries = nil
     let call = LayerCall(
       layer: layer, queries: queries, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
-    storeChunks(call)
-    if splitsSlots { attendSplit(call) } else { attendTasks(call) }
-    move(call)
+    for index in 0..<segmentCount { storeChunk(tables[index], call) }
+    if splitsSlots { attendSplit(tables[0], call) } else { attendTasks(call) }
+    for index in 0..<segmentCount { move(tables[index], call) }
   }
 
   /// The arguments of one layer, without reference counts.
@@ -98,89 +126,72 @@ package final class LocalAttention: AttentionService {
     var output: UnsafeMutablePointer<Float>
   }
 
-  private var totalRows: Int { segments.last?.rows.upperBound ?? 0 }
+  /// Chunks of fewer tokens are stored and moved by the caller alone: a join would cost more.
+  private static let parallelTokens = 16
 
-  /// Runs `body(segment, tokens)` over all tokens, in parallel where there are enough of them to pay for a join.
-  private func overTokens(_ body: (Int, Range<Int>) -> Void) {
-    for index in segments.indices {
-      let count = segments[index].rows.count
-      if count < 16 {
-        body(index, 0..<count)
-      } else {
-        team.parallelFor(count) { body(index, $0) }
-      }
-    }
-  }
-
-  private func storeChunks(_ call: LayerCall) {
-    overTokens { index, tokens in
-      tables[index].storeChunk(tokens, of: segments[index], call, kernels)
+  private func storeChunk(_ table: StepTables, _ call: LayerCall) {
+    let count = table.rows.count
+    guard count >= Self.parallelTokens else { return table.storeChunk(0..<count, call, scratch[0], kernels) }
+    team.forEachThread { thread in
+      table.storeChunk(share(thread, of: count), call, scratch[thread], kernels)
     }
   }
 
   private func attendTasks(_ call: LayerCall) {
     nextTask.store(0, ordering: .relaxed)
     team.forEachThread { thread in
+      let scratch = scratch[thread]
       while true {
         let index = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard index < tasks.count else { return }
-        let task = tasks[index]
-        let scratch = scratch[thread]
-        let rows = task.tokens.count * shape.groupSize
-        scratch.reset(rows: rows, heads: shape.queryHeads(of: task.head), sinkLogits: call.sinkLogits)
-        tables[task.segment].attend(
-          task, of: segments[task.segment], call, share: (0, 1), firstRow: 0, scratch: scratch, kernels)
-        scratch.partial.finish(rows: rows, kernels: kernels)
-        scratch.store(task, of: segments[task.segment], shape: shape, into: call.output)
+        guard index < taskCount else { return }
+        let task = tasks.pointer[index]
+        let table = tables[task.segment]
+        table.start(task, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
+        table.attend(task, call, share: (0, 1), firstRow: 0, scratch: scratch, kernels)
+        scratch.partial.finish(rows: task.tokens.count * task.queryHeads.count, kernels: kernels)
+        table.store(task, scratch, into: call.output)
       }
     }
   }
 
   /// One token of one sequence: every thread attends to its share of the slots for all heads.
-  private func attendSplit(_ call: LayerCall) {
-    let group = shape.groupSize
+  private func attendSplit(_ table: StepTables, _ call: LayerCall) {
     team.forEachThread { thread in
-      let scratch = scratch[thread]
-      scratch.reset(
-        rows: shape.queryHeads, heads: 0..<shape.queryHeads, sinkLogits: thread == 0 ? call.sinkLogits : nil)
-      for head in 0..<shape.keyValueHeads {
-        tables[0].attend(
-          Task(segment: 0, head: head, tokens: 0..<1), of: segments[0], call, share: (thread, team.threads),
-          firstRow: head * group, scratch: scratch, kernels)
+      for index in 0..<taskCount {
+        let task = tasks.pointer[index]
+        let row = task.queryHeads.lowerBound
+        table.start(task, firstRow: row, sinkLogits: thread == 0 ? call.sinkLogits : nil, scratch[thread])
+        table.attend(
+          task, call, share: (thread, team.threads), firstRow: row, scratch: scratch[thread], kernels)
       }
     }
-    let total = scratch[0]
-    for other in scratch.dropFirst() {
-      total.partial.merge(other.partial, rows: shape.queryHeads, kernels: kernels)
+    let total = scratch[0].partial
+    for thread in 1..<team.threads {
+      total.merge(scratch[thread].partial, rows: shape.queryHeads, kernels: kernels)
     }
-    total.partial.finish(rows: shape.queryHeads, kernels: kernels)
-    (call.output + segments[0].rows.lowerBound * shape.queryHeads * shape.headDim)
-      .update(from: total.partial.output.pointer, count: shape.queryHeads * shape.headDim)
+    total.finish(rows: shape.queryHeads, kernels: kernels)
+    call.output.update(from: total.output.pointer, count: shape.queryHeads * shape.headDim)
   }
 
-  private func move(_ call: LayerCall) {
-    for index in segments.indices {
-      let segment = segments[index]
-      let step = segment.cache.step
-      if segment.rows.count < 16 {
-        for head in 0..<shape.keyValueHeads {
-          tables[index].move(step.moves.indices, head: head, of: segment, call, scratch[0], kernels)
-        }
-      } else if step.movesAreIndependent {
-        team.forEachThread { thread in
-          let count = step.moves.count
-          let share = thread * count / team.threads..<(thread + 1) * count / team.threads
-          for head in 0..<shape.keyValueHeads {
-            tables[index].move(share, head: head, of: segment, call, scratch[thread], kernels)
-          }
-        }
-      } else {
-        team.forEachThread { thread in
-          for head in stride(from: thread, to: shape.keyValueHeads, by: team.threads) {
-            tables[index].move(step.moves.indices, head: head, of: segment, call, scratch[thread], kernels)
-          }
+  private func move(_ table: StepTables, _ call: LayerCall) {
+    let count = table.moveCount
+    if table.rows.count < Self.parallelTokens {
+      for head in 0..<shape.keyValueHeads { table.move(0..<count, head: head, call, scratch[0], kernels) }
+    } else if table.movesAreIndependent {
+      team.forEachThread { thread in
+        let share = share(thread, of: count)
+        for head in 0..<shape.keyValueHeads { table.move(share, head: head, call, scratch[thread], kernels) }
+      }
+    } else {
+      team.forEachThread { thread in
+        for head in stride(from: thread, to: shape.keyValueHeads, by: team.threads) {
+          table.move(0..<count, head: head, call, scratch[thread], kernels)
         }
       }
     }
+  }
+
+  private func share(_ thread: Int, of count: Int) -> Range<Int> {
+    thread * count / team.threads..<(thread + 1) * count / team.threads
   }
 }

@@ -22,7 +22,7 @@ package final class PartialAttention {
     maximum = Buffer(count: rows)
     sum = Buffer(count: rows)
     output = Buffer(count: rows * headDim)
-    reset(rows: rows)
+    reset(rows: 0..<rows)
   }
 
   /// The rows from `first` on, as kernels take them.
@@ -31,21 +31,22 @@ package final class PartialAttention {
       max: maximum.pointer + first, sum: sum.pointer + first, out: output.pointer + first * headDim, stride: headDim)
   }
 
-  /// Starts the first `rows` rows from learned sink logits, one a query head, instead of empty.
-  package func reset(rows: Int, sinkLogit: (Int) -> Float) {
-    reset(rows: rows)
-    for row in 0..<rows {
-      maximum.pointer[row] = sinkLogit(row)
-      sum.pointer[row] = sinkLogit(row) == -.infinity ? 0 : 1
-    }
+  /// Gives an empty row a learned sink logit, which has a weight and no value; -infinity leaves it empty.
+  package func add(sinkLogit: Float, row: Int) {
+    assert(sum.pointer[row] == 0, "only an empty row takes a sink logit")
+    maximum.pointer[row] = sinkLogit
+    sum.pointer[row] = sinkLogit == -.infinity ? 0 : 1
   }
 
-  /// Makes the first `rows` rows empty.
-  package func reset(rows: Int) {
-    precondition(rows <= self.rows)
-    maximum.pointer.update(repeating: -.infinity, count: rows)
-    sum.pointer.update(repeating: 0, count: rows)
-    output.pointer.update(repeating: 0, count: rows * headDim)
+  /// Adds a constant to every logit that row `row` has seen.
+  package func shift(row: Int, by constant: Float) { maximum.pointer[row] += constant }
+
+  /// Makes rows empty.
+  package func reset(rows range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    (maximum.pointer + range.lowerBound).update(repeating: -.infinity, count: range.count)
+    (sum.pointer + range.lowerBound).update(repeating: 0, count: range.count)
+    (output.pointer + range.lowerBound * headDim).update(repeating: 0, count: range.count * headDim)
   }
 
   /// Joins the first `rows` rows of another partial into this one.

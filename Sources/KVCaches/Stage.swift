@@ -42,6 +42,9 @@ public protocol Stage: Sendable {
   /// Appends what the tokens of a chunk may read of this stage as it stands before the chunk.
   func read(_ context: ReadContext, into step: inout StepPlan)
 
+  /// The clock of the token that a used slot holds; asked only where distances are not in the keys (ALiBi).
+  func clock(ofSlot slot: Int) -> Int64
+
   /// The counters that define the stage, for snapshots.
   var state: [Int64] { get }
 

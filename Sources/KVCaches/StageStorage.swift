@@ -15,7 +15,6 @@ struct StageStorage {
   private let keyBytes: Int
   private let headBytes: Int
   private var blocks: [Buffer<UInt8>] = []
-  private(set) var bases: [UnsafeMutablePointer<UInt8>] = []
 
   /// Storage of a stage; a bounded one is allocated at once.
   init(type: ElementType, shape: KVCache.Shape, capacity: Int?) {
@@ -43,7 +42,6 @@ struct StageStorage {
   private mutating func addBlock() {
     let block = Buffer<UInt8>(count: shape.layers * shape.keyValueHeads * headBytes)
     blocks.append(block)
-    bases.append(block.pointer)
   }
 
   /// Makes room for slots up to `slots`.
@@ -51,17 +49,28 @@ struct StageStorage {
     while blocks.count * slotsPerBlock < slots { addBlock() }
   }
 
-  /// The slots of one KV head in one block.
-  func slots(layer: Int, head: Int, block: Int) -> SlotStorage {
-    let base = bases[block] + (layer * shape.keyValueHeads + head) * headBytes
-    return SlotStorage(
-      type: type, headDim: shape.headDim, slots: slotsPerBlock, keys: UnsafeMutableRawPointer(base),
-      values: UnsafeMutableRawPointer(base + keyBytes))
+  /// Where a block lies: all that a layer's replay needs, without references.
+  struct Block {
+    let base: UnsafeMutablePointer<UInt8>
+    let slots: Int
+    let keyBytes: Int
+    let headBytes: Int
+
+    /// The slots of one KV head; `head` counts through all layers, `layer * KV heads + KV head`.
+    func slots(head: Int, type: ElementType, headDim: Int) -> SlotStorage {
+      let keys = UnsafeMutableRawPointer(base + head * headBytes)
+      return SlotStorage(type: type, headDim: headDim, slots: slots, keys: keys, values: keys + keyBytes)
+    }
+  }
+
+  func block(_ index: Int) -> Block {
+    Block(base: blocks[index].pointer, slots: slotsPerBlock, keyBytes: keyBytes, headBytes: headBytes)
   }
 
   /// The raw bytes of one KV head in one block, keys then values.
   func bytes(layer: Int, head: Int, block: Int) -> UnsafeMutableRawBufferPointer {
-    UnsafeMutableRawBufferPointer(start: slots(layer: layer, head: head, block: block).keys, count: headBytes)
+    let base = blocks[block].pointer + (layer * shape.keyValueHeads + head) * headBytes
+    return UnsafeMutableRawBufferPointer(start: base, count: headBytes)
   }
 
   /// The parts of `bytes(layer:head:block:)` that hold the first `slots` slots.

@@ -27,6 +27,8 @@ public struct StepPlan: Sendable {
     /// Offset of this run's bounds in `visibleFirst` and `visibleLast` (one per token of the chunk), or nil where all
     /// tokens see all of it.
     package var visible: Int?
+    /// Offset of this run's distances in `distances`, one a slot of the run, where they were measured.
+    package var distances: Int?
   }
 
   /// One key and value that go into a slot.
@@ -45,6 +47,8 @@ public struct StepPlan: Sendable {
   package private(set) var readings: [Reading] = []
   package private(set) var visibleFirst: [Int32] = []
   package private(set) var visibleLast: [Int32] = []
+  /// From keys to the position of the chunk's first token, slot by slot of measured readings.
+  package private(set) var distances: [Float] = []
   package private(set) var moves: [Move] = []
   /// Whether moves may run in any order: every source is a chunk token and no slot is written twice.
   package private(set) var movesAreIndependent = true
@@ -62,6 +66,7 @@ public struct StepPlan: Sendable {
     readings.removeAll(keepingCapacity: true)
     visibleFirst.removeAll(keepingCapacity: true)
     visibleLast.removeAll(keepingCapacity: true)
+    distances.removeAll(keepingCapacity: true)
     moves.removeAll(keepingCapacity: true)
     movesAreIndependent = true
   }
@@ -115,15 +120,14 @@ public struct StepPlan: Sendable {
     }
   }
 
-  /// Calls `body` with the bounds of a reading from one token of the chunk on, or with nil where all see all.
-  @inline(__always)
-  func withVisible(
-    _ reading: Reading, from token: Int, _ body: (UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> Void
-  ) {
-    guard let offset = reading.visible else { return body(nil, nil) }
-    visibleFirst.withUnsafeBufferPointer { first in
-      visibleLast.withUnsafeBufferPointer { last in
-        body(first.baseAddress! + offset + token, last.baseAddress! + offset + token)
+  /// Notes the distances of all readings from index `first` on, which are of one stage.
+  mutating func measure(from first: Int, clockOfSlot: (Int) -> Int64) {
+    for index in first..<readings.count {
+      readings[index].distances = distances.count
+      let reading = readings[index]
+      let position = clocks[reading.clock].first
+      for slot in reading.slots {
+        distances.append(Float(position - clockOfSlot(reading.block * slotsPerBlock[reading.stage] + slot)))
       }
     }
   }

@@ -1,57 +1,167 @@
 import Kernels
 
-/// What one sequence's step needs in every layer: angles, and the chunk's own keys and values in slots.
+/// What one sequence's step needs in every layer, in flat buffers: the plan's readings and moves, angles, and the
+/// chunk's own keys and values in slots.
 ///
-/// The buffers grow to the largest chunk seen and are then reused.
+/// A layer's replay of them neither allocates nor counts references. The buffers grow to the largest step seen.
 final class StepTables {
-  private let shape: KVCache.Shape
-  private var tokens = 0
-  /// Cosines then sines of each query clock, `[clock, token, (cosine | sine), rotaryDim / 2]`.
-  private var angles: Buffer<Float>?
-  /// Cosines then sines of moves whose clock is not their place in the stream, `[move, (cosine | sine), rotaryDim / 2]`.
-  private var moveAngles: Buffer<Float>?
+  /// A run of slots that the chunk reads.
+  struct Run {
+    /// Index into `blocks`.
+    var block: Int
+    /// The run is slots `first` to `last`, exclusive, of the block.
+    var first: Int
+    var last: Int
+    /// Index of the query clock.
+    var clock: Int
+    /// Offset of the run's bounds in `visibleFirst` and `visibleLast`, or -1 where all tokens see all of it.
+    var visible: Int
+    /// Offset of the run's distances in `distances`; ALiBi only.
+    var distances: Int
+  }
+
+  /// A key and a value that go into a slot.
+  struct Move {
+    /// The chunk's token, or -1 where they come from a slot.
+    var token: Int
+    /// Where they come from, else; `block` indexes `blocks`.
+    var source: (block: Int, slot: Int)
+    var target: (block: Int, slot: Int)
+    /// Whether the key still has to turn by the move's angles.
+    var turns: Bool
+  }
+
+  let shape: KVCache.Shape
+  /// The sequence's rows of the batch; the first is token 0 of the chunk.
+  private(set) var rows = 0..<0
+  private(set) var type = ElementType.float32
+  private(set) var blocks = GrowingBuffer<StageStorage.Block>()
+  private(set) var runs = GrowingBuffer<Run>()
+  private(set) var runCount = 0
+  /// `[run with bounds, token]`
+  private(set) var visibleFirst = GrowingBuffer<Int32>()
+  private(set) var visibleLast = GrowingBuffer<Int32>()
+  /// What each token sees of the chunk, `[token]`.
+  private(set) var chunkFirst = GrowingBuffer<Int32>()
+  private(set) var chunkLast = GrowingBuffer<Int32>()
+  private(set) var moves = GrowingBuffer<Move>()
+  private(set) var moveCount = 0
+  /// Whether moves may run in any order.
+  private(set) var movesAreIndependent = true
+
+  /// Rotated pairs of a head; 0 without rotation.
+  private(set) var halfDim = 0
+  private(set) var layout = RotaryLayout.halves
+  /// Cosines then sines of each query clock, `[clock, token, (cosine | sine), pair]`.
+  private var angles = GrowingBuffer<Float>()
+  /// Cosines then sines of moves that turn, `[move, (cosine | sine), pair]`.
+  private var moveAngles = GrowingBuffer<Float>()
+
+  /// ALiBi: whether logits lose `slope × distance`.
+  private(set) var isLinearBias = false
+  /// `[query head]`
+  private(set) var slopes = GrowingBuffer<Float>()
+  /// From keys to the position of the chunk's first token; those of the chunk's own keys from `chunkDistances` on.
+  private(set) var distances = GrowingBuffer<Float>()
+  private(set) var chunkDistances = 0
+  /// How far each token's position by each clock stays behind the token's place in the chunk, `[clock, token]`.
+  private(set) var lags = GrowingBuffer<Float>()
+
   /// The chunk's keys and values as one block of slots, one layer at a time.
-  private var chunk: StageStorage?
-  /// ALiBi only: one bias a slot, `[slot]`.
-  private var halfDim = 0
+  private var chunkStorage: StageStorage?
+  /// Index of the chunk's block in `blocks`.
+  private(set) var chunkBlock = 0
 
   init(shape: KVCache.Shape) { self.shape = shape }
 
-  func prepare(_ cache: KVCache, tokens: Int) {
-    self.tokens = tokens
-    let oneLayer = KVCache.Shape(
-      layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)
-    let type = cache.slotType.elementType
-    if chunk == nil || chunk!.slotsPerBlock < tokens || chunk!.type != type {
-      chunk = StageStorage(type: type, shape: oneLayer, capacity: tokens)
+  /// The most slots of any block, the chunk's own included.
+  private(set) var largestBlock = 0
+
+  /// Query heads that one task attends with: those of a KV head, or one where each has a bias of its own.
+  var headsPerTask: Int { isLinearBias ? 1 : shape.groupSize }
+
+  /// Takes over the decisions of the cache's step.
+  func prepare(_ cache: KVCache, rows: Range<Int>) {
+    self.rows = rows
+    type = cache.slotType.elementType
+    prepareBlocks(cache)
+    prepareReadings(cache.step, cache)
+    prepareMoves(cache.step, cache)
+    halfDim = 0
+    isLinearBias = false
+    switch cache.positions {
+    case .rotary(let rotary): prepareAngles(cache.step, rotary)
+    case .linearBias(let slopes): prepareDistances(cache.step, slopes)
+    case .none: break
     }
-    guard case .rotary(let rotary) = cache.positions else {
-      halfDim = 0
-      return
-    }
-    halfDim = rotary.dim / 2
-    let step = cache.step
-    let needed = step.clocks.count * tokens * 2 * halfDim
-    if (angles?.count ?? 0) < needed { angles = Buffer(count: needed) }
-    for (index, clock) in step.clocks.enumerated() {
-      for token in 0..<tokens {
-        let target = cosine(clock: index, token: token)
-        rotary.angles(at: clock.position(token), cosine: target, sine: target + halfDim)
-      }
-    }
-    prepareMoves(step, rotary)
   }
 
-  /// Angles by which a moved key still has to turn; chunk keys at their place in the stream use the chunk's own.
-  private func prepareMoves(_ step: StepPlan, _ rotary: RotaryEmbedding) {
-    let needed = step.moves.count * 2 * halfDim
-    guard step.moves.contains(where: { turn(of: $0, step) != 0 }) else { return }
-    if (moveAngles?.count ?? 0) < needed { moveAngles = Buffer(count: needed) }
-    for (index, move) in step.moves.enumerated() {
-      let turn = turn(of: move, step)
-      let target = moveAngles!.pointer + index * 2 * halfDim
-      if turn != 0 { rotary.angles(at: turn, cosine: target, sine: target + halfDim) }
+  private func prepareBlocks(_ cache: KVCache) {
+    if chunkStorage == nil || chunkStorage!.slotsPerBlock < rows.count || chunkStorage!.type != type {
+      let oneLayer = KVCache.Shape(
+        layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)
+      chunkStorage = StageStorage(type: type, shape: oneLayer, capacity: rows.count)
     }
+    chunkBlock = 0
+    for storage in cache.storage { chunkBlock += storage.blockCount }
+    blocks.reserve(chunkBlock + 1)
+    var index = 0
+    largestBlock = chunkStorage!.slotsPerBlock
+    for storage in cache.storage {
+      largestBlock = max(largestBlock, storage.slotsPerBlock)
+      for block in 0..<storage.blockCount {
+        blocks.pointer[index] = storage.block(block)
+        index += 1
+      }
+    }
+    blocks.pointer[chunkBlock] = chunkStorage!.block(0)
+  }
+
+  private func prepareReadings(_ step: StepPlan, _ cache: KVCache) {
+    visibleFirst.copy(step.visibleFirst)
+    visibleLast.copy(step.visibleLast)
+    chunkFirst.reserve(rows.count)
+    chunkLast.reserve(rows.count)
+    for token in 0..<rows.count {
+      chunkFirst.pointer[token] = Int32(step.firstVisibleChunkToken(token))
+      chunkLast.pointer[token] = Int32(token + 1)
+    }
+    runCount = step.readings.count
+    runs.reserve(runCount)
+    for (index, reading) in step.readings.enumerated() {
+      runs.pointer[index] = Run(
+        block: firstBlock(of: reading.stage, cache) + reading.block, first: reading.slots.lowerBound,
+        last: reading.slots.upperBound, clock: reading.clock, visible: reading.visible ?? -1,
+        distances: reading.distances ?? 0)
+    }
+  }
+
+  private func prepareMoves(_ step: StepPlan, _ cache: KVCache) {
+    movesAreIndependent = step.movesAreIndependent
+    moveCount = step.moves.count
+    moves.reserve(moveCount)
+    for (index, move) in step.moves.enumerated() {
+      var record = Move(
+        token: -1, source: (0, 0), target: place(stage: move.stage, slot: move.slot, cache),
+        turns: turn(of: move, step) != 0)
+      switch move.source {
+      case .chunk(let token): record.token = token
+      case .slot(let stage, let slot, _): record.source = place(stage: stage, slot: slot, cache)
+      }
+      moves.pointer[index] = record
+    }
+  }
+
+  /// Index in `blocks` of a stage's first block.
+  private func firstBlock(of stage: Int, _ cache: KVCache) -> Int {
+    var index = 0
+    for earlier in 0..<stage { index += cache.storage[earlier].blockCount }
+    return index
+  }
+
+  private func place(stage: Int, slot: Int, _ cache: KVCache) -> (block: Int, slot: Int) {
+    let (block, place) = slot.quotientAndRemainder(dividingBy: cache.storage[stage].slotsPerBlock)
+    return (firstBlock(of: stage, cache) + block, place)
   }
 
   /// The angle, in positions, between where a key's rotation comes from (its place in the stream, or the clock of its
@@ -63,142 +173,57 @@ final class StepTables {
     }
   }
 
-  private func cosine(clock: Int, token: Int) -> UnsafeMutablePointer<Float> {
-    angles!.pointer + (clock * tokens + token) * 2 * halfDim
-  }
-
-  /// Rotates `heads` vectors of `headDim` of one token by a query clock.
-  private func rotate(
-    _ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, heads: Int, clock: Int, token: Int,
-    positions: PositionEncoding, _ kernels: InstructionSet
-  ) {
-    guard case .rotary(let rotary) = positions else {
-      target.update(from: source, count: heads * shape.headDim)
-      return
+  private func prepareAngles(_ step: StepPlan, _ rotary: RotaryEmbedding) {
+    halfDim = rotary.dim / 2
+    layout = rotary.layout
+    angles.reserve(step.clocks.count * rows.count * 2 * halfDim)
+    for (index, clock) in step.clocks.enumerated() {
+      for token in 0..<rows.count {
+        let target = angles.pointer + (index * rows.count + token) * 2 * halfDim
+        rotary.angles(at: clock.position(token), cosine: target, sine: target + halfDim)
+      }
     }
-    let cosine = cosine(clock: clock, token: token)
-    kernels.rotate(
-      source, out: target, heads: heads, headStride: shape.headDim, headDim: shape.headDim, rotaryDim: rotary.dim,
-      layout: rotary.layout, cosine: cosine, sine: cosine + halfDim)
+    for (index, move) in step.moves.enumerated() where moves.pointer[index].turns {
+      moveAngles.reserve(moveCount * 2 * halfDim)
+      let target = moveAngles.pointer + index * 2 * halfDim
+      rotary.angles(at: turn(of: move, step), cosine: target, sine: target + halfDim)
+    }
   }
 
-  /// Writes keys and values of chunk tokens into the chunk's own slots, rotated by their place in the stream.
-  func storeChunk(
-    _ tokens: Range<Int>, of segment: LocalAttention.Segment, _ call: LocalAttention.LayerCall,
+  private func prepareDistances(_ step: StepPlan, _ slopes: [Float]) {
+    precondition(slopes.count == shape.queryHeads, "a slope for every query head")
+    isLinearBias = true
+    self.slopes.copy(slopes)
+    chunkDistances = step.distances.count
+    distances.reserve(chunkDistances + rows.count)
+    distances.copy(step.distances)
+    for token in 0..<rows.count { distances.pointer[chunkDistances + token] = Float(-token) }
+    lags.reserve(step.clocks.count * rows.count)
+    for (index, clock) in step.clocks.enumerated() {
+      for token in 0..<rows.count {
+        lags.pointer[index * rows.count + token] = Float(Int64(token) - (clock.position(token) - clock.first))
+      }
+    }
+  }
+
+  /// Rotates `heads` vectors of `headDim` of one token by a query clock; copies them where nothing is rotated.
+  func rotate(
+    _ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>, heads: Int, clock: Int, token: Int,
     _ kernels: InstructionSet
   ) {
-    let width = shape.keyValueHeads * shape.headDim
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: shape.headDim) { rotated in
-      for token in tokens {
-        let row = (segment.rows.lowerBound + token) * width
-        for head in 0..<shape.keyValueHeads {
-          let offset = row + head * shape.headDim
-          rotate(
-            call.keys + offset, into: rotated.baseAddress!, heads: 1, clock: 0, token: token,
-            positions: segment.cache.positions, kernels)
-          let slots = chunk!.slots(layer: 0, head: head, block: 0)
-          kernels.writeKey(rotated.baseAddress!, to: token, of: slots)
-          kernels.writeValue(call.values + offset, to: token, of: slots)
-        }
-      }
-    }
+    guard halfDim > 0 else { return target.update(from: source, count: heads * shape.headDim) }
+    let cosine = angles.pointer + (clock * rows.count + token) * 2 * halfDim
+    kernels.rotate(
+      source, out: target, heads: heads, headStride: shape.headDim, headDim: shape.headDim, rotaryDim: 2 * halfDim,
+      layout: layout, cosine: cosine, sine: cosine + halfDim)
   }
 
-  /// Attends with the queries of a task to a share of every run, and (first share) to the chunk itself.
-  func attend(
-    _ task: LocalAttention.Task, of segment: LocalAttention.Segment, _ call: LocalAttention.LayerCall,
-    share: (index: Int, count: Int), firstRow: Int, scratch: ThreadScratch, _ kernels: InstructionSet
-  ) {
-    let cache = segment.cache
-    let step = cache.step
-    let rows = task.tokens.count * shape.groupSize
-    var clock = -1
-    for reading in step.readings {
-      let slots = Self.share(share, of: reading.slots)
-      guard !slots.isEmpty else { continue }
-      if reading.clock != clock {
-        clock = reading.clock
-        rotateQueries(task, of: segment, call, clock: clock, scratch, kernels)
-      }
-      let storage = cache.storage[reading.stage]
-      step.withVisible(reading, from: task.tokens.lowerBound) { first, last in
-        scratch.attend(
-          storage.slots(layer: call.layer, head: task.head, block: reading.block), run: slots, rows: rows,
-          group: shape.groupSize, firstRow: firstRow, visibleFirst: first, visibleLast: last, kernels)
-      }
-    }
-    guard share.index == share.count - 1 else { return }
-    if clock != 0 { rotateQueries(task, of: segment, call, clock: 0, scratch, kernels) }
-    for token in task.tokens {
-      scratch.chunkFirst.pointer[token - task.tokens.lowerBound] = Int32(step.firstVisibleChunkToken(token))
-      scratch.chunkLast.pointer[token - task.tokens.lowerBound] = Int32(token + 1)
-    }
-    let first = step.firstVisibleChunkToken(task.tokens.lowerBound)
-    scratch.attend(
-      chunk!.slots(layer: 0, head: task.head, block: 0), run: first..<task.tokens.upperBound, rows: rows,
-      group: shape.groupSize, firstRow: firstRow, visibleFirst: UnsafePointer(scratch.chunkFirst.pointer),
-      visibleLast: UnsafePointer(scratch.chunkLast.pointer), kernels)
-  }
-
-  /// The part of a run that one of several threads takes, cut at panels of 16 slots.
-  private static func share(_ share: (index: Int, count: Int), of slots: Range<Int>) -> Range<Int> {
-    guard share.count > 1 else { return slots }
-    let panels = (slots.count + 15) / 16
-    let first = slots.lowerBound + panels * share.index / share.count * 16
-    let last = slots.lowerBound + panels * (share.index + 1) / share.count * 16
-    return min(first, slots.upperBound)..<min(last, slots.upperBound)
-  }
-
-  private func rotateQueries(
-    _ task: LocalAttention.Task, of segment: LocalAttention.Segment, _ call: LocalAttention.LayerCall, clock: Int,
-    _ scratch: ThreadScratch, _ kernels: InstructionSet
-  ) {
-    let groupWidth = shape.groupSize * shape.headDim
-    for token in task.tokens {
-      let row = segment.rows.lowerBound + token
-      let source = call.queries + row * shape.queryHeads * shape.headDim + task.head * groupWidth
-      let target = scratch.queries.pointer + (token - task.tokens.lowerBound) * groupWidth
-      rotate(
-        source, into: target, heads: shape.groupSize, clock: clock, token: token, positions: segment.cache.positions,
-        kernels)
-    }
-    kernels.scale(
-      scratch.queries.pointer, by: 1 / Float(shape.headDim).squareRoot(), count: task.tokens.count * groupWidth)
-  }
-
-  /// Carries out moves for one KV head of the layer.
-  func move(
-    _ moves: Range<Int>, head: Int, of segment: LocalAttention.Segment, _ call: LocalAttention.LayerCall,
-    _ scratch: ThreadScratch, _ kernels: InstructionSet
-  ) {
-    let cache = segment.cache
-    let step = cache.step
-    let (key, value) = (scratch.key.pointer, scratch.value.pointer)
-    for index in moves {
-      let move = step.moves[index]
-      var valueSource = UnsafePointer(value)
-      switch move.source {
-      case .chunk(let token):
-        let row = segment.rows.lowerBound + token
-        let offset = (row * shape.keyValueHeads + head) * shape.headDim
-        rotate(call.keys + offset, into: key, heads: 1, clock: 0, token: token, positions: cache.positions, kernels)
-        valueSource = call.values + offset
-      case .slot(let stage, let slot, _):
-        let (block, place) = slot.quotientAndRemainder(dividingBy: cache.storage[stage].slotsPerBlock)
-        let slots = cache.storage[stage].slots(layer: call.layer, head: head, block: block)
-        kernels.readKey(place, of: slots, to: key)
-        kernels.readValue(place, of: slots, to: value)
-      }
-      if turn(of: move, step) != 0, case .rotary(let rotary) = cache.positions {
-        let cosine = moveAngles!.pointer + index * 2 * halfDim
-        kernels.rotate(
-          key, out: key, heads: 1, headStride: shape.headDim, headDim: shape.headDim, rotaryDim: rotary.dim,
-          layout: rotary.layout, cosine: cosine, sine: cosine + halfDim)
-      }
-      let (block, place) = move.slot.quotientAndRemainder(dividingBy: cache.storage[move.stage].slotsPerBlock)
-      let slots = cache.storage[move.stage].slots(layer: call.layer, head: head, block: block)
-      kernels.writeKey(key, to: place, of: slots)
-      kernels.writeValue(valueSource, to: place, of: slots)
-    }
+  /// Turns a key in place by the angles of a move.
+  func turn(_ key: UnsafeMutablePointer<Float>, move: Int, _ kernels: InstructionSet) {
+    guard halfDim > 0 else { return }
+    let cosine = moveAngles.pointer + move * 2 * halfDim
+    kernels.rotate(
+      key, out: key, heads: 1, headStride: shape.headDim, headDim: shape.headDim, rotaryDim: 2 * halfDim,
+      layout: layout, cosine: cosine, sine: cosine + halfDim)
   }
 }

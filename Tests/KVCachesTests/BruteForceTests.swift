@@ -62,7 +62,8 @@ struct CacheCase: Sendable, CustomStringConvertible {
           let outputs = attention.run(cache, sequence, tokens: 0..<tokens, chunking: chunking)
           let (error, place) = shape.largestError(outputs, expected)
           #expect(
-            error <= Self.tolerance(slotType), "\(self), \(slotType.rawValue), \(threads) threads, \(chunking): \(place)",
+            error <= Self.tolerance(slotType),
+            "\(self), \(slotType.rawValue), \(threads) threads, \(chunking): \(place)",
             sourceLocation: sourceLocation)
         }
       }
@@ -129,11 +130,26 @@ struct BruteForceTests {
     for layout in [RotaryLayout.halves, .interleaved] {
       for rotaryDim in [headDim, headDim / 4, headDim - 2] {
         try CacheCase(
-          plan: "streaming-llm:3+21", group: 2, keyValueHeads: 3, headDim: headDim, rotaryDim: rotaryDim, layout: layout,
-          tokens: 60
+          plan: "streaming-llm:3+21", group: 2, keyValueHeads: 3, headDim: headDim, rotaryDim: rotaryDim,
+          layout: layout, tokens: 60
         ).check(threads: [2], chunkings: [.ones, .random(largest: 30, seed: 11)])
       }
     }
+  }
+
+  /// T7 of the specification, with partial rotation above.
+  @Test("ALiBi: distances inside the cache, a slope for each query head", arguments: plans)
+  func linearBias(plan: String) throws {
+    try CacheCase(plan: plan, group: 2, usesLinearBias: true, tokens: 70)
+      .check(slotTypes: [.float32, .bfloat16], threads: [1, 2, 5], chunkings: Self.chunkings)
+    try CacheCase(plan: plan, group: 3, usesLinearBias: true, sinkLogits: [-1, 0, 2, 0.5, -.infinity, 1], tokens: 40)
+      .check(threads: [1, 2], chunkings: [.ones, .random(largest: 20, seed: 2)])
+  }
+
+  @Test("learned sink logits take part in the softmax", arguments: ["full", "streaming-llm:2+9"])
+  func sinkLogits(plan: String) throws {
+    try CacheCase(plan: plan, group: 3, sinkLogits: [-1, 0, 3, 0.5, -.infinity, 1], tokens: 40)
+      .check(threads: [1, 5], chunkings: [.ones, .random(largest: 20, seed: 2)])
   }
 
   @Test("caches of more than one block and tile", arguments: ["full", "streaming-llm:4+1100"])

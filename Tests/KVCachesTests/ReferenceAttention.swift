@@ -84,7 +84,8 @@ struct ReferenceAttention {
     var result = vector.map { Double($0) }
     guard case .rotary(let rotary) = sequence.positions else { return result }
     for (index, angle) in angles[position].enumerated() {
-      let (first, second) = rotary.layout == .halves ? (index, index + angles[position].count) : (2 * index, 2 * index + 1)
+      let (first, second) =
+        rotary.layout == .halves ? (index, index + angles[position].count) : (2 * index, 2 * index + 1)
       let (x, y) = (result[first], result[second])
       result[first] = x * angle.cosine - y * angle.sine
       result[second] = x * angle.sine + y * angle.cosine

@@ -45,6 +45,8 @@ struct SinksStage: Stage {
     step.read(stage: context.stage, slots: 0..<count, clock: clock)
   }
 
+  func clock(ofSlot slot: Int) -> Int64 { Int64(slot) }
+
   var state: [Int64] { [Int64(count)] }
 
   mutating func restore(_ state: [Int64]) throws(KVCacheError) {

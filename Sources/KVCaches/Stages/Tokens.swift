@@ -36,6 +36,8 @@ struct TokensStage: Stage {
     step.read(stage: context.stage, slots: 0..<count, clock: clock)
   }
 
+  func clock(ofSlot slot: Int) -> Int64 { nextClock - entered + Int64(slot) }
+
   var state: [Int64] { [entered, nextClock] }
 
   mutating func restore(_ state: [Int64]) throws(KVCacheError) {

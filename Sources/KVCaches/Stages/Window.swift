@@ -61,6 +61,12 @@ struct WindowStage: Stage {
     }
   }
 
+  func clock(ofSlot slot: Int) -> Int64 {
+    let newest = (entered - 1) % Int64(size)
+    let age = (newest - Int64(slot) + Int64(size)) % Int64(size)
+    return nextClock - 1 - age
+  }
+
   var state: [Int64] { [entered, nextClock] }
 
   mutating func restore(_ state: [Int64]) throws(KVCacheError) {

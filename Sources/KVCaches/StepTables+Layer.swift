@@ -1,0 +1,163 @@
+import Kernels
+
+/// The replay of a step's decisions for one layer.
+extension StepTables {
+  /// Writes keys and values of chunk tokens into the chunk's own slots, rotated by their place in the stream.
+  func storeChunk(
+    _ tokens: Range<Int>, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch, _ kernels: InstructionSet
+  ) {
+    let key = scratch.key.pointer
+    for head in 0..<shape.keyValueHeads {
+      let slots = blocks.pointer[chunkBlock].slots(head: head, type: type, headDim: shape.headDim)
+      for token in tokens {
+        let offset = keyValueOffset(token: token, head: head)
+        rotate(call.keys + offset, into: key, heads: 1, clock: 0, token: token, kernels)
+        kernels.writeKey(key, to: token, of: slots)
+        kernels.writeValue(call.values + offset, to: token, of: slots)
+      }
+    }
+  }
+
+  /// Starts the partials of a task at row `firstRow`: empty, or from learned sink logits, `[query head]`.
+  func start(
+    _ task: LocalAttention.Task, firstRow: Int, sinkLogits: UnsafePointer<Float>?, _ scratch: ThreadScratch
+  ) {
+    let heads = task.queryHeads
+    scratch.partial.reset(rows: firstRow..<firstRow + task.tokens.count * heads.count)
+    guard let sinkLogits else { return }
+    for (index, token) in task.tokens.enumerated() {
+      for head in heads {
+        // Logits of ALiBi are kept relative to the chunk's first token, see `attend`.
+        let bias = isLinearBias ? slopes.pointer[head] * Float(token) : 0
+        scratch.partial.add(
+          sinkLogit: sinkLogits[head] + bias, row: firstRow + index * heads.count + head - heads.lowerBound)
+      }
+    }
+  }
+
+  /// Attends with the queries of a task to a share of every run, and (last share) to the chunk itself.
+  ///
+  /// With ALiBi the logit of token r loses slope × (position − clock). Slope × r is left out of that, which no softmax
+  /// notices, so that one bias a slot serves all tokens. Only where a query clock stops at its limit do the tokens of
+  /// a chunk differ, by a constant that the partial is shifted by while it meets the run.
+  func attend(
+    _ task: LocalAttention.Task, _ call: LocalAttention.LayerCall, share: (index: Int, count: Int), firstRow: Int,
+    scratch: ThreadScratch, _ kernels: InstructionSet
+  ) {
+    var clock = -1
+    for index in 0..<runCount {
+      let run = runs.pointer[index]
+      let slots = Self.share(share, of: run.first..<run.last)
+      guard !slots.isEmpty else { continue }
+      if run.clock != clock {
+        clock = run.clock
+        rotateQueries(task, call, clock: clock, scratch, kernels)
+      }
+      let bounds = run.visible < 0 ? nil : run.visible + task.tokens.lowerBound
+      attend(
+        task, to: slots, of: run, headIndex: call.layer * shape.keyValueHeads + task.head, firstRow: firstRow,
+        visibleFirst: bounds.map { UnsafePointer(visibleFirst.pointer + $0) },
+        visibleLast: bounds.map { UnsafePointer(visibleLast.pointer + $0) }, scratch, kernels)
+    }
+    guard share.index == share.count - 1 else { return }
+    if clock != 0 { rotateQueries(task, call, clock: 0, scratch, kernels) }
+    let chunk = Run(
+      block: chunkBlock, first: 0, last: rows.count, clock: 0, visible: 0, distances: chunkDistances)
+    let first = Int(chunkFirst.pointer[task.tokens.lowerBound])
+    attend(
+      task, to: first..<task.tokens.upperBound, of: chunk, headIndex: task.head, firstRow: firstRow,
+      visibleFirst: chunkFirst.pointer + task.tokens.lowerBound,
+      visibleLast: chunkLast.pointer + task.tokens.lowerBound, scratch, kernels)
+  }
+
+  private func attend(
+    _ task: LocalAttention.Task, to slots: Range<Int>, of run: Run, headIndex: Int, firstRow: Int,
+    visibleFirst: UnsafePointer<Int32>?, visibleLast: UnsafePointer<Int32>?, _ scratch: ThreadScratch,
+    _ kernels: InstructionSet
+  ) {
+    let storage = blocks.pointer[run.block].slots(head: headIndex, type: type, headDim: shape.headDim)
+    if isLinearBias {
+      let distances = distances.pointer + run.distances + slots.lowerBound - run.first
+      scratch.setBias(slots: slots, distances: distances, slope: slopes.pointer[task.queryHeads.lowerBound])
+      shift(task, clock: run.clock, by: -1, firstRow: firstRow, scratch)
+    }
+    scratch.attend(
+      storage, run: slots, rows: task.tokens.count * task.queryHeads.count, group: task.queryHeads.count,
+      firstRow: firstRow, isBiased: isLinearBias, visibleFirst: visibleFirst, visibleLast: visibleLast, kernels)
+    if isLinearBias { shift(task, clock: run.clock, by: 1, firstRow: firstRow, scratch) }
+  }
+
+  /// Shifts the partials of a task by the constant in which its tokens differ when they read by a clock.
+  private func shift(
+    _ task: LocalAttention.Task, clock: Int, by sign: Float, firstRow: Int, _ scratch: ThreadScratch
+  ) {
+    let slope = slopes.pointer[task.queryHeads.lowerBound]
+    for token in task.tokens {
+      let lag = lags.pointer[clock * rows.count + token]
+      if lag != 0 { scratch.partial.shift(row: firstRow + token - task.tokens.lowerBound, by: sign * slope * lag) }
+    }
+  }
+
+  /// The part of a run that one of several threads takes, cut at panels of 16 slots.
+  private static func share(_ share: (index: Int, count: Int), of slots: Range<Int>) -> Range<Int> {
+    guard share.count > 1 else { return slots }
+    let panels = (slots.count + 15) / 16
+    let first = slots.lowerBound + panels * share.index / share.count * 16
+    let last = slots.lowerBound + panels * (share.index + 1) / share.count * 16
+    return min(first, slots.upperBound)..<min(last, slots.upperBound)
+  }
+
+  private func rotateQueries(
+    _ task: LocalAttention.Task, _ call: LocalAttention.LayerCall, clock: Int, _ scratch: ThreadScratch,
+    _ kernels: InstructionSet
+  ) {
+    let heads = task.queryHeads
+    let width = heads.count * shape.headDim
+    for token in task.tokens {
+      let source = call.queries + ((rows.lowerBound + token) * shape.queryHeads + heads.lowerBound) * shape.headDim
+      let target = scratch.queries.pointer + (token - task.tokens.lowerBound) * width
+      rotate(source, into: target, heads: heads.count, clock: clock, token: token, kernels)
+    }
+    kernels.scale(
+      scratch.queries.pointer, by: 1 / Float(shape.headDim).squareRoot(), count: task.tokens.count * width)
+  }
+
+  /// Copies a finished task to its place in the output, `[token, query head, headDim]`.
+  func store(_ task: LocalAttention.Task, _ scratch: ThreadScratch, into output: UnsafeMutablePointer<Float>) {
+    let width = task.queryHeads.count * shape.headDim
+    for (index, token) in task.tokens.enumerated() {
+      let head = (rows.lowerBound + token) * shape.queryHeads + task.queryHeads.lowerBound
+      (output + head * shape.headDim).update(from: scratch.partial.output.pointer + index * width, count: width)
+    }
+  }
+
+  /// Carries out moves for one KV head of the layer.
+  func move(
+    _ range: Range<Int>, head: Int, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch,
+    _ kernels: InstructionSet
+  ) {
+    let headIndex = call.layer * shape.keyValueHeads + head
+    let (key, value) = (scratch.key.pointer, scratch.value.pointer)
+    for index in range {
+      let move = moves.pointer[index]
+      var valueSource = UnsafePointer(value)
+      if move.token >= 0 {
+        let offset = keyValueOffset(token: move.token, head: head)
+        rotate(call.keys + offset, into: key, heads: 1, clock: 0, token: move.token, kernels)
+        valueSource = call.values + offset
+      } else {
+        let slots = blocks.pointer[move.source.block].slots(head: headIndex, type: type, headDim: shape.headDim)
+        kernels.readKey(move.source.slot, of: slots, to: key)
+        kernels.readValue(move.source.slot, of: slots, to: value)
+      }
+      if move.turns { turn(key, move: index, kernels) }
+      let slots = blocks.pointer[move.target.block].slots(head: headIndex, type: type, headDim: shape.headDim)
+      kernels.writeKey(key, to: move.target.slot, of: slots)
+      kernels.writeValue(valueSource, to: move.target.slot, of: slots)
+    }
+  }
+
+  private func keyValueOffset(token: Int, head: Int) -> Int {
+    ((rows.lowerBound + token) * shape.keyValueHeads + head) * shape.headDim
+  }
+}
