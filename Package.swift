@@ -47,7 +47,9 @@ let package = Package(
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "KVCachesTests", dependencies: ["KVCaches", "TestSupport"], swiftSettings: fast),
+    .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+    .testTarget(
+      name: "KVCachesTests", dependencies: ["KVCaches", "TestSupport", "CAllocationCounter"], swiftSettings: fast),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport"],
       resources: [.copy("Golden")], swiftSettings: strict),

@@ -80,6 +80,10 @@ extension KVCache {
       var state: [Int64] = []
       for _ in 0..<count { state.append(try reader.read()) }
       try stages[index].restore(state)
+      // A slot takes more than a byte, so this bounds what the claim can make us compute and allocate.
+      guard stages[index].usedSlots <= reader.remaining else {
+        throw .badSnapshot("it claims \(stages[index].usedSlots) slots, more than its bytes hold")
+      }
     }
     guard stages.reduce(0, { $0 + $1.count }) <= tokens else { throw .badSnapshot("more tokens held than seen") }
     return stages
@@ -102,7 +106,8 @@ extension KVCache {
     return total
   }
 
-  private func forEachUsedRange(
+  /// Calls `body` with the bytes of the first `slots` slots of a stage, rounded up to whole panels of keys.
+  func forEachUsedRange(
     of storage: StageStorage, slots: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void
   ) {
     for block in 0..<storage.blockCount {

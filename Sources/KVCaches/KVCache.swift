@@ -77,13 +77,18 @@ public final class KVCache {
     return held
   }
 
-  /// Forgets everything; a bounded cache keeps its memory.
+  /// Forgets everything; a bounded cache keeps its memory, with zeros in it.
   public func reset() {
     tokenCount = 0
-    stages = plan.stages.map { $0.makeStage() }
-    for index in storage.indices where stages[index].capacity == nil {
-      storage[index] = StageStorage(type: slotType.elementType, shape: shape, capacity: nil)
+    for index in storage.indices {
+      if stages[index].capacity == nil {
+        storage[index] = StageStorage(type: slotType.elementType, shape: shape, capacity: nil)
+      } else {
+        // What one conversation left would end up in the snapshots of the next: they save whole panels.
+        forEachUsedRange(of: storage[index], slots: stages[index].usedSlots) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
+      }
     }
+    stages = plan.stages.map { $0.makeStage() }
   }
 
   /// How many of `wanted` tokens the next chunk may have.
@@ -123,7 +128,7 @@ public final class KVCache {
       context.olderTokens -= count
       let firstReading = step.readings.count
       stages[index].read(context, into: &step)
-      if case .linearBias = positions { step.measure(from: firstReading, clockOfSlot: stages[index].clock(ofSlot:)) }
+      if case .linearBias = positions { step.measure(from: firstReading, stage: stages[index]) }
       context.newerTokens += count
     }
   }

@@ -111,9 +111,21 @@ package final class LocalAttention: AttentionService {
     self.queries = nil
     let call = LayerCall(
       layer: layer, queries: queries, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
-    for index in 0..<segmentCount { storeChunk(tables[index], call) }
-    if splitsSlots { attendSplit(tables[0], call) } else { attendTasks(call) }
-    for index in 0..<segmentCount { move(tables[index], call) }
+    for index in 0..<segmentCount {
+      let isLarge = tables[index].rows.count >= Self.parallelTokens
+      perform(.storeChunk(segment: index), call, inParallel: isLarge)
+    }
+    if splitsSlots {
+      perform(.attendShare, call, inParallel: true)
+      finishSplit(call)
+    } else {
+      nextTask.store(0, ordering: .relaxed)
+      perform(.attendTasks, call, inParallel: true)
+    }
+    for index in 0..<segmentCount {
+      let isLarge = tables[index].rows.count >= Self.parallelTokens
+      perform(.move(segment: index), call, inParallel: isLarge)
+    }
   }
 
   /// The arguments of one layer, without reference counts.
@@ -129,42 +141,69 @@ package final class LocalAttention: AttentionService {
   /// Chunks of fewer tokens are stored and moved by the caller alone: a join would cost more.
   private static let parallelTokens = 16
 
-  private func storeChunk(_ table: StepTables, _ call: LayerCall) {
-    let count = table.rows.count
-    guard count >= Self.parallelTokens else { return table.storeChunk(0..<count, call, scratch[0], kernels) }
-    team.forEachThread { thread in
-      table.storeChunk(share(thread, of: count), call, scratch[thread], kernels)
+  /// A part of a layer that all threads of the team do together.
+  private enum Work {
+    case storeChunk(segment: Int)
+    case attendTasks
+    case attendShare
+    case move(segment: Int)
+  }
+
+  /// What the threads of a team are handed. A closure in its place would be allocated at every join.
+  private struct Job {
+    var attention: Unmanaged<LocalAttention>
+    var work: Work
+    var call: LayerCall
+  }
+
+  private func perform(_ work: Work, _ call: LayerCall, inParallel: Bool) {
+    guard inParallel && team.threads > 1 else { return perform(work, call, thread: 0, threads: 1) }
+    var job = Job(attention: .passUnretained(self), work: work, call: call)
+    withUnsafeMutablePointer(to: &job) { context in
+      team.run(context) { context, thread, threads in
+        guard let job = context?.assumingMemoryBound(to: Job.self) else { return }
+        job.pointee.attention._withUnsafeGuaranteedRef {
+          $0.perform(job.pointee.work, job.pointee.call, thread: Int(thread), threads: Int(threads))
+        }
+      }
     }
   }
 
-  private func attendTasks(_ call: LayerCall) {
-    nextTask.store(0, ordering: .relaxed)
-    team.forEachThread { thread in
-      let scratch = scratch[thread]
-      while true {
-        let index = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard index < taskCount else { return }
-        let task = tasks.pointer[index]
-        let table = tables[task.segment]
-        table.start(task, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
-        table.attend(task, call, share: (0, 1), firstRow: 0, scratch: scratch, kernels)
-        scratch.partial.finish(rows: task.tokens.count * task.queryHeads.count, kernels: kernels)
-        table.store(task, scratch, into: call.output)
-      }
+  private func perform(_ work: Work, _ call: LayerCall, thread: Int, threads: Int) {
+    switch work {
+    case .storeChunk(let segment):
+      let table = tables[segment]
+      table.storeChunk(Self.share(thread, threads, of: table.rows.count), call, scratch[thread], kernels)
+    case .attendTasks: attendTasks(call, scratch[thread])
+    case .attendShare: attendShare(call, scratch[thread], thread: thread, threads: threads)
+    case .move(let segment): move(tables[segment], call, scratch[thread], thread: thread, threads: threads)
+    }
+  }
+
+  private func attendTasks(_ call: LayerCall, _ scratch: ThreadScratch) {
+    while true {
+      let index = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
+      guard index < taskCount else { return }
+      let task = tasks.pointer[index]
+      let table = tables[task.segment]
+      table.start(task, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
+      table.attend(task, call, share: (0, 1), firstRow: 0, scratch: scratch, kernels)
+      scratch.partial.finish(rows: task.tokens.count * task.queryHeads.count, kernels: kernels)
+      table.store(task, scratch, into: call.output)
     }
   }
 
   /// One token of one sequence: every thread attends to its share of the slots for all heads.
-  private func attendSplit(_ table: StepTables, _ call: LayerCall) {
-    team.forEachThread { thread in
-      for index in 0..<taskCount {
-        let task = tasks.pointer[index]
-        let row = task.queryHeads.lowerBound
-        table.start(task, firstRow: row, sinkLogits: thread == 0 ? call.sinkLogits : nil, scratch[thread])
-        table.attend(
-          task, call, share: (thread, team.threads), firstRow: row, scratch: scratch[thread], kernels)
-      }
+  private func attendShare(_ call: LayerCall, _ scratch: ThreadScratch, thread: Int, threads: Int) {
+    for index in 0..<taskCount {
+      let task = tasks.pointer[index]
+      let row = task.queryHeads.lowerBound
+      tables[0].start(task, firstRow: row, sinkLogits: thread == 0 ? call.sinkLogits : nil, scratch)
+      tables[0].attend(task, call, share: (thread, threads), firstRow: row, scratch: scratch, kernels)
     }
+  }
+
+  private func finishSplit(_ call: LayerCall) {
     let total = scratch[0].partial
     for thread in 1..<team.threads {
       total.merge(scratch[thread].partial, rows: shape.queryHeads, kernels: kernels)
@@ -173,25 +212,20 @@ package final class LocalAttention: AttentionService {
     call.output.update(from: total.output.pointer, count: shape.queryHeads * shape.headDim)
   }
 
-  private func move(_ table: StepTables, _ call: LayerCall) {
-    let count = table.moveCount
-    if table.rows.count < Self.parallelTokens {
-      for head in 0..<shape.keyValueHeads { table.move(0..<count, head: head, call, scratch[0], kernels) }
-    } else if table.movesAreIndependent {
-      team.forEachThread { thread in
-        let share = share(thread, of: count)
-        for head in 0..<shape.keyValueHeads { table.move(share, head: head, call, scratch[thread], kernels) }
-      }
+  private func move(
+    _ table: StepTables, _ call: LayerCall, _ scratch: ThreadScratch, thread: Int, threads: Int
+  ) {
+    if table.movesAreIndependent {
+      let share = Self.share(thread, threads, of: table.moveCount)
+      for head in 0..<shape.keyValueHeads { table.move(share, head: head, call, scratch, kernels) }
     } else {
-      team.forEachThread { thread in
-        for head in stride(from: thread, to: shape.keyValueHeads, by: team.threads) {
-          table.move(0..<count, head: head, call, scratch[thread], kernels)
-        }
+      for head in stride(from: thread, to: shape.keyValueHeads, by: threads) {
+        table.move(0..<table.moveCount, head: head, call, scratch, kernels)
       }
     }
   }
 
-  private func share(_ thread: Int, of count: Int) -> Range<Int> {
-    thread * count / team.threads..<(thread + 1) * count / team.threads
+  private static func share(_ thread: Int, _ threads: Int, of count: Int) -> Range<Int> {
+    thread * count / threads..<(thread + 1) * count / threads
   }
 }

@@ -26,7 +26,9 @@ struct SnapshotReader {
   var remaining: Int { bytes.count - offset }
 
   mutating func take(_ count: Int) throws(KVCacheError) -> UnsafeRawBufferPointer {
-    guard count >= 0, count <= remaining else { throw .badSnapshot("it ends at byte \(bytes.count), in a field at \(offset)") }
+    guard count >= 0, count <= remaining else {
+      throw .badSnapshot("it ends at byte \(bytes.count), in a field at \(offset)")
+    }
     defer { offset += count }
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
   }

@@ -53,11 +53,11 @@ struct StageParameters: Sendable {
   }
 
   func number(_ digits: Substring, _ what: String, in range: ClosedRange<Int>) throws(KVCacheError) -> Int {
-    guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = Int(digits) else {
+    guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
       throw fail("\(what) must be a number, but is '\(digits)'")
     }
-    guard range.contains(value) else {
-      throw fail("\(what) must be from \(range.lowerBound) to \(range.upperBound), but is \(value)")
+    guard let value = Int(digits), range.contains(value) else {
+      throw fail("\(what) must be from \(range.lowerBound) to \(range.upperBound), but is \(digits)")
     }
     return value
   }

@@ -79,7 +79,8 @@ public struct StepPlan: Sendable {
   /// Puts the moves of one token, from index `first` on, into an order in which no slot is overwritten before it is
   /// read: the token that fell furthest moves first.
   mutating func orderMoves(from first: Int, slotsMayRepeat: Bool) {
-    moves[first...].reverse()
+    // Reversing a slice would copy the array.
+    for index in 0..<(moves.count - first) / 2 { moves.swapAt(first + index, moves.count - 1 - index) }
     if slotsMayRepeat || moves.count - first > 1 { movesAreIndependent = false }
   }
 
@@ -121,13 +122,14 @@ public struct StepPlan: Sendable {
   }
 
   /// Notes the distances of all readings from index `first` on, which are of one stage.
-  mutating func measure(from first: Int, clockOfSlot: (Int) -> Int64) {
+  mutating func measure(from first: Int, stage: any Stage) {
     for index in first..<readings.count {
       readings[index].distances = distances.count
       let reading = readings[index]
       let position = clocks[reading.clock].first
       for slot in reading.slots {
-        distances.append(Float(position - clockOfSlot(reading.block * slotsPerBlock[reading.stage] + slot)))
+        let clock = stage.clock(ofSlot: reading.block * slotsPerBlock[reading.stage] + slot)
+        distances.append(Float(position - clock))
       }
     }
   }
