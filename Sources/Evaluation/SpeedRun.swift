@@ -39,8 +39,7 @@ package struct SpeedRun: Sendable {
         _ = engine.logits(row: 0)
       }
     }
-    let shape = cache.shape
-    let perSlot = KVCache.bytes(plan: .full, shape: shape, slotType: slotType, tokens: 1024) / 1024
+    let perSlot = KVCache.bytesPerToken(shape: cache.shape, slotType: slotType)
     return SpeedRun(
       prefillTokensPerSecond: Double(prefill) / prefillSeconds, decodeTokensPerSecond: Double(decode) / decodeSeconds,
       readBandwidth: bandwidth, bytesPerToken: engine.model.bytesPerToken + cache.heldTokens * perSlot)

@@ -20,8 +20,8 @@ extension KVCache {
       writer.write(UInt32(stage.state.count))
       for counter in stage.state { writer.write(counter) }
     }
-    for index in stages.indices {
-      forEachUsedRange(of: storage[index], slots: stages[index].usedSlots) { writer.write(UnsafeRawBufferPointer($0)) }
+    for index in storage.indices {
+      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) { writer.write(UnsafeRawBufferPointer($0)) }
     }
     writer.write(writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
     return writer.bytes
@@ -54,7 +54,7 @@ extension KVCache {
     }
     let tokens = try reader.read(Int64.self)
     let stages = try readStages(&reader, tokens: tokens)
-    let expected = stages.indices.reduce(0) { $0 + usedBytes(of: $1, slots: stages[$1].usedSlots) }
+    let expected = storage.indices.reduce(0) { $0 + usedBytes(of: $1, slots: usedSlots(of: $1, by: stages)) }
     guard reader.remaining == expected else {
       throw .badSnapshot("it holds \(reader.remaining) bytes of slots instead of \(expected)")
     }
@@ -62,8 +62,8 @@ extension KVCache {
     restore(tokenCount: tokens, stages: stages)
     let payload = try reader.take(expected)
     var offset = 0
-    for index in stages.indices {
-      forEachUsedRange(of: storage[index], slots: stages[index].usedSlots) { target in
+    for index in storage.indices {
+      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) { target in
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
         offset += target.count
       }
@@ -95,18 +95,18 @@ extension KVCache {
     return "\(plan) \(slotType.rawValue) [layer, KV head, dim] \(shape) \(positions.fingerprint)"
   }
 
-  private func usedBytes(of stage: Int, slots: Int) -> Int {
+  private func usedBytes(of index: Int, slots: Int) -> Int {
     var total = 0
     var left = slots
     while left > 0 {
-      let used = storage[stage].usedRanges(slots: min(left, storage[stage].slotsPerBlock))
+      let used = storage[index].usedRanges(slots: min(left, storage[index].slotsPerBlock))
       total += (used.keys.count + used.values.count) * shape.layers * shape.keyValueHeads
-      left -= storage[stage].slotsPerBlock
+      left -= storage[index].slotsPerBlock
     }
     return total
   }
 
-  /// Calls `body` with the bytes of the first `slots` slots of a stage, rounded up to whole panels of keys.
+  /// Calls `body` with the bytes of the first `slots` slots of a storage, rounded up to whole panels of keys.
   func forEachUsedRange(
     of storage: StageStorage, slots: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void
   ) {

@@ -15,6 +15,8 @@ public final class KVCache {
 
   var stages: [any Stage]
   var storage: [StageStorage]
+  /// Where the slots of each stage lie.
+  let places: [StagePlace]
   /// The decisions for the chunk under way.
   private(set) var step: StepPlan
 
@@ -35,8 +37,8 @@ public final class KVCache {
     self.slotType = slotType
     self.positions = positions
     stages = plan.stages.map { $0.makeStage() }
-    storage = stages.map { StageStorage(type: slotType.elementType, shape: shape, capacity: $0.capacity) }
-    step = StepPlan(slotsPerBlock: storage.map(\.slotsPerBlock))
+    (storage, places) = Self.makeStorage(stages, shape: shape, type: slotType.elementType)
+    step = StepPlan(places: places)
     slidingCapacity = plan.slidesExactly ? plan.capacity : nil
     smallestRing = plan.slidesExactly ? stages.filter { !$0.holdsStreamStart }.compactMap(\.capacity).min() ?? .max : 0
   }
@@ -48,23 +50,42 @@ public final class KVCache {
     }
   }
 
+  private static func makeStorage(
+    _ stages: [any Stage], shape: Shape, type: ElementType
+  ) -> ([StageStorage], [StagePlace]) {
+    var storage: [StageStorage] = []
+    let bounded = stages.compactMap(\.capacity)
+    if !bounded.isEmpty { storage.append(StageStorage(type: type, shape: shape, capacity: bounded.reduce(0, +))) }
+    var places: [StagePlace] = []
+    var offset = 0
+    for stage in stages {
+      if let capacity = stage.capacity {
+        places.append(StagePlace(storage: 0, offset: offset, slotsPerBlock: storage[0].slotsPerBlock))
+        offset += capacity
+      } else {
+        storage.append(StageStorage(type: type, shape: shape, capacity: nil))
+        places.append(
+          StagePlace(storage: storage.count - 1, offset: 0, slotsPerBlock: storage[storage.count - 1].slotsPerBlock))
+      }
+    }
+    return (storage, places)
+  }
+
   /// The exact bytes a cache takes after `tokens` tokens, known without making it.
   public static func bytes(plan: Plan, shape: Shape, slotType: SlotType, tokens: Int) -> Int {
-    var (total, reaching) = (0, tokens)
-    for stage in plan.stages {
-      total += bytes(stage: stage, shape: shape, slotType: slotType, tokens: reaching)
-      reaching = max(0, reaching - (stage.capacity ?? reaching))
+    let block = { StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: $0) }
+    let bounded = plan.stages.compactMap(\.capacity).reduce(0, +)
+    var total = bounded > 0 ? block(bounded) : 0
+    if plan.capacity == nil {
+      let growing = max(0, tokens - bounded)
+      total += (growing + StageStorage.growthSlots - 1) / StageStorage.growthSlots * block(nil)
     }
     return total
   }
 
-  /// The exact bytes of one stage of a cache after `tokens` tokens reached it.
-  public static func bytes(
-    stage: any StageSpecification, shape: Shape, slotType: SlotType, tokens: Int
-  ) -> Int {
-    let block = StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: stage.capacity)
-    guard stage.capacity == nil else { return block }
-    return (tokens + StageStorage.growthSlots - 1) / StageStorage.growthSlots * block
+  /// The exact bytes of the keys and values of one token in all layers.
+  public static func bytesPerToken(shape: Shape, slotType: SlotType) -> Int {
+    StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: 16) / 16
   }
 
   /// Bytes of keys and values held now.
@@ -81,12 +102,13 @@ public final class KVCache {
   public func reset() {
     tokenCount = 0
     for index in storage.indices {
-      if stages[index].capacity == nil {
-        storage[index] = StageStorage(type: slotType.elementType, shape: shape, capacity: nil)
-      } else {
-        // What one conversation left would end up in the snapshots of the next: they save whole panels.
-        forEachUsedRange(of: storage[index], slots: stages[index].usedSlots) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
+      // What one conversation left would end up in the snapshots of the next: they save whole panels.
+      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) {
+        $0.initializeMemory(as: UInt8.self, repeating: 0)
       }
+    }
+    for (stage, place) in zip(stages, places) where stage.capacity == nil {
+      storage[place.storage] = StageStorage(type: slotType.elementType, shape: shape, capacity: nil)
     }
     stages = plan.stages.map { $0.makeStage() }
   }
@@ -111,7 +133,22 @@ public final class KVCache {
     planReads(chunk: tokens)
     planMoves(chunk: tokens)
     tokenCount += Int64(tokens)
-    for index in stages.indices { storage[index].reserve(slots: stages[index].usedSlots) }
+    reserve()
+  }
+
+  private func reserve() {
+    for index in stages.indices where stages[index].capacity == nil {
+      storage[places[index].storage].reserve(slots: stages[index].usedSlots)
+    }
+  }
+
+  /// One past the highest slot of a storage that ever held a token.
+  func usedSlots(of storage: Int, by stages: [any Stage]) -> Int {
+    var used = 0
+    for (stage, place) in zip(stages, places) where place.storage == storage && stage.usedSlots > 0 {
+      used = max(used, place.offset + stage.usedSlots)
+    }
+    return used
   }
 
   private func planReads(chunk: Int) {
@@ -159,6 +196,6 @@ public final class KVCache {
   func restore(tokenCount: Int64, stages: [any Stage]) {
     self.tokenCount = tokenCount
     self.stages = stages
-    for index in stages.indices { storage[index].reserve(slots: stages[index].usedSlots) }
+    reserve()
   }
 }

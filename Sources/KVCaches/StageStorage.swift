@@ -1,8 +1,19 @@
 import Kernels
 
-/// The keys and values of one stage, in blocks of slots that are never moved or reallocated.
+/// Where the slots of a stage lie.
+struct StagePlace: Sendable {
+  /// Index of the storage in `KVCache.storage`.
+  var storage: Int
+  /// Slots of other stages before the stage's own.
+  var offset: Int
+  /// Slots of a block of the storage.
+  var slotsPerBlock: Int
+}
+
+/// Keys and values of stages, in blocks of slots that are never moved or reallocated.
 ///
-/// A bounded stage has one block; a growing one gets a block of 1,024 slots at a time. A block is
+/// All bounded stages of a cache share one block, one behind the other, so that while nothing was evicted their slots are
+/// one run, the same as in a cache that keeps everything. A growing stage gets a block of 1,024 slots at a time. A block is
 /// `[layer, KV head, (key panels | value rows)]`: keys stand in panels of 16 slots (the layout of weight matrices, so
 /// that one kernel family reads both), values one row of `headDim` a slot.
 struct StageStorage {
@@ -16,7 +27,7 @@ struct StageStorage {
   private let headBytes: Int
   private var blocks: [Buffer<UInt8>] = []
 
-  /// Storage of a stage; a bounded one is allocated at once.
+  /// Storage of bounded stages of so many slots together, allocated at once, or (nil) of a growing one.
   init(type: ElementType, shape: KVCache.Shape, capacity: Int?) {
     self.type = type
     self.shape = shape
@@ -28,7 +39,7 @@ struct StageStorage {
 
   static func slotsPerBlock(capacity: Int?) -> Int { ((capacity ?? growthSlots) + 15) / 16 * 16 }
 
-  /// Bytes of one block of a stage of the given capacity.
+  /// Bytes of one block.
   static func blockBytes(type: ElementType, shape: KVCache.Shape, capacity: Int?) -> Int {
     let slots = slotsPerBlock(capacity: capacity)
     return shape.layers * shape.keyValueHeads

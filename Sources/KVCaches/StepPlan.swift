@@ -19,7 +19,7 @@ public struct StepPlan: Sendable {
   /// A run of slots of one stage that the chunk reads.
   package struct Reading: Sendable, Hashable {
     package var stage: Int
-    /// The run is `slots` of the stage's block `block`.
+    /// The run is `slots` of block `block` of the storage in which the stage lies.
     package var block: Int
     package var slots: Range<Int>
     /// Index into `clocks`.
@@ -54,10 +54,10 @@ public struct StepPlan: Sendable {
   package private(set) var movesAreIndependent = true
   /// The first chunk token that chunk token r reads is r plus this, where that is positive.
   package private(set) var chunkOffset = 0
-  /// Slots of a block of each stage.
-  private let slotsPerBlock: [Int]
+  /// Where the slots of each stage lie.
+  private let places: [StagePlace]
 
-  package init(slotsPerBlock: [Int]) { self.slotsPerBlock = slotsPerBlock }
+  init(places: [StagePlace]) { self.places = places }
 
   /// Forgets the last chunk's decisions.
   mutating func reset(chunkOffset: Int) {
@@ -95,7 +95,8 @@ public struct StepPlan: Sendable {
   public mutating func read(stage: Int, slots: Range<Int>, clock: QueryClock) {
     guard !slots.isEmpty else { return }
     let clock = index(of: clock)
-    let size = slotsPerBlock[stage]
+    let size = places[stage].slotsPerBlock
+    let slots = slots.lowerBound + places[stage].offset..<slots.upperBound + places[stage].offset
     for block in slots.lowerBound / size...(slots.upperBound - 1) / size {
       let start = block * size
       let run = max(slots.lowerBound - start, 0)..<min(slots.upperBound - start, size)
@@ -114,10 +115,12 @@ public struct StepPlan: Sendable {
       return
     }
     let clock = index(of: clock)
-    readings.append(Reading(stage: stage, block: 0, slots: slots, clock: clock, visible: visibleFirst.count))
+    let offset = places[stage].offset
+    let placed = slots.lowerBound + offset..<slots.upperBound + offset
+    readings.append(Reading(stage: stage, block: 0, slots: placed, clock: clock, visible: visibleFirst.count))
     for token in 0..<chunk {
-      visibleFirst.append(Int32(min(max(first(token), slots.lowerBound), slots.upperBound)))
-      visibleLast.append(Int32(slots.upperBound))
+      visibleFirst.append(Int32(offset + min(max(first(token), slots.lowerBound), slots.upperBound)))
+      visibleLast.append(Int32(placed.upperBound))
     }
   }
 
@@ -128,7 +131,8 @@ public struct StepPlan: Sendable {
       let reading = readings[index]
       let position = clocks[reading.clock].first
       for slot in reading.slots {
-        let clock = stage.clock(ofSlot: reading.block * slotsPerBlock[reading.stage] + slot)
+        let place = places[reading.stage]
+        let clock = stage.clock(ofSlot: reading.block * place.slotsPerBlock + slot - place.offset)
         distances.append(Float(position - clock))
       }
     }

@@ -45,9 +45,17 @@ extension StepTables {
     scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
     var clock = -1
+    var (first, last) = (0, Int.max)
+    if share.count > 1 {
+      var total = 0
+      for index in 0..<runCount { total += runs.pointer[index].shares }
+      (first, last) = (total * share.index / share.count, total * (share.index + 1) / share.count)
+    }
     for index in 0..<runCount {
       let run = runs.pointer[index]
-      let slots = Self.share(share, of: run.first..<run.last)
+      let shares = run.shares
+      let slots = run.slots(ofShares: max(0, first)..<max(0, first, min(last, shares)))
+      (first, last) = (first - shares, last == .max ? .max : last - shares)
       guard !slots.isEmpty else { continue }
       if run.clock != clock {
         clock = run.clock
@@ -63,9 +71,9 @@ extension StepTables {
     if clock != 0 { rotateQueries(task, call, clock: 0, scratch, kernels) }
     let chunk = Run(
       block: chunkBlock, first: 0, last: rows.count, clock: 0, visible: 0, distances: chunkDistances)
-    let first = Int(chunkFirst.pointer[task.tokens.lowerBound])
+    let firstOfChunk = Int(chunkFirst.pointer[task.tokens.lowerBound])
     attend(
-      task, to: first..<task.tokens.upperBound, of: chunk, headIndex: task.head, firstRow: firstRow,
+      task, to: firstOfChunk..<task.tokens.upperBound, of: chunk, headIndex: task.head, firstRow: firstRow,
       visibleFirst: chunkFirst.pointer + task.tokens.lowerBound,
       visibleLast: chunkLast.pointer + task.tokens.lowerBound, scratch, kernels)
   }
@@ -96,15 +104,6 @@ extension StepTables {
       let lag = lags.pointer[clock * rows.count + token]
       if lag != 0 { scratch.partial.shift(row: firstRow + token - task.tokens.lowerBound, by: sign * slope * lag) }
     }
-  }
-
-  /// The part of a run that one of several threads takes, cut at panels of 16 slots.
-  private static func share(_ share: (index: Int, count: Int), of slots: Range<Int>) -> Range<Int> {
-    guard share.count > 1 else { return slots }
-    let panels = (slots.count + 15) / 16
-    let first = slots.lowerBound + panels * share.index / share.count * 16
-    let last = slots.lowerBound + panels * (share.index + 1) / share.count * 16
-    return min(first, slots.upperBound)..<min(last, slots.upperBound)
   }
 
   private func rotateQueries(

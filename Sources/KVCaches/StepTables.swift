@@ -16,8 +16,23 @@ final class StepTables {
     var clock: Int
     /// Offset of the run's bounds in `visibleFirst` and `visibleLast`, or -1 where all tokens see all of it.
     var visible: Int
-    /// Offset of the run's distances in `distances`; ALiBi only.
+    /// Offset of the run's distances in `distances`, or -1 where they do not matter; they do for ALiBi.
     var distances: Int
+
+    /// Whether the other run can be read in one go with this one.
+    func continues(with other: Run) -> Bool {
+      block == other.block && last == other.first && clock == other.clock && visible < 0 && other.visible < 0
+        && distances < 0 && other.distances < 0
+    }
+
+    /// Parts of the run that threads may share out: kernels cut slots at multiples of 64, so these cuts change no result.
+    var shares: Int { (last + 63) / 64 - first / 64 }
+
+    /// The slots of some shares.
+    func slots(ofShares range: Range<Int>) -> Range<Int> {
+      guard !range.isEmpty else { return first..<first }
+      return max(first, (first / 64 + range.lowerBound) * 64)..<min(last, (first / 64 + range.upperBound) * 64)
+    }
   }
 
   /// A key and a value that go into a slot.
@@ -126,13 +141,19 @@ final class StepTables {
       chunkFirst.pointer[token] = Int32(step.firstVisibleChunkToken(token))
       chunkLast.pointer[token] = Int32(token + 1)
     }
-    runCount = step.readings.count
-    runs.reserve(runCount)
-    for (index, reading) in step.readings.enumerated() {
-      runs.pointer[index] = Run(
+    runCount = 0
+    runs.reserve(step.readings.count)
+    for reading in step.readings {
+      let run = Run(
         block: firstBlock(of: reading.stage, cache) + reading.block, first: reading.slots.lowerBound,
         last: reading.slots.upperBound, clock: reading.clock, visible: reading.visible ?? -1,
-        distances: reading.distances ?? 0)
+        distances: reading.distances ?? -1)
+      if runCount > 0, runs.pointer[runCount - 1].continues(with: run) {
+        runs.pointer[runCount - 1].last = run.last
+      } else {
+        runs.pointer[runCount] = run
+        runCount += 1
+      }
     }
   }
 
@@ -152,15 +173,16 @@ final class StepTables {
     }
   }
 
-  /// Index in `blocks` of a stage's first block.
+  /// Index in `blocks` of the first block of the storage in which a stage lies.
   private func firstBlock(of stage: Int, _ cache: KVCache) -> Int {
     var index = 0
-    for earlier in 0..<stage { index += cache.storage[earlier].blockCount }
+    for earlier in 0..<cache.places[stage].storage { index += cache.storage[earlier].blockCount }
     return index
   }
 
   private func place(stage: Int, slot: Int, _ cache: KVCache) -> (block: Int, slot: Int) {
-    let (block, place) = slot.quotientAndRemainder(dividingBy: cache.storage[stage].slotsPerBlock)
+    let (block, place) = (slot + cache.places[stage].offset)
+      .quotientAndRemainder(dividingBy: cache.places[stage].slotsPerBlock)
     return (firstBlock(of: stage, cache) + block, place)
   }
 

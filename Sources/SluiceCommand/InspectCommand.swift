@@ -39,10 +39,16 @@ private struct CacheReport {
   let slotType: KVCache.SlotType
   let configuration: ModelConfiguration
 
-  /// Bytes of a stage; of one that grows, after as many tokens as the model was trained for.
+  /// Bytes of a stage's slots; of one that grows, for as many tokens as the model was trained for.
   private func bytes(_ stage: any StageSpecification) -> Int {
+    (stage.capacity ?? configuration.trainedLength)
+      * KVCache.bytesPerToken(shape: configuration.attention, slotType: slotType)
+  }
+
+  /// Bytes that are allocated: panels are whole, so a few more than the sum of the stages.
+  private var total: Int {
     KVCache.bytes(
-      stage: stage, shape: configuration.attention, slotType: slotType, tokens: configuration.trainedLength)
+      plan: plan, shape: configuration.attention, slotType: slotType, tokens: configuration.trainedLength)
   }
 
   private func typeCounts(_ file: WeightFile) -> [(type: String, count: Int)] {
@@ -76,9 +82,8 @@ private struct CacheReport {
         HumanReadable.count(bytes(stage) / shape.layers), HumanReadable.count(bytes(stage)),
       ])
     }
-    let total = plan.stages.reduce(0) { $0 + bytes($1) }
     table.append([
-      "total", plan.capacity.map { HumanReadable.count($0) } ?? "all", HumanReadable.count(total / shape.layers),
+      "allocated", plan.capacity.map { HumanReadable.count($0) } ?? "all", HumanReadable.count(total / shape.layers),
       HumanReadable.count(total),
     ])
     text += table.text
@@ -104,7 +109,7 @@ private struct CacheReport {
       "vocabularySize": JSONValue(configuration.vocabularySize),
       "trainedLength": JSONValue(configuration.trainedLength), "cache": JSONValue(plan.description),
       "slotType": JSONValue(slotType.rawValue), "stages": .array(stages),
-      "cacheBytes": JSONValue(plan.stages.reduce(0) { $0 + bytes($1) }),
+      "cacheBytes": JSONValue(total),
     ]
   }
 }

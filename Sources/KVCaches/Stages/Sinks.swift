@@ -40,8 +40,10 @@ struct SinksStage: Stage {
   }
 
   func read(_ context: ReadContext, into step: inout StepPlan) {
-    let limit = context.slidingCapacity.map { Int64($0 - 1) } ?? .max
-    let clock = StepPlan.QueryClock(first: Int64(context.heldTokens), limit: limit)
+    let limit = context.slidingCapacity.map { $0 - 1 } ?? .max
+    // A limit that no token of the chunk reaches is none: the clock is then the same as that of the other stages.
+    let isReached = limit < context.heldTokens + context.chunk - 1
+    let clock = StepPlan.QueryClock(first: Int64(context.heldTokens), limit: isReached ? Int64(limit) : .max)
     step.read(stage: context.stage, slots: 0..<count, clock: clock)
   }
 
