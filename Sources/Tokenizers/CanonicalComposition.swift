@@ -201,7 +201,9 @@ enum Hangul {
     if leads.contains(first), vowels.contains(second) {
       return syllables.lowerBound + ((first - leads.lowerBound) * 21 + second - vowels.lowerBound) * 28
     }
-    guard syllables.contains(first), (first - syllables.lowerBound) % 28 == 0, finals.contains(second) else { return nil }
+    guard syllables.contains(first), (first - syllables.lowerBound) % 28 == 0, finals.contains(second) else {
+      return nil
+    }
     return first + second - finals.lowerBound + 1
   }
 }

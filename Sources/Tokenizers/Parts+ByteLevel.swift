@@ -9,10 +9,8 @@ extension Tokenizer.Parts {
     spacePrefix = description.addsSpacePrefix == true ? .always : .never
 
     merges = MergeTable(capacity: description.merges.count)
-    var spelling = MergeSpelling(alphabet: .bytes)
-    for (index, merge) in description.merges.enumerated() {
-      try spelling.insert(merge, at: index, table, pieces, into: &merges)
-    }
+    var spelling = MergeSpelling(alphabet: .bytes, table: table, pieces: pieces)
+    for (index, merge) in description.merges.enumerated() { try spelling.insert(merge, at: index, into: &merges) }
   }
 
   /// The vocabulary of byte-level BPE, without merges; tokens are spelled in the byte alphabet.
@@ -35,59 +33,5 @@ extension Tokenizer.Parts {
     self.init(
       symbols: .bytes, pieces: pieces, kinds: kinds, table: table, byteTokens: byteTokens,
       merges: MergeTable(capacity: 0), preTokenizer: preTokenizer)
-  }
-}
-
-/// Reads merges, which are spelled as two tokens with a space between.
-struct MergeSpelling {
-  enum Alphabet {
-    case bytes
-    /// Text in which U+2581 means a space.
-    case text
-  }
-
-  let alphabet: Alphabet
-  private var left: [UInt8] = []
-  private var right: [UInt8] = []
-
-  init(alphabet: Alphabet) { self.alphabet = alphabet }
-
-  /// Adds the merge at a place in the list; its place is its rank.
-  mutating func insert(
-    _ merge: String, at index: Int, _ table: PieceTable, _ pieces: Pieces, into merges: inout MergeTable
-  ) throws(TokenizerError) {
-    let utf8 = merge.utf8
-    guard let space = utf8.firstIndex(of: 0x20), space > utf8.startIndex, utf8.index(after: space) < utf8.endIndex else {
-      throw .malformedMerge(at: index)
-    }
-    try insert(utf8[..<space], utf8[utf8.index(after: space)...], at: index, table, pieces, into: &merges)
-  }
-
-  mutating func insert(
-    _ leftSpelling: Substring.UTF8View, _ rightSpelling: Substring.UTF8View, at index: Int,
-    _ table: PieceTable, _ pieces: Pieces, into merges: inout MergeTable
-  ) throws(TokenizerError) {
-    let leftID = try find(leftSpelling, &left, index, table, pieces)
-    let rightID = try find(rightSpelling, &right, index, table, pieces)
-    left.append(contentsOf: right)
-    guard let result = left.withUnsafeBufferPointer({ table.find($0, in: pieces) }) else {
-      throw .unknownTokenInMerge(at: index, token: String(Substring(leftSpelling)) + String(Substring(rightSpelling)))
-    }
-    merges.insert(left: leftID, right: rightID, rank: UInt32(index), result: result)
-  }
-
-  private func find(
-    _ spelling: Substring.UTF8View, _ bytes: inout [UInt8], _ index: Int, _ table: PieceTable, _ pieces: Pieces
-  ) throws(TokenizerError) -> Int32 {
-    bytes.removeAll(keepingCapacity: true)
-    let isSpelled =
-      switch alphabet {
-      case .bytes: ByteAlphabet.append(spelling, to: &bytes)
-      case .text: LowerBlock.append(spelling, to: &bytes)
-      }
-    guard isSpelled, let id = bytes.withUnsafeBufferPointer({ table.find($0, in: pieces) }) else {
-      throw .unknownTokenInMerge(at: index, token: String(Substring(spelling)))
-    }
-    return id
   }
 }

@@ -1,7 +1,7 @@
 /// U+2581, by which SentencePiece spells a space.
 enum LowerBlock {
-  /// Appends text with each U+2581 as a space; always true, as any text can be spelled.
-  static func append(_ spelling: some Sequence<UInt8>, to result: inout [UInt8]) -> Bool {
+  /// Appends text with each U+2581 as a space.
+  static func append(_ spelling: some Sequence<UInt8>, to result: inout [UInt8]) {
     for byte in spelling {
       result.append(byte)
       if byte == 0x81, result.count >= 3, result[result.count - 2] == 0x96, result[result.count - 3] == 0xE2 {
@@ -9,7 +9,6 @@ enum LowerBlock {
         result.append(0x20)
       }
     }
-    return true
   }
 }
 
@@ -73,7 +72,7 @@ extension Tokenizer.Parts {
         if byteTokens[Int(byte)] < 0 { byteTokens[Int(byte)] = id }
       case .normal, .userDefined:
         bytes.removeAll(keepingCapacity: true)
-        if kinds[index] == .normal { _ = LowerBlock.append(token.utf8, to: &bytes) } else { bytes += token.utf8 }
+        if kinds[index] == .normal { LowerBlock.append(token.utf8, to: &bytes) } else { bytes += token.utf8 }
         pieces.append(bytes)
         if bytes.isEmpty { continue }
         table.insert(id, in: pieces)

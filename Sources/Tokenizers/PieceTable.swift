@@ -4,16 +4,18 @@
 struct PieceTable: Sendable {
   private var slots: [UInt64]
   private let mask: Int
+  private var isListed: [Bool]
 
   /// Drawn anew for each table, so that no file can be written to make its tokens collide.
   private let seed = UInt64.random(in: .min ... .max)
 
-  /// Room for `count` pieces.
+  /// Room for pieces with ids below `count`.
   init(capacity count: Int) {
     var places = 16
     while places < count * 2 { places *= 2 }
     slots = [UInt64](repeating: 0, count: places)
     mask = places - 1
+    isListed = [Bool](repeating: false, count: count)
   }
 
   /// A hash of bytes, eight at a time by multiplication and folding.
@@ -57,6 +59,11 @@ struct PieceTable: Sendable {
     }
   }
 
+  /// Whether `find` gives this id for these bytes, answered without a probe.
+  func holds(_ id: Int32, _ bytes: UnsafeBufferPointer<UInt8>, in pieces: Pieces) -> Bool {
+    isListed[Int(id)] && pieces.equals(id, bytes)
+  }
+
   /// Adds an id under its bytes; where the bytes are there already, the id that came first stays.
   mutating func insert(_ id: Int32, in pieces: Pieces) {
     pieces.withBytes(of: id) { bytes in
@@ -69,6 +76,7 @@ struct PieceTable: Sendable {
         }
         place = (place + 1) & mask
       }
+      isListed[Int(id)] = true
       slots[place] = (hash >> 32) << 32 | (UInt64(id) + 1)
     }
   }

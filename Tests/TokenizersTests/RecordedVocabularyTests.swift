@@ -7,13 +7,45 @@ import Testing
 /// Real vocabularies against ids that other implementations recorded.
 @Suite("Recorded ids of real vocabularies", .enabled(if: Assets.available, "\(Assets.missing)"))
 struct RecordedVocabularyTests {
-  static let names = ["deepseek-coder", "deepseek-llm", "falcon", "gpt-2", "mpt", "refact", "starcoder", "llama-spm", "phi-3"]
+  static let names = [
+    "deepseek-coder", "deepseek-llm", "falcon", "gpt-2", "mpt", "refact", "starcoder", "llama-spm", "phi-3",
+  ]
 
   @Test("Every recorded case of a GGUF vocabulary comes out id for id", arguments: names)
   func recordedCases(_ name: String) throws {
-    let folder = Assets.path("tokenizers/ggml-vocab")
-    let path = "\(folder)/ggml-vocab-\(name).gguf"
-    let tokenizer = try Tokenizer(GGUFVocabulary(path: path).description)
+    let path = Self.path(name)
+    try check(Tokenizer(GGUFVocabulary(path: path).description), path, name)
+  }
+
+  /// These pairs come without their GGUF file.
+  @Test("Llama 3 from its merges, and Qwen 2 from its ranks, come out id for id")
+  func recordedCasesOfOtherFormats() throws {
+    let llama3 = try Tokenizer(OtherFormats.llama3(folder: Assets.path("tokenizers/llama3")))
+    try check(llama3, Self.path("llama-bpe"), "llama-bpe")
+    let qwen2 = try Tokenizer(OtherFormats.qwen2(path: Assets.path("tokenizers/qwen/qwen.tiktoken")))
+    try check(qwen2, Self.path("qwen2"), "qwen2")
+    try check(qwen2, Self.path("deepseek-r1-qwen"), "deepseek-r1-qwen")
+  }
+
+  @Test("GPT-2, Falcon and Llama 2 from tokenizer.json come out as from GGUF")
+  func tokenizerFiles() throws {
+    let cases = [("gpt2", "gpt-2"), ("falcon", "falcon"), ("llama2", "llama-spm")]
+    for (folder, name) in cases {
+      let json = try Data(contentsOf: URL(filePath: Assets.path("tokenizers/\(folder)/tokenizer.json")))
+      try check(Tokenizer(json: Array(json)), Self.path(name), "\(folder)/tokenizer.json")
+    }
+  }
+
+  @Test("Vocabularies of kinds that are not built are refused by name")
+  func otherKinds() throws {
+    let path = Self.path("bert-bge")
+    let error = #expect(throws: TokenizerError.self) { try Tokenizer(GGUFVocabulary(path: path).description) }
+    #expect(error?.description == "unsupported tokenizer model 'bert'")
+  }
+
+  private static func path(_ name: String) -> String { Assets.path("tokenizers/ggml-vocab/ggml-vocab-\(name).gguf") }
+
+  private func check(_ tokenizer: Tokenizer, _ path: String, _ name: String) throws {
     for (text, expected) in try RecordedCases(path: path).cases {
       #expect(tokenizer.encode(text) == expected, "\(name): \(text.debugDescription)")
     }

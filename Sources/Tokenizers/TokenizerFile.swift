@@ -1,0 +1,174 @@
+import ModelJSON
+
+/// A `tokenizer.json` being read: each of its parts is either understood in full or refused.
+struct TokenizerFile {
+  private let file: JSONValue
+  private let configuration: JSONValue?
+  private let model: JSONValue
+
+  init(_ file: JSONValue, configuration: JSONValue?) throws(TokenizerError) {
+    guard let model = file["model"], model.object != nil else { throw .malformed("model", expected: "an object") }
+    // Files of before 2021 do not name the type of a model with merges.
+    let type = model["type"]?.string ?? (model["merges"] != nil ? "BPE" : "none")
+    guard type == "BPE" else { throw .unsupported("model", type) }
+    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+      if let text = model[key]?.string, !text.isEmpty { throw .unsupported(key, text) }
+    }
+    if let dropout = model["dropout"]?.double, dropout != 0 { throw .unsupported("dropout", "\(dropout)") }
+    self.file = file
+    self.configuration = configuration
+    self.model = model
+  }
+
+  func parts() throws(TokenizerError) -> Tokenizer.Parts {
+    let rules = try TextRules(normalizer: file["normalizer"], preTokenizer: file["pre_tokenizer"])
+    let added = try AddedTokenList(file["added_tokens"])
+    var (tokens, kinds) = try vocabulary(added)
+    let unknown = model["unk_token"]?.string
+    if rules.isByteLevel == false && model["byte_fallback"]?.bool == true {
+      for (id, token) in tokens.enumerated() where kinds[id] == .normal && byteSpelled(by: token) != nil {
+        kinds[id] = .byte
+      }
+    }
+    var parts =
+      rules.isByteLevel
+      ? Tokenizer.Parts(byteLevelTokens: tokens, kinds, preTokenizer: PreTokenizer(rules.passes))
+      : Tokenizer.Parts(sentencePieceTokens: tokens, kinds, passes: rules.passes)
+    tokens = []
+    parts.merges = try merges(parts, alphabet: rules.isByteLevel ? .bytes : .text)
+    parts.keepsWholeWords = model["ignore_merges"]?.bool ?? false
+    parts.composesCanonically = rules.composesCanonically
+    parts.spacePrefix = rules.spacePrefix
+    parts.stripsLeadingSpace = rules.stripsLeadingSpace
+    parts.addAddedTokens()
+    parts.applySpaces(of: added)
+    if let unknown { parts.unknown = parts.id(of: unknown) }
+    setSequenceTokens(of: &parts)
+    return parts
+  }
+
+  /// The tokens by id, the added ones among them; ids that nothing names are unused.
+  private func vocabulary(_ added: AddedTokenList) throws(TokenizerError) -> ([String], [TokenKind]) {
+    guard let vocabulary = model["vocab"]?.object else { throw .malformed("model.vocab", expected: "an object") }
+    var count = 0
+    for (_, value) in vocabulary {
+      guard let id = value.integer, id >= 0 else { throw .malformed("an id of model.vocab", expected: "a number") }
+      count = max(count, id + 1)
+    }
+    for token in added.tokens { count = max(count, token.id + 1) }
+    if count == 0 { throw .emptyVocabulary }
+    // Ids may leave gaps, but a file must not make room for what it does not hold.
+    if count > (vocabulary.count + added.tokens.count) * 4 + 4096 || count > Tokenizer.largestVocabulary {
+      throw .vocabularyTooLarge(count)
+    }
+    var tokens = [String](repeating: "", count: count)
+    var kinds = [TokenKind](repeating: .unused, count: count)
+    for (token, value) in vocabulary {
+      guard let id = value.integer else { continue }
+      tokens[id] = token
+      kinds[id] = .normal
+    }
+    for token in added.tokens {
+      tokens[token.id] = token.content
+      kinds[token.id] = token.isSpecial ? .control : .userDefined
+    }
+    return (tokens, kinds)
+  }
+
+  /// Merges are strings of two tokens or, since 2024, lists of two tokens.
+  private func merges(
+    _ parts: Tokenizer.Parts, alphabet: MergeSpelling.Alphabet
+  ) throws(TokenizerError) -> MergeTable {
+    guard let list = model["merges"]?.array else { throw .malformed("model.merges", expected: "an array") }
+    var merges = MergeTable(capacity: list.count)
+    var spelling = MergeSpelling(alphabet: alphabet, table: parts.table, pieces: parts.pieces)
+    for (index, merge) in list.enumerated() {
+      switch merge {
+      case .string(let merge): try spelling.insert(merge, at: index, into: &merges)
+      case .array(let pair):
+        guard pair.count == 2, let left = pair[0].string, let right = pair[1].string else {
+          throw .malformedMerge(at: index)
+        }
+        try spelling.insert(left, right, at: index, into: &merges)
+      default: throw .malformedMerge(at: index)
+      }
+    }
+    return merges
+  }
+
+  /// The tokens that begin and end a sequence: from the configuration, else from the template and by their usual names.
+  private func setSequenceTokens(of parts: inout Tokenizer.Parts) {
+    func named(_ key: String) -> Int32? {
+      guard let value = configuration?[key] else { return nil }
+      return (value.string ?? value["content"]?.string).flatMap(parts.id(of:))
+    }
+    let templateStart = templateStart.flatMap(parts.id(of:))
+    parts.beginOfSequence = named("bos_token") ?? templateStart
+    if configuration == nil && parts.beginOfSequence == nil {
+      parts.beginOfSequence = ["<s>", "<|begin_of_text|>", "<|endoftext|>"].lazy.compactMap(parts.id(of:)).first
+    }
+    parts.endOfSequence = named("eos_token")
+    if configuration == nil {
+      parts.endOfSequence =
+        ["</s>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"].lazy.compactMap(parts.id(of:)).first
+    }
+    let startsByTemplate = templateStart != nil && templateStart == parts.beginOfSequence
+    parts.addsBeginOfSequence =
+      parts.beginOfSequence != nil && (configuration?["add_bos_token"]?.bool ?? startsByTemplate)
+    if let end = parts.endOfSequence { parts.endOfGeneration.insert(end) }
+  }
+
+  /// The special token in front of the template of a single text.
+  private var templateStart: String? {
+    guard let processor = file["post_processor"] else { return nil }
+    for step in processor["processors"]?.array ?? [processor] where step["type"]?.string == "TemplateProcessing" {
+      if let token = step["single"]?.array?.first?["SpecialToken"]?["id"]?.string { return token }
+    }
+    return nil
+  }
+}
+
+/// The `added_tokens` of a tokenizer.json.
+struct AddedTokenList {
+  struct Token {
+    var id: Int
+    var content: String
+    var isSpecial: Bool
+    var takesSpaceBefore: Bool
+    var takesSpaceAfter: Bool
+  }
+
+  private(set) var tokens: [Token] = []
+
+  init(_ list: JSONValue?) throws(TokenizerError) {
+    for entry in list?.array ?? [] {
+      guard let id = entry["id"]?.integer, (0..<Tokenizer.largestVocabulary).contains(id),
+        let content = entry["content"]?.string
+      else { throw .malformed("an added token", expected: "an object with id and content") }
+      if entry["single_word"]?.bool == true { throw .unsupported("added token that must be a whole word", content) }
+      tokens.append(
+        Token(
+          id: id, content: content, isSpecial: entry["special"]?.bool ?? false,
+          takesSpaceBefore: entry["lstrip"]?.bool ?? false, takesSpaceAfter: entry["rstrip"]?.bool ?? false))
+    }
+  }
+}
+
+extension Tokenizer.Parts {
+  fileprivate mutating func applySpaces(of list: AddedTokenList) {
+    let tokens = Dictionary(list.tokens.map { (Int32($0.id), $0) }) { _, last in last }
+    func apply(_ added: inout AddedToken) {
+      guard let token = tokens[added.id] else { return }
+      added.takesSpaceBefore = token.takesSpaceBefore
+      added.takesSpaceAfter = token.takesSpaceAfter
+    }
+    for index in special.indices { apply(&special[index]) }
+    for index in userDefined.indices { apply(&userDefined[index]) }
+  }
+
+  /// The id of an added token by its spelling.
+  fileprivate func id(of spelling: String) -> Int32? {
+    let bytes = Array(spelling.utf8)
+    return (special + userDefined).first { $0.content == bytes }?.id
+  }
+}
