@@ -46,9 +46,11 @@ struct StageParameters: Sendable {
     if let argument { throw fail("takes no number, but has '\(argument)'") }
   }
 
-  /// The argument as one positive count.
-  func count(_ what: String, maximum: Int) throws(KVCacheError) -> Int {
-    guard let argument else { throw fail("needs a \(what), for example '\(text):1024'") }
+  /// The argument as one positive count, for example `example`.
+  func count(_ what: String, maximum: Int, example: Int) throws(KVCacheError) -> Int {
+    guard let argument, !argument.isEmpty else {
+      throw fail("needs a \(what), for example '\(text.prefix { !":[".contains($0) }):\(example)'")
+    }
     return try number(argument, what, in: 1...maximum)
   }
 

@@ -19,7 +19,7 @@ public struct Sinks: StageSpecification {
 
   static let registration = StageRegistration(name: "sinks", form: "sinks:COUNT", options: []) {
     parameters throws(KVCacheError) in
-    Sinks(try parameters.count("count", maximum: StageParameters.largestCount))
+    Sinks(try parameters.count("count", maximum: StageParameters.largestCount, example: 4))
   }
 }
 

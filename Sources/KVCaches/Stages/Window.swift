@@ -20,7 +20,7 @@ public struct Window: StageSpecification {
 
   static let registration = StageRegistration(name: "window", form: "window:SIZE", options: []) {
     parameters throws(KVCacheError) in
-    Window(try parameters.count("size", maximum: StageParameters.largestCount))
+    Window(try parameters.count("size", maximum: StageParameters.largestCount, example: 1024))
   }
 }
 
