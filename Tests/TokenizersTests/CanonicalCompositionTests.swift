@@ -14,7 +14,7 @@ struct CanonicalCompositionTests {
 
   @Test("Every scalar below the supplementary planes alone, and after a letter, as Foundation composes it")
   func everyScalar() {
-    for value in (0x80 as UInt32)..<0x1_1000 {
+    for value in (0x80 as UInt32)..<0x1_0000 {
       // What the platform's version of Unicode may not know says nothing.
       guard let scalar = Unicode.Scalar(value), let age = scalar.properties.age, age.major < 13 else { continue }
       for text in [String(scalar), "e\(scalar)", "\(scalar)\u{301}\u{323}"] {

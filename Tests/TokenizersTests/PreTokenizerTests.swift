@@ -97,7 +97,8 @@ struct PreTokenizerTests {
       let found = ScalarClasses.shared[value]
       let category = scalar.properties.generalCategory
       // Scalars that one of the two versions of Unicode does not know yet say nothing.
-      if category == .unassigned || found == [] { continue }
+      // So does U+0295, whose category changed.
+      if category == .unassigned || found == [] || value == 0x295 { continue }
       #expect(
         found.contains(.letter)
           == [.uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter].contains(category),

@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import Weights
 
 @testable import Tokenizers
 
@@ -14,7 +15,7 @@ struct RecordedVocabularyTests {
   @Test("Every recorded case of a GGUF vocabulary comes out id for id", arguments: names)
   func recordedCases(_ name: String) throws {
     let path = Self.path(name)
-    try check(Tokenizer(GGUFVocabulary(path: path).description), path, name)
+    try check(Tokenizer(TokenizerDescription(metadata: WeightFile.open(path).metadata)), path, name)
   }
 
   /// These pairs come without their GGUF file.
@@ -39,7 +40,9 @@ struct RecordedVocabularyTests {
   @Test("Vocabularies of kinds that are not built are refused by name")
   func otherKinds() throws {
     let path = Self.path("bert-bge")
-    let error = #expect(throws: TokenizerError.self) { try Tokenizer(GGUFVocabulary(path: path).description) }
+    let error = #expect(throws: TokenizerError.self) {
+      try Tokenizer(TokenizerDescription(metadata: WeightFile.open(path).metadata))
+    }
     #expect(error?.description == "unsupported tokenizer model 'bert'")
   }
 
