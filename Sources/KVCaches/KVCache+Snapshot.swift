@@ -86,6 +86,9 @@ extension KVCache {
       }
     }
     guard stages.reduce(0, { $0 + $1.count }) <= tokens else { throw .badSnapshot("more tokens held than seen") }
+    for (stage, next) in zip(stages, stages.dropFirst()) where plan.slidesExactly && next.count > 0 {
+      guard stage.count == stage.capacity else { throw .badSnapshot("a stage holds tokens before the one it follows is full") }
+    }
     return stages
   }
 

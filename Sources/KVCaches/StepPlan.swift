@@ -55,7 +55,7 @@ public struct StepPlan: Sendable {
   /// The first chunk token that chunk token r reads is r plus this, where that is positive.
   package private(set) var chunkOffset = 0
   /// Where the slots of each stage lie.
-  private let places: [StagePlace]
+  let places: [StagePlace]
 
   init(places: [StagePlace]) { self.places = places }
 

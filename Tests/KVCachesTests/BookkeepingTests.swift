@@ -50,8 +50,9 @@ struct SlotMirror {
       var distancesAreRight = true
       for reading in step.readings {
         let clock = step.clocks[reading.clock].position(token)
+        let place = step.places[reading.stage]
         for slot in reading.slots where isVisible(slot, reading, token, step) {
-          guard let held = tokens[Place(stage: reading.stage, slot: reading.block * StageStorage.growthSlots + slot)]
+          guard let held = tokens[Place(stage: reading.stage, slot: reading.block * place.slotsPerBlock + slot - place.offset)]
           else {
             Issue.record("a query reads an empty slot")
             return
