@@ -6,6 +6,7 @@ extension KVCache {
     case float32 = "f32"
     case float16 = "f16"
     case bfloat16 = "bf16"
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     case q8_0 = "q8_0"
 
     package var elementType: ElementType {

@@ -21,7 +21,9 @@ extension KVCache {
       for counter in stage.state { writer.write(counter) }
     }
     for index in storage.indices {
-      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) { writer.write(UnsafeRawBufferPointer($0)) }
+      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) {
+        writer.write(UnsafeRawBufferPointer($0))
+      }
     }
     writer.write(writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
     return writer.bytes
@@ -87,7 +89,9 @@ extension KVCache {
     }
     guard stages.reduce(0, { $0 + $1.count }) <= tokens else { throw .badSnapshot("more tokens held than seen") }
     for (stage, next) in zip(stages, stages.dropFirst()) where plan.slidesExactly && next.count > 0 {
-      guard stage.count == stage.capacity else { throw .badSnapshot("a stage holds tokens before the one it follows is full") }
+      guard stage.count == stage.capacity else {
+        throw .badSnapshot("a stage holds tokens before the one it follows is full")
+      }
     }
     return stages
   }

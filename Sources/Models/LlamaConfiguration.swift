@@ -32,7 +32,9 @@ extension ModelConfiguration {
     if file.hasTensor("rope_freqs.weight") {
       scaling = .factors(try ropeFactors(file, count: rotaryDim / 2))
     } else if let type = try metadata.string(ifPresent: key("rope.scaling.type")), type != "none" {
-      guard type == "linear" else { throw ModelError.unsupported("rope scaling '\(type)' is not supported", in: file.path) }
+      guard type == "linear" else {
+        throw ModelError.unsupported("rope scaling '\(type)' is not supported", in: file.path)
+      }
       scaling = .linear(factor: try metadata.double(key("rope.scaling.factor")))
     } else if let factor = try metadata.double(ifPresent: key("rope.scale_linear")) {
       scaling = .linear(factor: factor)
@@ -72,7 +74,8 @@ extension ModelConfiguration {
       epsilon: try metadata.double(ifPresent: "rms_norm_eps") ?? 1e-6)
     try configuration.setRotary(
       file, dim: headDim,
-      base: try metadata.double(ifPresent: "rope_theta") ?? metadata.double(ifPresent: "rope_parameters.rope_theta") ?? 10_000,
+      base: try metadata.double(ifPresent: "rope_theta") ?? metadata.double(ifPresent: "rope_parameters.rope_theta")
+        ?? 10_000,
       scaling: try huggingFaceScaling(file, trainedLength: configuration.trainedLength), layout: .halves)
     return configuration
   }
@@ -113,7 +116,9 @@ extension ModelConfiguration {
     guard heads % keyValueHeads == 0 else {
       throw ModelError.badValue("heads", "(\(heads)) must be a multiple of KV heads (\(keyValueHeads))", in: file.path)
     }
-    guard headDim % 2 == 0 else { throw ModelError.badValue("head size", "must be even, but is \(headDim)", in: file.path) }
+    guard headDim % 2 == 0 else {
+      throw ModelError.badValue("head size", "must be even, but is \(headDim)", in: file.path)
+    }
     guard epsilon.isFinite, epsilon >= 0 else {
       throw ModelError.badValue("norm epsilon", "must not be \(epsilon)", in: file.path)
     }
@@ -127,9 +132,12 @@ extension ModelConfiguration {
     _ file: WeightFile, dim: Int, base: Double, scaling: RotaryScaling, layout: RotaryLayout
   ) throws {
     guard dim >= 2, dim % 2 == 0, dim <= attention.headDim else {
-      throw ModelError.badValue("rotary dimensions", "must be even and from 2 to \(attention.headDim), not \(dim)", in: file.path)
+      throw ModelError.badValue(
+        "rotary dimensions", "must be even and from 2 to \(attention.headDim), not \(dim)", in: file.path)
     }
-    guard base.isFinite, base > 0 else { throw ModelError.badValue("rope base", "must be positive, not \(base)", in: file.path) }
+    guard base.isFinite, base > 0 else {
+      throw ModelError.badValue("rope base", "must be positive, not \(base)", in: file.path)
+    }
     let frequencies = scaling.apply(to: RotaryEmbedding.frequencies(dim: dim, base: base))
     guard frequencies.allSatisfy({ $0.isFinite && $0 > 0 }) else {
       throw ModelError.badValue("rope scaling", "gives a frequency that is not positive", in: file.path)

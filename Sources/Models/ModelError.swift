@@ -14,7 +14,9 @@ public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
     Self(file: file, code: .unknownArchitecture(name, known: known))
   }
 
-  package static func unsupported(_ what: String, in file: String) -> Self { Self(file: file, code: .unsupported(what)) }
+  package static func unsupported(_ what: String, in file: String) -> Self {
+    Self(file: file, code: .unsupported(what))
+  }
 
   package static func badValue(_ key: String, _ reason: String, in file: String) -> Self {
     Self(file: file, code: .badValue(key: key, reason: reason))

@@ -52,7 +52,9 @@ struct SlotMirror {
         let clock = step.clocks[reading.clock].position(token)
         let place = step.places[reading.stage]
         for slot in reading.slots where isVisible(slot, reading, token, step) {
-          guard let held = tokens[Place(stage: reading.stage, slot: reading.block * place.slotsPerBlock + slot - place.offset)]
+          guard
+            let held = tokens[
+              Place(stage: reading.stage, slot: reading.block * place.slotsPerBlock + slot - place.offset)]
           else {
             Issue.record("a query reads an empty slot")
             return

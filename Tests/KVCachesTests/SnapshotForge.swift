@@ -52,7 +52,9 @@ struct SnapshotForge {
   }
 
   private mutating func write<Value: FixedWidthInteger>(_ value: Value, at offset: Int) {
-    for index in 0..<MemoryLayout<Value>.size { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index)) }
+    for index in 0..<MemoryLayout<Value>.size {
+      bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index))
+    }
   }
 
   private func sealed() -> [UInt8] {

@@ -115,7 +115,9 @@ struct SnapshotTests {
           for value in values {
             for other in values {
               let target = try makeCache(plan, positions: positions)
-              guard refusal(of: forge.with([first: value].merging([second: other]) { $1 }), by: target) == nil else { continue }
+              guard refusal(of: forge.with([first: value].merging([second: other]) { $1 }), by: target) == nil else {
+                continue
+              }
               #expect(target.bytes <= 1 << 20)
               for chunk in [1, target.admissibleChunk(5)] {
                 _ = attention.step(target, Self.sequence, tokens: 0..<chunk)
