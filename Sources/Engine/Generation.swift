@@ -31,7 +31,8 @@ package struct Generation {
   ///   - limit: the most tokens, nil for no limit
   ///   - sampling: without `problem`
   package init(
-    _ stream: TokenStream, tokenizer: Tokenizer, sampling: SamplingOptions, stopStrings: [String] = [], limit: Int? = nil
+    _ stream: TokenStream, tokenizer: Tokenizer, sampling: SamplingOptions, stopStrings: [String] = [],
+    limit: Int? = nil
   ) {
     self.stream = stream
     self.tokenizer = tokenizer
@@ -51,7 +52,7 @@ package struct Generation {
     guard proceeds(), let logits = stream.logits(afterChunk: proceeds) else { return end(.cancelled) }
     guard let token = sampler.sample(logits, after: stream.log) else { throw .noFiniteLogit }
     if tokenizer.endOfGeneration.contains(token) { return end(.endOfText) }
-    stream.append([token])
+    stream.append(token)
     generatedTokens += 1
     let (text, stopped) = stops.append(decoder.append(token))
     if stopped {

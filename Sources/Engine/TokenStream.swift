@@ -9,8 +9,9 @@ package final class TokenStream {
   package let cache: KVCache
   /// What the sequence has seen.
   package private(set) var log: TokenLog
-  /// Tokens that wait for the next step; the last one of a prompt waits for its logits.
+  /// Tokens for the model, of which the first `fed` went through it; the last one of a prompt waits for its logits.
   private var pending: [Int32] = []
+  private var fed = 0
 
   package init(
     engine: InferenceEngine, plan: KVCache.Plan, slotType: KVCache.SlotType = .float16, log: TokenLog = TokenLog()
@@ -23,39 +24,57 @@ package final class TokenStream {
   /// Tokens appended so far, fed or waiting.
   package var count: Int { log.total }
 
+  /// Tokens that have not gone through the model yet.
+  package var waitingTokens: Int { pending.count - fed }
+
   /// Takes in tokens, which wait for the next step.
   package func append(_ tokens: [Int32]) {
     for token in tokens { log.append(token) }
     pending += tokens
   }
 
+  /// Takes in one token.
+  package func append(_ token: Int32) {
+    log.append(token)
+    pending.append(token)
+  }
+
   /// Brings all full chunks that wait through the model, so that an endless input does not pile up.
   package func feedFullChunks(afterChunk: () -> Void = {}) {
-    while pending.count > engine.chunk {
-      feed(Array(pending[..<engine.chunk]))
+    while waitingTokens > engine.chunk {
+      feedChunk()
       afterChunk()
     }
+    pending.removeFirst(fed)
+    fed = 0
   }
 
   /// The logits for the token after all that was appended, valid until the next call.
   ///
-  /// - Precondition: at least one token was appended since the last call.
+  /// - Parameter afterChunk: asked between the chunks of what waits; false leaves the rest for another call.
+  /// - Returns: nil where `afterChunk` said no.
+  /// - Precondition: at least one token waits.
   package func logits(afterChunk: () -> Bool = { true }) -> UnsafeMutableBufferPointer<Float>? {
-    precondition(!pending.isEmpty, "logits need a token they follow")
-    var lastRow = 0
-    while !pending.isEmpty {
-      lastRow = feed(Array(pending.prefix(engine.chunk))) - 1
-      guard pending.isEmpty || afterChunk() else { return nil }
+    precondition(waitingTokens > 0, "logits need a token they follow")
+    while true {
+      let rows = feedChunk()
+      if waitingTokens == 0 {
+        pending.removeAll(keepingCapacity: pending.count <= engine.chunk)
+        fed = 0
+        return engine.logits(row: rows - 1)
+      }
+      guard afterChunk() else { return nil }
     }
-    return engine.logits(row: lastRow)
   }
 
-  /// Feeds a prefix of the waiting tokens, as much as the cache admits at once.
+  /// Feeds as many waiting tokens as one step and the cache admit, and returns how many.
   @discardableResult
-  private func feed(_ tokens: [Int32]) -> Int {
-    let count = cache.admissibleChunk(tokens.count)
-    tokens.withUnsafeBufferPointer { engine.step(UnsafeBufferPointer(rebasing: $0[..<count]), cache: cache) }
-    pending.removeFirst(count)
+  private func feedChunk() -> Int {
+    let count = cache.admissibleChunk(min(engine.chunk, waitingTokens))
+    pending.withUnsafeBufferPointer {
+      engine.step(UnsafeBufferPointer(rebasing: $0[fed..<fed + count]), cache: cache)
+    }
+    fed += count
     return count
   }
 }
