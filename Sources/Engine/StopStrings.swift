@@ -1,23 +1,29 @@
 /// Finds stop strings in text that arrives in pieces, and holds back what may still become one.
+///
+/// The text ends with the stop string that is complete first, of several that end together the longest; so the result
+/// does not depend on the pieces.
 package struct StopStrings: Sendable {
   private let stops: [[UInt8]]
+  /// The longest end of the text so far with which a stop string could start.
   private var held: [UInt8] = []
 
   /// - Parameter stops: empty strings are ignored.
-  package init(_ stops: [String]) { self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty } }
+  package init(_ stops: [String]) {
+    self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }.sorted { $0.count > $1.count }
+  }
 
   /// Takes in text and returns what can be shown, and whether a stop string was met (which is not shown).
   package mutating func append(_ text: String) -> (text: String, stopped: Bool) {
     guard !stops.isEmpty else { return (text, false) }
+    let first = held.count
     held += Array(text.utf8)
-    for start in held.indices {
-      if stops.contains(where: { held[start...].starts(with: $0) }) {
-        defer { held = [] }
-        return (String(decoding: held[..<start], as: UTF8.self), true)
-      }
-      if stops.contains(where: { $0.starts(with: held[start...]) }) { return (release(upTo: start), false) }
+    for end in first..<held.count {
+      guard let stop = stops.first(where: { held[...end].ends(with: $0) }) else { continue }
+      defer { held = [] }
+      return (String(decoding: held[...(end - stop.count)], as: UTF8.self), true)
     }
-    return (release(upTo: held.count), false)
+    let longest = stops.map { held.lengthOfEnd(startingLike: $0) }.max() ?? 0
+    return (release(upTo: held.count - longest), false)
   }
 
   /// What was held back when the text ends.
@@ -26,5 +32,19 @@ package struct StopStrings: Sendable {
   private mutating func release(upTo end: Int) -> String {
     defer { held.removeFirst(end) }
     return String(decoding: held[..<end], as: UTF8.self)
+  }
+}
+
+extension BidirectionalCollection where Element == UInt8 {
+  fileprivate func ends(with other: [UInt8]) -> Bool { reversed().starts(with: other.reversed()) }
+}
+
+extension [UInt8] {
+  /// The length of the longest end that is the start of `stop` but not all of it.
+  fileprivate func lengthOfEnd(startingLike stop: [UInt8]) -> Int {
+    stride(from: Swift.min(count, stop.count - 1), to: 0, by: -1).first {
+      self[(count - $0)...].elementsEqual(stop[..<$0])
+    }
+      ?? 0
   }
 }
