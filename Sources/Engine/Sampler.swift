@@ -8,14 +8,20 @@
 
 /// Chooses tokens from logits; its buffers are made once.
 package struct Sampler {
-  private struct Candidate {
+  private struct Candidate: Comparable {
     var logit: Float
     var token: Int32
+
+    /// Less likely; of two that are equally likely the one with the higher id.
+    static func < (a: Candidate, b: Candidate) -> Bool {
+      a.logit < b.logit || (a.logit == b.logit && a.token > b.token)
+    }
   }
 
   package let options: SamplingOptions
   private var random: RandomSource
   private var candidates: [Candidate] = []
+  private var rest: [Candidate] = []
 
   /// - Precondition: the options have no `problem`.
   package init(_ options: SamplingOptions) {
@@ -32,8 +38,9 @@ package struct Sampler {
     penalize(logits, log)
     guard let best = Self.largest(logits) else { return nil }
     if options.temperature == 0 { return Int32(best) }
-    collect(logits, maximum: logits[best])
-    sortAndCut()
+    let maximum = logits[best]
+    collect(logits, maximum: maximum)
+    cut(maximum: maximum)
     return draw()
   }
 
@@ -61,31 +68,61 @@ package struct Sampler {
     }
   }
 
-  /// Gathers the tokens that top-k and min-p cannot rule out at once.
+  /// Gathers the tokens that a draw could hit.
   private mutating func collect(_ logits: UnsafeMutableBufferPointer<Float>, maximum: Float) {
     candidates.removeAll(keepingCapacity: true)
     // Below this nothing has a probability that a draw in 53 bits could hit.
-    let floor = maximum - 40 * Float(max(1, options.temperature))
-    let cut = options.minP > 0 ? max(floor, maximum + Float(log(options.minP))) : floor
-    for place in logits.indices where logits[place] >= cut && logits[place] < .infinity {
+    let floor = max(maximum - 40 * Float(max(1, options.temperature)), -.greatestFiniteMagnitude)
+    for place in logits.indices where logits[place] >= floor && logits[place] < .infinity {
       candidates.append(Candidate(logit: logits[place], token: Int32(place)))
     }
   }
 
-  private mutating func sortAndCut() {
-    guard options.topK > 0 || options.topP < 1 else { return }
-    candidates.sort { $0.logit > $1.logit || ($0.logit == $1.logit && $0.token < $1.token) }
-    if options.topK > 0, candidates.count > options.topK { candidates.removeLast(candidates.count - options.topK) }
-    guard options.topP < 1 else { return }
-    let maximum = candidates[0].logit
-    let total = candidates.reduce(0) { $0 + exp(Double($1.logit - maximum)) }
+  /// Leaves only the candidates that top-k, top-p and min-p keep, in this order.
+  private mutating func cut(maximum: Float) {
+    let options = options
+    let weight = { (candidate: Candidate) in exp(Double(candidate.logit - maximum)) }
+    if options.topK > 0, options.topK < candidates.count {
+      keepLikeliest(weight) { count, _ in count < options.topK }
+    }
+    if options.topP < 1 {
+      let wanted = options.topP * candidates.reduce(0) { $0 + weight($1) }
+      keepLikeliest(weight) { _, sum in sum < wanted }
+    }
+    if options.minP > 0 {
+      let least = Float(log(options.minP))
+      candidates.removeAll { $0.logit - maximum < least }
+    }
+  }
+
+  /// Leaves the likeliest candidates, as many as `wantsMore` asks for, given their number and the sum of their weights.
+  ///
+  /// They come off a heap, so that the rest of a large vocabulary is never sorted.
+  private mutating func keepLikeliest(_ weight: (Candidate) -> Double, while wantsMore: (Int, Double) -> Bool) {
+    swap(&rest, &candidates)
+    candidates.removeAll(keepingCapacity: true)
+    for place in (0..<rest.count / 2).reversed() { siftDown(place) }
     var sum = 0.0
-    for index in candidates.indices {
-      sum += exp(Double(candidates[index].logit - maximum))
-      if sum >= options.topP * total {
-        candidates.removeLast(candidates.count - index - 1)
-        return
+    while let likeliest = rest.first, candidates.isEmpty || wantsMore(candidates.count, sum) {
+      candidates.append(likeliest)
+      sum += weight(likeliest)
+      rest[0] = rest[rest.count - 1]
+      rest.removeLast()
+      siftDown(0)
+    }
+  }
+
+  /// Moves a candidate of the heap `rest` down until none below it is likelier.
+  private mutating func siftDown(_ start: Int) {
+    var place = start
+    while true {
+      var likeliest = place
+      for child in 2 * place + 1...2 * place + 2 where child < rest.count && rest[child] > rest[likeliest] {
+        likeliest = child
       }
+      if likeliest == place { return }
+      rest.swapAt(place, likeliest)
+      place = likeliest
     }
   }
 
