@@ -70,16 +70,21 @@ public final class LanguageModelSession: Sendable {
     let state = state
     return try await model.withEngine { engine in
       let stream = try state.stream(engine)
-      return Usage(tokens: stream.count, heldTokens: stream.cache.heldTokens, cacheBytes: stream.cache.bytes)
+      return Usage(
+        tokens: Int(stream.cache.tokenCount), heldTokens: stream.cache.heldTokens, cacheBytes: stream.cache.bytes)
     }
   }
 
   private func stream(_ request: SessionState.Request, _ options: GenerationOptions) -> ResponseStream {
-    let number = newest.wrappingAdd(1, ordering: .relaxed).newValue
-    return ResponseStream(session: self, number: number, request: request, options: options)
+    ResponseStream(session: self, request: request, options: options)
   }
 
+  /// A number for a request, which ends all older requests.
+  fileprivate func startRequest() -> Int { newest.wrappingAdd(1, ordering: .relaxed).newValue }
+
   /// One step of a request on the model's thread: nil at the end.
+  ///
+  /// A request that is cancelled before its first step leaves no trace in the session.
   fileprivate func next(
     _ number: Int, _ request: SessionState.Request, _ options: GenerationOptions, isFirst: Bool
   ) async throws -> String? {
@@ -87,6 +92,7 @@ public final class LanguageModelSession: Sendable {
     return try await withTaskCancellationHandler {
       let text = try await model.withEngine { [state, self] engine in
         guard newest.load(ordering: .relaxed) == number else { throw LanguageModelError.superseded }
+        if cancelled.isSet { throw CancellationError() }
         if isFirst { try state.begin(request, options, engine) }
         return try state.next(while: { !cancelled.isSet })
       }
@@ -98,33 +104,45 @@ public final class LanguageModelSession: Sendable {
   }
 
   /// The pieces of a response.
+  ///
+  /// The request starts with the first iteration; one that is still being answered then ends with an error. Iterating
+  /// again asks again.
   public struct ResponseStream: AsyncSequence, Sendable {
     public typealias Element = String
 
     fileprivate let session: LanguageModelSession
-    fileprivate let number: Int
     fileprivate let request: SessionState.Request
     fileprivate let options: GenerationOptions
 
     public func makeAsyncIterator() -> Iterator { Iterator(stream: self) }
 
     public struct Iterator: AsyncIteratorProtocol {
-      fileprivate let stream: ResponseStream
-      private var isFirst = true
+      private let stream: ResponseStream
+      /// The number of the request; nil before it starts.
+      private var number: Int?
       private var isFinished = false
 
       fileprivate init(stream: ResponseStream) { self.stream = stream }
 
-      /// The next piece, not empty; the first call computes the prompt.
+      /// The next piece, not empty; the first call computes the prompt. After an error there is nothing more.
       public mutating func next() async throws -> String? {
-        while !isFinished {
-          let text = try await stream.session.next(stream.number, stream.request, stream.options, isFirst: isFirst)
-          isFirst = false
-          guard let text else { break }
-          if !text.isEmpty { return text }
+        do {
+          while !isFinished, let text = try await step() {
+            if !text.isEmpty { return text }
+          }
+        } catch {
+          isFinished = true
+          throw error
         }
         isFinished = true
         return nil
+      }
+
+      private mutating func step() async throws -> String? {
+        let isFirst = number == nil
+        let number = number ?? stream.session.startRequest()
+        self.number = number
+        return try await stream.session.next(number, stream.request, stream.options, isFirst: isFirst)
       }
     }
   }

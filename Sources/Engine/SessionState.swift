@@ -16,6 +16,7 @@ final class SessionState: @unchecked Sendable {
   private let instructions: String
   private var existing: TokenStream?
   private var generation: Generation?
+  private var hasInstructions = false
   /// Whether the sequence stands inside a message of the model that still has to be closed.
   private var isInsideAnswer = false
 
@@ -39,7 +40,10 @@ final class SessionState: @unchecked Sendable {
     try options.check()
     let stream = try stream(engine)
     let tokens = try tokens(of: request, isFirst: stream.count == 0)
-    guard !tokens.isEmpty || stream.count > 0 else { throw LanguageModelError.badOptions("there is no text to continue") }
+    guard tokens.count + stream.waitingTokens > 0 else {
+      throw LanguageModelError.badOptions(
+        stream.count == 0 ? "there is no text to continue" : "the model has ended its text; give it more to continue")
+    }
     stream.append(tokens)
     generation = Generation(
       stream, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
@@ -55,10 +59,10 @@ final class SessionState: @unchecked Sendable {
       guard let format = ChatML(tokenizer: tokenizer) else {
         throw LanguageModelError.badOptions("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
       }
-      if isFirst { tokens += format.message(.system, instructions) }
       if isInsideAnswer { tokens += format.endOfMessage }
+      if !hasInstructions { tokens += format.message(.system, instructions) }
       tokens += format.message(.user, prompt) + format.messageHead(.assistant)
-      isInsideAnswer = true
+      (isInsideAnswer, hasInstructions) = (true, true)
     }
     return tokens
   }

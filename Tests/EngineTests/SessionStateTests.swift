@@ -1,0 +1,127 @@
+import KVCaches
+import Kernels
+import TestSupport
+import Testing
+import Tokenizers
+
+@testable import Engine
+
+/// What a session's sequence contains after requests that end in every way.
+@Suite struct SessionStateTests {
+  private let loaded: LanguageModel.Loaded
+  private let state: SessionState
+  private let format: ChatML
+
+  init() throws {
+    loaded = try loadTiny(chunk: 16)
+    state = SessionState(tokenizer: loaded.tokenizer, plan: .full, slotType: .float32, instructions: "be tiny")
+    format = try #require(ChatML(tokenizer: loaded.tokenizer))
+  }
+
+  private func begin(_ request: SessionState.Request, limit: Int? = 5) throws {
+    try state.begin(
+      request, GenerationOptions(sampling: .greedy, maximumResponseTokens: limit), loaded.engine)
+  }
+
+  /// Takes `steps` tokens, or all.
+  private func write(_ steps: Int = .max) throws {
+    var count = 0
+    while count < steps, try state.next(while: { true }) != nil { count += 1 }
+  }
+
+  private func log() throws -> [Int32] {
+    let stream = try state.stream(loaded.engine)
+    return (0..<stream.log.count).reversed().map { stream.log[back: $0] }
+  }
+
+  private func text() throws -> String { loaded.tokenizer.decode(try log(), skipsSpecial: false) }
+
+  private var firstTurn: [Int32] {
+    format.message(.system, "be tiny") + format.message(.user, "one") + format.messageHead(.assistant)
+  }
+
+  @Test func `an answer is closed before the next message`() throws {
+    try begin(.turn("one"))
+    #expect(try log() == firstTurn)
+    try write()
+    #expect(try log().count == firstTurn.count + 5)
+    let answered = try log()
+    try begin(.turn("two"))
+    #expect(
+      try log() == answered + format.endOfMessage + format.message(.user, "two") + format.messageHead(.assistant))
+  }
+
+  @Test func `an answer that a newer message cuts off is closed`() throws {
+    try begin(.turn("one"), limit: nil)
+    try write(2)
+    try begin(.turn("two"))
+    #expect(
+      try log().count == firstTurn.count + 2 + "\n<|im_end|>".utf8.count - 9
+        + format.message(.user, "two").count + format.messageHead(.assistant).count)
+    #expect(try text().contains("<|im_end|>\n<|im_start|>user\ntwo<|im_end|>\n<|im_start|>assistant\n"))
+  }
+
+  @Test func `a message that was cancelled before its answer is still heard`() throws {
+    try begin(.turn("one"))
+    #expect(try state.next(while: { false }) == "")
+    #expect(try state.next(while: { true }) == nil)
+    try begin(.turn("two"))
+    let expected =
+      firstTurn + format.endOfMessage + format.message(.user, "two") + format.messageHead(.assistant)
+    #expect(try log() == expected)
+    try write()
+    #expect(try state.stream(loaded.engine).cache.tokenCount == Int64(expected.count + 4))
+  }
+
+  @Test func `text continues an answer, and the next message closes it`() throws {
+    try begin(.turn("one"))
+    try write(1)
+    try begin(.text("and so"))
+    try write(1)
+    let before = try log()
+    #expect(Array(before[firstTurn.count + 1..<before.count - 1]) == loaded.tokenizer.encode("and so"))
+    try begin(.turn("two"))
+    #expect(Array(try log()[before.count...].prefix(2)) == format.endOfMessage)
+  }
+
+  @Test func `instructions come with the first message even after text`() throws {
+    try begin(.text("once"))
+    try write(1)
+    let before = try log()
+    try begin(.turn("one"))
+    #expect(Array(try log()[before.count...]) == firstTurn)
+  }
+
+  @Test func `there must be something to continue`() throws {
+    #expect(throws: LanguageModelError.self) { try begin(.text("")) }
+    try begin(.text("a"), limit: 2)
+    try write()
+    // The last token of a text that its limit ended still waits for what follows it.
+    try begin(.text(""), limit: 2)
+    try write()
+    #expect(try log().count == 5)
+  }
+
+  @Test func `after the end of a text there is nothing to continue, but more to say`() throws {
+    let ending = try loadTiny(TinyModel(endBias: 20))
+    let state = SessionState(tokenizer: ending.tokenizer, plan: .full, slotType: .float32, instructions: "")
+    let options = GenerationOptions(sampling: .greedy)
+    try state.begin(.turn("one"), options, ending.engine)
+    while try state.next(while: { true }) != nil {}
+    #expect(throws: LanguageModelError.self) { try state.begin(.text(""), options, ending.engine) }
+    let count = try state.stream(ending.engine).count
+    try state.begin(.turn("two"), options, ending.engine)
+    #expect(
+      try state.stream(ending.engine).log[back: try state.stream(ending.engine).count - count - 1]
+        == TinyModel.endOfMessage)
+    while try state.next(while: { true }) != nil {}
+  }
+
+  @Test func `impossible options change nothing`() throws {
+    #expect(throws: LanguageModelError.self) { try begin(.turn("one"), limit: -1) }
+    let options = GenerationOptions(sampling: SamplingOptions(topP: 0))
+    #expect(throws: LanguageModelError.self) { try state.begin(.turn("one"), options, loaded.engine) }
+    try begin(.turn("one"))
+    #expect(try log() == firstTurn)
+  }
+}
