@@ -23,9 +23,10 @@ final class InferenceThread: Sendable {
   init(name: String) {
     let shared = shared
     let thread = Thread {
+      // Linux takes the name only here, and only 15 bytes of it.
+      Thread.current.name = name
       while let job = Self.nextJob(shared) { job() }
     }
-    thread.name = name
     thread.stackSize = 8 << 20
     thread.start()
   }

@@ -45,7 +45,7 @@ public final class LanguageModel: Sendable {
   /// - Throws: one of Sluice's errors, each of which describes itself in one line.
   public init(_ name: String? = nil, options: Options = Options()) async throws {
     let path = try ModelLocator.path(of: name)
-    let thread = InferenceThread(name: "sluice inference")
+    let thread = InferenceThread(name: "sluice model")
     let loaded = try await thread.run { try Loaded(path: path, options: options) }
     self.path = path
     self.thread = thread
@@ -54,7 +54,9 @@ public final class LanguageModel: Sendable {
   }
 
   /// Runs a job with the engine on the model's thread.
-  func withEngine<Result: Sendable>(_ body: @escaping @Sendable (InferenceEngine) throws -> Result) async throws -> Result {
+  func withEngine<Result: Sendable>(_ body: @escaping @Sendable (InferenceEngine) throws -> Result) async throws
+    -> Result
+  {
     let confined = confined
     return try await thread.run { try body(confined.engine) }
   }
