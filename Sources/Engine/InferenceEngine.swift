@@ -1,3 +1,4 @@
+import Foundation
 package import KVCaches
 package import Kernels
 package import Models
@@ -35,10 +36,17 @@ package final class InferenceEngine {
   package var vocabularySize: Int { model.configuration.vocabularySize }
 
   /// An empty cache for this model.
+  ///
+  /// - Throws: `KVCacheError` where the plan does not fit the model, or takes more than this machine's memory.
   package func makeCache(_ plan: KVCache.Plan, slotType: KVCache.SlotType) throws(KVCacheError) -> KVCache {
-    try KVCache(
-      plan: plan, shape: model.configuration.attention, slotType: slotType,
-      positions: model.configuration.positions)
+    let shape = model.configuration.attention
+    let bytes = KVCache.bytes(plan: plan, shape: shape, slotType: slotType, tokens: 0)
+    let memory = ProcessInfo.processInfo.physicalMemory
+    guard UInt64(bytes) < memory else {
+      throw .badSpecification(
+        plan.description, "takes \(bytes >> 20) MiB, but this machine has \(memory >> 20) MiB of memory")
+    }
+    return try KVCache(plan: plan, shape: shape, slotType: slotType, positions: model.configuration.positions)
   }
 
   /// Brings one chunk of one sequence through the model.
