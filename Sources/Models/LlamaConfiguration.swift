@@ -108,10 +108,13 @@ extension ModelConfiguration {
     let limits: [(String, Int, Int)] = [
       ("vocabulary size", vocabulary, 1 << 24), ("hidden size", hidden, 1 << 20),
       ("feed-forward size", feedForward, 1 << 22), ("layers", layers, 1 << 12), ("heads", heads, 1 << 12),
-      ("KV heads", keyValueHeads, 1 << 12), ("head size", headDim, 1 << 12), ("context length", trainedLength, 1 << 40),
+      ("KV heads", keyValueHeads, 1 << 12), ("head size", headDim, 1 << 12), ("context length", trainedLength, 1 << 30),
     ]
     for (name, value, limit) in limits where !(1...limit).contains(value) {
       throw ModelError.badValue(name, "must be from 1 to \(limit), but is \(value)", in: file.path)
+    }
+    guard layers * keyValueHeads * headDim <= 1 << 28 else {
+      throw ModelError.badValue("layers", "(\(layers)) make keys of more than \(1 << 28) values a token", in: file.path)
     }
     guard heads % keyValueHeads == 0 else {
       throw ModelError.badValue("heads", "(\(heads)) must be a multiple of KV heads (\(keyValueHeads))", in: file.path)
