@@ -1,12 +1,12 @@
+package import Engine
+package import KVCaches
+import Kernels
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
   import Darwin
 #endif
-
-package import Engine
-package import KVCaches
-import Kernels
 
 /// Streaming perplexity: the text is one stream, every next token is scored, and nothing is reset.
 ///
@@ -25,10 +25,10 @@ package final class PerplexityRun {
   private let engine: InferenceEngine
   private let cache: KVCache
   private let scorer: TokenScorer
-  /// Tokens not yet fed; the last one is there only to be predicted. Before it, with recomputation, the last window.
+  /// Tokens of which those from `next` on are not yet fed; the last one is there only to be predicted. Before `next`, with
+  /// recomputation, stands the last window.
   private var waiting: [Int32] = []
-  /// With recomputation, how many tokens of `waiting` are context that was scored before.
-  private var context = 0
+  private var next = 0
 
   package init(
     engine: InferenceEngine, policy: CachePolicy, slotType: KVCache.SlotType = .float16
@@ -41,6 +41,9 @@ package final class PerplexityRun {
     case .recompute(let window, _): cache = try engine.makeCache(KVCache.Plan { Window(window) }, slotType: slotType)
     }
   }
+
+  /// Tokens kept for later steps, which bounds what a run remembers beside its cache.
+  package var waitingTokens: Int { waiting.count }
 
   /// exp of the mean negative log likelihood; nil before the first scored token.
   package var perplexity: Double? {
@@ -57,12 +60,26 @@ package final class PerplexityRun {
     case .plan: wanted = engine.chunk
     case .recompute(_, let stride): wanted = stride
     }
-    while waiting.count - context > wanted { step(wanted, afterStep) }
+    while waiting.count - next > wanted { step(wanted, afterStep) }
+    dropWhatIsDone()
   }
 
   /// Scores what still waits at the end of the stream.
   package func finish(afterStep: (ArraySlice<Double>) -> Void = { _ in }) {
-    if waiting.count - context > 1 { step(waiting.count - context - 1, afterStep) }
+    if waiting.count - next > 1 { step(waiting.count - next - 1, afterStep) }
+    dropWhatIsDone()
+  }
+
+  /// Forgets the tokens that no later step needs, once for many steps.
+  private func dropWhatIsDone() {
+    let kept =
+      switch policy {
+      case .plan: 0
+      case .recompute(let window, _): window
+      }
+    let done = max(0, next - kept)
+    waiting.removeFirst(done)
+    next -= done
   }
 
   /// Feeds `count` tokens and scores the ones that follow each of them.
@@ -76,31 +93,30 @@ package final class PerplexityRun {
 
   private func stepOn(_ count: Int, _ afterStep: (ArraySlice<Double>) -> Void) {
     var scores: [Double] = []
-    engine.feed(Array(waiting[..<count]), cache: cache) { range in
-      let targets = waiting[range.lowerBound + 1..<range.upperBound + 1]
+    let start = next
+    engine.feed(Array(waiting[start..<start + count]), cache: cache) { range in
+      let targets = waiting[start + range.lowerBound + 1..<start + range.upperBound + 1]
       scorer.score(rows: 0..<range.count, targets: targets) { scores.append($0) }
       return true
     }
-    waiting.removeFirst(count)
+    next += count
     record(scores[...], afterStep)
   }
 
   /// A fresh sequence of the last `window` tokens, of which only the last `count` are scored.
   private func recompute(_ count: Int, window: Int, _ afterStep: (ArraySlice<Double>) -> Void) {
-    let end = context + count
+    let end = next + count
     let start = max(0, end - window)
     cache.reset()
     var scores: [Double] = []
     engine.feed(Array(waiting[start..<end]), cache: cache) { range in
-      let first = max(context - start, range.lowerBound)
+      let first = max(next - start, range.lowerBound)
       guard first < range.upperBound else { return true }
       let targets = waiting[start + first + 1..<start + range.upperBound + 1]
       scorer.score(rows: first - range.lowerBound..<range.count, targets: targets) { scores.append($0) }
       return true
     }
-    let kept = max(0, end - window)
-    waiting.removeFirst(kept)
-    context = end - kept
+    next = end
     record(scores[...], afterStep)
   }
 
