@@ -20,6 +20,8 @@ struct SluiceCommand: ParsableCommand {
 
   /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.
   static func main() {
+    // A reader that goes away shows as an error of writing, which ends the command there.
+    signal(SIGPIPE, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()
@@ -37,17 +39,17 @@ struct SluiceCommand: ParsableCommand {
       let lines = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: true)
       let message = lines.first.map { $0.hasPrefix("Error: ") ? String($0.dropFirst(7)) : String($0) } ?? "bad usage"
       let usage = lines.first { $0.hasPrefix("Usage: ") }.map { $0.dropFirst(7) } ?? "sluice --help"
-      StandardError.write("sluice: \(message)\nhint: \(usage)\n")
+      StandardError.write("sluice: \(oneLine(message))\nhint: \(oneLine(String(usage)))\n")
       return 2
     default:
-      StandardError.write("sluice: \(oneLine(error))\n")
+      let text = error is any CustomStringConvertible ? String(describing: error) : error.localizedDescription
+      StandardError.write("sluice: \(oneLine(text))\n")
       return 1
     }
   }
 
-  /// Paths and model files are untrusted: control characters in a message must not reach a terminal.
-  private static func oneLine(_ error: any Error) -> String {
-    let text = error is any CustomStringConvertible ? String(describing: error) : error.localizedDescription
-    return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
+  /// Arguments, paths and model files are untrusted: control characters in a message must not reach a terminal.
+  private static func oneLine(_ text: String) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))
   }
 }
