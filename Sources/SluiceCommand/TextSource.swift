@@ -9,6 +9,7 @@ struct TextSource {
 
   /// Pieces of at most this many bytes are read at once.
   static let pieceSize = 1 << 16
+  private static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
   init(text: String) {
     self.text = text
@@ -46,17 +47,26 @@ struct TextSource {
       return
     }
     guard let handle else { return }
-    var isStart = true
+    // Held back until it is clear whether a byte-order mark stands there.
+    var start: [UInt8]? = []
     var piece = [UInt8](repeating: 0, count: Self.pieceSize)
     while true {
       let count = read(handle.fileDescriptor, &piece, piece.count)
       if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw CommandError("the input cannot be read: \(String(cString: strerror(errno)))") }
-      guard count > 0 else { return }
+      guard count >= 0 else {
+        throw CommandError("the input cannot be read: \(String(cString: strerror(errno)).lowercased())")
+      }
       var bytes = Array(piece[..<count])
-      if isStart, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-      isStart = false
-      guard try body(bytes) else { return }
+      if let held = start {
+        bytes = held + bytes
+        if count > 0, Self.byteOrderMark.starts(with: bytes) {
+          start = bytes
+          continue
+        }
+        if bytes.starts(with: Self.byteOrderMark) { bytes.removeFirst(3) }
+        start = nil
+      }
+      guard try bytes.isEmpty || body(bytes), count > 0 else { return }
     }
   }
 }
