@@ -42,7 +42,8 @@ struct DemoCommand: ParsableCommand {
     let trained = loaded.engine.model.configuration.trainedLength
     StandardOutput.write(
       "\((loaded.path as NSString).lastPathComponent), trained for \(HumanReadable.tokens(trained)), reads "
-        + "\(HumanReadable.tokens(ids.count)) on \(loaded.engine.team.threads) threads (\(loaded.engine.kernels.name)).\n\n")
+        + "\(HumanReadable.tokens(ids.count)) on \(loaded.engine.team.threads) threads (\(loaded.engine.kernels.name)).\n\n"
+    )
     let curves = try policies.map { try measure($0, ids, loaded) }
     StandardOutput.write(DemoCurve.table(curves).text)
     try OutputFile.write(DemoCurve.plot(curves, budget: budget, trainedLength: trained).svg(), to: output)
@@ -53,7 +54,10 @@ struct DemoCommand: ParsableCommand {
   private var policies: [CachePolicy] {
     [
       .plan(.full, name: "full"), .plan(KVCache.Plan { Window(budget) }, name: "window:\(budget)"),
-      .plan(KVCache.Plan { Sinks(4); Window(budget - 4) }, name: "streaming-llm:4+\(budget - 4)"),
+      .plan(
+        KVCache.Plan {
+          Sinks(4); Window(budget - 4)
+        }, name: "streaming-llm:4+\(budget - 4)"),
       .recompute(window: budget, stride: budget / 2),
     ]
   }

@@ -48,7 +48,8 @@ struct DemoCurve {
     let length = curves.map(\.scores.count).max() ?? 0
     return Plot(
       title: "One text, four memories",
-      subtitle: "Perplexity of the last 1,024 tokens, and bytes of keys and values; bounded caches hold \(budget) tokens",
+      subtitle:
+        "Perplexity of the last 1,024 tokens, and bytes of keys and values; bounded caches hold \(budget) tokens",
       xAxis: Plot.Axis("position in the text (tokens)", unit: .count),
       panels: [
         Plot.Panel(

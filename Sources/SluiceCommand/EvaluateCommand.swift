@@ -43,8 +43,9 @@ struct PerplexityCommand: ParsableCommand {
     if let progressEvery, progressEvery < 1 {
       throw ValidationError("--progress-every must be at least 1, but is \(progressEvery)")
     }
-    guard texts.filter({ $0 == "-" }).isEmpty || cache.count == 1 else {
-      throw ValidationError("standard input can be read only once, so give one --cache with it")
+    let inputs = texts.count { $0 == "-" }
+    guard inputs == 0 || (inputs == 1 && cache.count == 1) else {
+      throw ValidationError("standard input can be read only once, so give it once and one --cache with it")
     }
   }
 
@@ -159,7 +160,8 @@ struct PerplexityCommand: ParsableCommand {
       for result in results {
         table.append([
           result.cache, HumanReadable.count(result.tokens),
-          HumanReadable.decimal(exp(result.negativeLogLikelihood), places: 3), HumanReadable.bytes(result.cacheBytesPeak),
+          HumanReadable.decimal(exp(result.negativeLogLikelihood), places: 3),
+          HumanReadable.bytes(result.cacheBytesPeak),
           HumanReadable.decimal(result.tokensPerSecond, places: 0),
         ])
       }

@@ -19,7 +19,9 @@ struct RunCommand: ParsableCommand {
   var prompt: String?
   @Option(name: [.short, .long], help: "A file with the text to continue; - is standard input.")
   var file: String?
-  @Option(name: [.customShort("n"), .customLong("predict")], help: "The most tokens to write; until the model ends without it.")
+  @Option(
+    name: [.customShort("n"), .customLong("predict")],
+    help: "The most tokens to write; until the model ends without it.")
   var predict: Int?
   @Option(name: .long, help: "A text that ends the output; may be given several times.")
   var stop: [String] = []
@@ -31,6 +33,7 @@ struct RunCommand: ParsableCommand {
   func validate() throws {
     guard prompt == nil || file == nil else { throw ValidationError("give either --prompt or --file, not both") }
     if let predict, predict < 0 { throw ValidationError("--predict must be 0 or more, but is \(predict)") }
+    guard !stop.contains("") else { throw ValidationError("--stop needs a text, but is empty") }
     guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 else {
       throw ValidationError("there is no text: give --prompt, --file, or a pipe")
     }

@@ -17,10 +17,6 @@ struct TextWriter {
     if loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence { stream.append([begin]) }
   }
 
-  private var status: StreamStatus {
-    StreamStatus(label: "read", tokens: stream.count, cacheBytes: stream.cache.bytes)
-  }
-
   /// Takes in text of any length.
   mutating func read(_ source: TextSource, parsesSpecialTokens: Bool) throws {
     var encoder = IncrementalEncoder(loaded.tokenizer, special: parsesSpecialTokens ? .parse : .plainText)
@@ -34,7 +30,8 @@ struct TextWriter {
   mutating func read(_ tokens: [Int32]) {
     stream.append(tokens)
     stream.feedFullChunks { [stream] in
-      progress.update(StreamStatus(label: "read", tokens: stream.count, cacheBytes: stream.cache.bytes))
+      progress.update(
+        StreamStatus(label: "read", tokens: Int(stream.cache.tokenCount), cacheBytes: stream.cache.bytes))
     }
     warnPastTrainedLength()
   }

@@ -8,7 +8,8 @@ struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenize",
     abstract: "Show the tokens of a text.",
-    discussion: "The text is -p, -f FILE (- is standard input), or standard input. No begin-of-sequence token is added.")
+    discussion: "The text is -p, -f FILE (- is standard input), or standard input. No begin-of-sequence token is added."
+  )
 
   @Option(name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or the name of a fetched model.")
   var model: String?

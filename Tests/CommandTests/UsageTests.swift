@@ -1,0 +1,58 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Help, and exit status 2 with one line and a hint for what was typed wrongly.
+@Suite struct UsageTests {
+  private static let commands = [
+    [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"], ["demo"],
+  ]
+
+  @Test(arguments: commands)
+  func `every command explains itself`(command: [String]) throws {
+    let result = try Sluice.run(command + ["--help"])
+    #expect(result.status == 0 && result.error.isEmpty)
+    #expect(result.output.contains("USAGE: " + (["sluice"] + command).joined(separator: " ")))
+    #expect(!result.output.contains("\n\n\n"))
+  }
+
+  @Test func `the version is one line`() throws {
+    let result = try Sluice.run(["--version"])
+    #expect(result.status == 0 && result.output.split(separator: "\n").count == 1)
+  }
+
+  @Test(arguments: [
+    (["run", "--no-such-flag"], "--no-such-flag"), (["no-such-command"], "no-such-command"),
+    (["evaluate", "no-such-command"], "no-such-command"), (["evaluate", "perplexity"], "texts"),
+    (["run", "-p", "a", "-f", "b"], "not both"), (["tokenize", "-p", "a", "-f", "b"], "not both"),
+    (["run", "-p"], "-p"), (["run", "-p", "a", "-n", "five"], "five"), (["run", "-p", "a", "--predict=-1"], "--predict"),
+    (["run", "-p", "a", "--temp", "hot"], "hot"), (["run", "-p", "a", "--temp=-1"], "temperature"),
+    (["run", "-p", "a", "--temp", "nan"], "temperature"), (["run", "-p", "a", "--top-p", "2"], "top-p"),
+    (["run", "-p", "a", "--top-k=-1"], "top-k"), (["run", "-p", "a", "--min-p", "7"], "min-p"),
+    (["run", "-p", "a", "--repeat-penalty", "0"], "repetition"), (["run", "-p", "a", "--seed=-1"], "-1"),
+    (["run", "-p", "a", "--threads", "0"], "--threads"), (["run", "-p", "a", "--chunk", "0"], "--chunk"),
+    (["run", "-p", "a", "--stop", ""], "--stop"), (["run", "-p", "a", "stray"], "stray"),
+    (["run", "-p", "a", "--cache-type", "f8"], "f32, f16, bf16, q8_0"), (["inspect", "--cache-type", "f8"], "f8"),
+    (["evaluate", "perplexity", "x", "--tokens", "1"], "--tokens"),
+    (["evaluate", "perplexity", "x", "--progress-every", "0"], "--progress-every"),
+    (["evaluate", "perplexity", "-", "--cache", "full", "--cache", "window:8"], "standard input"),
+    (["evaluate", "perplexity", "-", "-"], "standard input"),
+    (["demo", "--budget", "4"], "--budget"), (["demo", "--tokens", "1"], "--tokens"), (["chat", "--predict=-2"], "--predict"),
+  ])
+  func `bad usage is one line and a hint`(arguments: [String], named: String) throws {
+    let result = try Sluice.run(arguments)
+    #expect(result.status == 2 && !result.crashed && result.output.isEmpty)
+    let lines = result.errorLines
+    #expect(lines.count == 2, "\(result.error)")
+    #expect(lines.first?.hasPrefix("sluice: ") == true && lines.first?.contains(named) == true, "\(result.error)")
+    #expect(lines.last?.hasPrefix("hint: sluice") == true, "\(result.error)")
+  }
+
+  @Test func `control characters of an argument do not reach the terminal`() throws {
+    for arguments in [["run", "--\u{1B}[31m\u{9B}"], ["run", "-m", "\u{1B}[31m\u{9B}\n", "-p", "a"]] {
+      let error = try Sluice.run(arguments).error
+      #expect(!error.unicodeScalars.contains { $0.properties.generalCategory == .control && $0 != "\n" })
+      #expect(error.contains("[31m"))
+    }
+  }
+}
