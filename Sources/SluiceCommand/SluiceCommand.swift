@@ -14,7 +14,8 @@ struct SluiceCommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, EvaluateCommand.self, BenchCommand.self,
+      RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, EvaluateCommand.self,
+      BenchCommand.self,
       DemoCommand.self,
     ])
 

@@ -15,7 +15,8 @@ import Testing
 
   /// The commands that open a model, without it.
   private static let commands: [[String]] = [
-    ["run", "-p", "a", "-n", "1"], ["inspect"], ["tokenize", "-p", "a"], ["chat"], ["evaluate", "perplexity", "/dev/null"],
+    ["run", "-p", "a", "-n", "1"], ["inspect"], ["tokenize", "-p", "a"], ["chat"],
+    ["evaluate", "perplexity", "/dev/null"],
   ]
 
   @Test(arguments: commands)
@@ -46,7 +47,8 @@ import Testing
       var vocabulary = TinyModel().writer()
       vocabulary.metadata.removeAll { $0.key == "tokenizer.ggml.tokens" }
       let cases: [(String, [UInt8], [String])] = [
-        ("text.gguf", Array("This is no model.".utf8), []), ("empty.gguf", [], []), ("magic.gguf", Array("GGUF".utf8), []),
+        ("text.gguf", Array("This is no model.".utf8), []), ("empty.gguf", [], []),
+        ("magic.gguf", Array("GGUF".utf8), []),
         ("header.gguf", Array(whole.prefix(1000)), []), ("truncated.gguf", Array(whole.dropLast(5000)), ["output"]),
         ("strange.gguf", strange.bytes(), ["strange", "llama"]),
         ("q2k.gguf", quantised.bytes(), ["blk.0.ffn_up.weight", "Q2_K"]),
@@ -75,8 +77,10 @@ import Testing
 
   @Test(arguments: [
     ("nonsense", ["nonsense", "full", "streaming-llm:SINKS+WINDOW", "window:SIZE", "sinks:COUNT"]),
-    ("window:8[colour=red]", ["colour"]), ("streaming-llm:4+508[x=1]", ["'x'"]), ("window:0", ["window:0"]), ("window", []),
-    ("window:many", ["many"]), ("sinks:4", ["recent"]), ("window:8,sinks:4", ["first"]), ("", []), ("full,window:8", []),
+    ("window:8[colour=red]", ["colour"]), ("streaming-llm:4+508[x=1]", ["'x'"]), ("window:0", ["window:0"]),
+    ("window", []),
+    ("window:many", ["many"]), ("sinks:4", ["recent"]), ("window:8,sinks:4", ["first"]), ("", []),
+    ("full,window:8", []),
     ("window:8,", []), ("window:8[", ["bracket"]), ("streaming-llm:4", []), ("window:99999999999999999999", []),
   ])
   func `a bad cache says what is wrong`(cache: String, parts: [String]) throws {

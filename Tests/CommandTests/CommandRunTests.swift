@@ -159,7 +159,8 @@ import Testing
         ["evaluate", "perplexity", first, second, "-m", model, "--json"] + caches.flatMap { ["--cache", $0] }
       let lines = try success(arguments).output.split(separator: "\n")
       #expect(lines.count == caches.count)
-      let length = try ids(success(["tokenize", "--json", "-m", model, "-f", first]).output).count
+      let length =
+        try ids(success(["tokenize", "--json", "-m", model, "-f", first]).output).count
         + ids(success(["tokenize", "--json", "-m", model, "-f", second]).output).count
       for (line, cache) in zip(lines, caches) {
         let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
@@ -235,7 +236,8 @@ import Testing
           let result = try Sluice.run(options + ["--output", output])
           #expect(result.status == 1 && !result.crashed)
           let lines = result.errorLines.filter { $0.hasPrefix("sluice: ") }
-          #expect(lines.count == 1 && result.errorLines.last == lines.last && lines[0].contains(output), "\(result.error)")
+          #expect(
+            lines.count == 1 && result.errorLines.last == lines.last && lines[0].contains(output), "\(result.error)")
         }
         // A folder in the place of the file that is written first: the old plot must survive.
         let plot = try write("old plot", to: "plot.svg", in: folder)
@@ -252,7 +254,9 @@ import Testing
 
     @Test func `standard output that cannot be written is one line`() throws {
       try withModel { model, _ in
-        for arguments in [["run", "-p", "a", "-n", "3", "-m", model], ["tokenize", "-p", "a", "-m", model], ["--help"]] {
+        for arguments in [
+          ["run", "-p", "a", "-n", "3", "-m", model], ["tokenize", "-p", "a", "-m", model], ["--help"],
+        ] {
           let result = try Sluice.run(arguments, output: "/dev/full")
           #expect(result.status == 1 && !result.crashed)
           #expect(result.errorLines.count == 1 && result.error.hasPrefix("sluice: standard output"), "\(result.error)")

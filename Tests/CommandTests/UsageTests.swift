@@ -25,7 +25,8 @@ import Testing
     (["run", "--no-such-flag"], "--no-such-flag"), (["no-such-command"], "no-such-command"),
     (["evaluate", "no-such-command"], "no-such-command"), (["evaluate", "perplexity"], "texts"),
     (["run", "-p", "a", "-f", "b"], "not both"), (["tokenize", "-p", "a", "-f", "b"], "not both"),
-    (["run", "-p"], "-p"), (["run", "-p", "a", "-n", "five"], "five"), (["run", "-p", "a", "--predict=-1"], "--predict"),
+    (["run", "-p"], "-p"), (["run", "-p", "a", "-n", "five"], "five"),
+    (["run", "-p", "a", "--predict=-1"], "--predict"),
     (["run", "-p", "a", "--temp", "hot"], "hot"), (["run", "-p", "a", "--temp=-1"], "temperature"),
     (["run", "-p", "a", "--temp", "nan"], "temperature"), (["run", "-p", "a", "--top-p", "2"], "top-p"),
     (["run", "-p", "a", "--top-k=-1"], "top-k"), (["run", "-p", "a", "--min-p", "7"], "min-p"),
@@ -37,7 +38,8 @@ import Testing
     (["evaluate", "perplexity", "x", "--progress-every", "0"], "--progress-every"),
     (["evaluate", "perplexity", "-", "--cache", "full", "--cache", "window:8"], "standard input"),
     (["evaluate", "perplexity", "-", "-"], "standard input"),
-    (["demo", "--budget", "4"], "--budget"), (["demo", "--tokens", "1"], "--tokens"), (["chat", "--predict=-2"], "--predict"),
+    (["demo", "--budget", "4"], "--budget"), (["demo", "--tokens", "1"], "--tokens"),
+    (["chat", "--predict=-2"], "--predict"),
   ])
   func `bad usage is one line and a hint`(arguments: [String], named: String) throws {
     let result = try Sluice.run(arguments)
