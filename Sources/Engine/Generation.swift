@@ -2,8 +2,8 @@ package import Tokenizers
 
 /// Writes text: samples a token, gives out its text, and feeds it back, one token a call.
 ///
-/// Limits count generated tokens, never positions. Text is given out in whole characters only, and what may be the start of a
-/// stop string is held back until it is clear.
+/// Limits count generated tokens, never positions. Text is given out in whole characters only, and what may be the start
+/// of a stop string is held back until it is clear.
 package struct Generation {
   /// Why a text ended.
   package enum Finish: Sendable, Hashable {

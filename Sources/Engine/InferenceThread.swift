@@ -3,8 +3,8 @@ import Synchronization
 
 /// The one thread on which a model computes.
 ///
-/// Kernels block and spin, so they stay off Swift's cooperative pool. Jobs run one after another; sessions submit one step at
-/// a time, so that several of them share the machine step by step.
+/// Kernels block and spin, so they stay off Swift's cooperative pool. Jobs run one after another; sessions submit one
+/// step at a time, so that several of them share the machine step by step.
 final class InferenceThread: Sendable {
   private struct Queue {
     var jobs: [@Sendable () -> Void] = []
@@ -23,10 +23,9 @@ final class InferenceThread: Sendable {
   init(name: String) {
     let shared = shared
     let thread = Thread {
-      // Linux takes the name only here, and only 15 bytes of it.
-      Thread.current.name = name
       while let job = Self.nextJob(shared) { job() }
     }
+    thread.name = name
     thread.stackSize = 8 << 20
     thread.start()
   }

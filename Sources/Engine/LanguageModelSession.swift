@@ -8,8 +8,8 @@ import Tokenizers
 /// let session = LanguageModelSession(model: model, cache: KVCache.Plan { Sinks(4); Window(1020) })
 /// for try await text in session.streamResponse(to: "Why is the sky blue?") { print(text, terminator: "") }
 /// ```
-/// Names follow Apple's FoundationModels. The differences: a stream's elements are pieces of text, not the whole text so
-/// far, because a stream may have no end; and the next token is computed only when it is asked for, so a slow reader
+/// Names follow Apple's FoundationModels. The differences: a stream's elements are pieces of text, not the whole text
+/// so far, because a stream may have no end; and the next token is computed only when it is asked for, so a slow reader
 /// holds the writer back and cancelling the task stops within a token.
 public final class LanguageModelSession: Sendable {
   /// A finished response.

@@ -13,7 +13,7 @@ package enum ModelLocator {
     return cache + "/sluice/models"
   }
 
-  /// The path of a model: a file or directory, or the name of a fetched one with or without `.gguf`; nil is the default.
+  /// The path of a model: a file or directory, or the name of a fetched one, `.gguf` or not; nil is the default.
   ///
   /// - Throws: `LanguageModelError` where there is none.
   package static func path(

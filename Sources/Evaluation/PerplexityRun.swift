@@ -11,8 +11,8 @@ import Kernels
 /// Streaming perplexity: the text is one stream, every next token is scored, and nothing is reset.
 ///
 /// The protocol of arXiv 2309.17453: each token is predicted from what the cache remembers, and perplexity is the
-/// exponential of the mean negative log likelihood. The first token is not scored and the last one not fed. Memory does not
-/// grow with the stream, except by the cache itself where its plan is unbounded.
+/// exponential of the mean negative log likelihood. The first token is not scored and the last one not fed. Memory does
+/// not grow with the stream, except by the cache itself where its plan is unbounded.
 package final class PerplexityRun {
   package let policy: CachePolicy
   /// Tokens scored so far.
@@ -25,8 +25,8 @@ package final class PerplexityRun {
   private let engine: InferenceEngine
   private let cache: KVCache
   private let scorer: TokenScorer
-  /// Tokens of which those from `next` on are not yet fed; the last one is there only to be predicted. Before `next`, with
-  /// recomputation, stands the last window.
+  /// Tokens of which those from `next` on are not yet fed; the last one is there only to be predicted. Before `next`,
+  /// with recomputation, stands the last window.
   private var waiting: [Int32] = []
   private var next = 0
 

@@ -11,8 +11,8 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure how fast a model reads and writes.",
     discussion: """
-      Reads --prefill tokens at --depth, then writes --decode tokens one at a time. Beside them stands the read bandwidth
-      of the machine, measured in the same minute, and the share of it that decoding reached.
+      Reads --prefill tokens at --depth, then writes --decode tokens one at a time. Beside them stands the read
+      bandwidth of the machine, measured in the same minute, and the share of it that decoding reached.
       """)
 
   @OptionGroup var model: ModelOptions

@@ -4,8 +4,8 @@ import Foundation
 enum StandardOutput {
   static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  /// Writes text, and ends the command where that is impossible: quietly where the reader has had enough (as `head` has),
-  /// with one line and exit status 1 where the disk is full or standard output closed.
+  /// Writes text, and ends the command where that is impossible: quietly where the reader has had enough (as `head`
+  /// has), with one line and exit status 1 where the disk is full or standard output closed.
   static func write(_ text: String) {
     guard let error = writeAll(text, to: STDOUT_FILENO) else { return }
     if error == EPIPE { exit(0) }

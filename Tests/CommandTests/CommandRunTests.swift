@@ -185,7 +185,7 @@ import Testing
     try withModel { model, _ in
       let options = ["inspect", "-m", model, "--cache", "streaming-llm:4+28"]
       let text = try success(options).output
-      for part in ["llama", "2", "4 query, 2 KV, of 8 dimensions", "sinks:4", "window:28", "128 tokens", "total"] {
+      for part in ["llama", "2", "4 query, 2 KV, of 8 dimensions", "sinks:4", "window:28", "128 tokens", "allocated"] {
         #expect(text.contains(part), "\(part)")
       }
       let line = try success(options + ["--json"]).output
@@ -193,9 +193,23 @@ import Testing
       #expect(object["layers"] as? Int == 2 && object["headDim"] as? Int == 8 && object["trainedLength"] as? Int == 128)
       let stages = try #require(object["stages"] as? [[String: Any]])
       #expect(stages.map { $0["stage"] as? String } == ["sinks:4", "window:28"])
-      // 16 and 32 slots (whole panels) x 2 layers x 2 KV heads x 8 dimensions x 2 (key, value) x 2 bytes.
-      #expect(stages.map { $0["bytes"] as? Int } == [2048, 4096])
-      #expect(object["cacheBytes"] as? Int == 6144)
+      // 4 and 28 slots x 2 layers x 2 KV heads x 8 dimensions x 2 (key, value) x 2 bytes.
+      #expect(stages.map { $0["bytes"] as? Int } == [512, 3584])
+      #expect(object["cacheBytes"] as? Int == 4096)
+    }
+  }
+
+  @Test func `bench is one object with fixed keys`() throws {
+    try withModel { model, _ in
+      let line = try success(["bench", "-m", model, "--prefill", "16", "--decode", "4", "--depth", "20", "--json"])
+        .output
+      let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      #expect(
+        Set(object.keys) == [
+          "model", "threads", "depth", "cache", "prefillTokensPerSecond", "decodeTokensPerSecond", "readBandwidth",
+          "fractionOfLimit",
+        ])
+      #expect(object["depth"] as? Int == 20 && object["cache"] as? String == "full")
     }
   }
 

@@ -5,7 +5,8 @@ import Testing
 /// Help, and exit status 2 with one line and a hint for what was typed wrongly.
 @Suite struct UsageTests {
   private static let commands = [
-    [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"], ["demo"],
+    [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"], ["bench"],
+    ["demo"],
   ]
 
   @Test(arguments: commands)
@@ -38,6 +39,7 @@ import Testing
     (["evaluate", "perplexity", "x", "--progress-every", "0"], "--progress-every"),
     (["evaluate", "perplexity", "-", "--cache", "full", "--cache", "window:8"], "standard input"),
     (["evaluate", "perplexity", "-", "-"], "standard input"),
+    (["bench", "--prefill", "0"], "--prefill"), (["bench", "--depth=-1"], "--depth"),
     (["demo", "--budget", "4"], "--budget"), (["demo", "--tokens", "1"], "--tokens"),
     (["chat", "--predict=-2"], "--predict"),
   ])

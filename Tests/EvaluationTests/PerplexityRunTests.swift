@@ -39,7 +39,7 @@ import Testing
   /// Each score from a sequence of its own: token t is predicted by a fresh pass over the window that its stride ends.
   private func recomputed(window: Int, stride: Int, _ engine: InferenceEngine) throws -> [Double] {
     try (1..<Self.ids.count).map { target in
-      // Strides are [0, stride), [stride, 2 stride)…; the last may be short. The pass ends with the stride's last token.
+      // Strides are [0, stride), [stride, 2 stride)…, the last may be short. The pass ends where the stride does.
       let end = min((target - 1) / stride * stride + stride, Self.ids.count - 1)
       let stream = try TokenStream(engine: engine, plan: .full, slotType: .float32)
       stream.append(Array(Self.ids[max(0, end - window)..<target]))
