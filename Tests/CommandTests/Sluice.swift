@@ -18,6 +18,8 @@ struct Sluice {
   /// What stands on standard input.
   enum Input {
     case none
+    /// A terminal at which nobody types.
+    case terminal
     case bytes([UInt8])
     /// Written over and over until the command ends or `limit` bytes are through.
     case endless([UInt8], limit: Int)
@@ -56,6 +58,7 @@ struct Sluice {
     process.standardError = errorPipe
     switch input {
     case .none: process.standardInput = FileHandle.nullDevice
+    case .terminal: process.standardInput = try terminal()
     case .bytes, .endless: process.standardInput = inputPipe
     }
     // A command that ends before it has read everything must not end the tests.
@@ -85,10 +88,17 @@ struct Sluice {
       error: String(decoding: data["error"] ?? Data(), as: UTF8.self))
   }
 
+  /// The far side of a new pseudo-terminal; the near side stays open as long as the tests run.
+  private static func terminal() throws -> FileHandle {
+    var (near, far): (Int32, Int32) = (-1, -1)
+    guard openpty(&near, &far, nil, nil, nil) == 0 else { throw CocoaError(.fileReadUnknown) }
+    return FileHandle(fileDescriptor: far, closeOnDealloc: true)
+  }
+
   private static func write(_ input: Input, to handle: FileHandle) {
     defer { try? handle.close() }
     switch input {
-    case .none: break
+    case .none, .terminal: break
     case .bytes(let bytes): try? handle.write(contentsOf: bytes)
     case .endless(let bytes, let limit):
       for _ in 0..<limit / bytes.count {

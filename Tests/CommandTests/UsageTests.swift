@@ -52,6 +52,11 @@ import Testing
     #expect(lines.last?.hasPrefix("hint: sluice") == true, "\(result.error)")
   }
 
+  @Test func `a text is missing at a terminal`() throws {
+    let result = try Sluice.run(["run"], input: .terminal)
+    #expect(result.status == 2 && result.error.contains("there is no text") && result.errorLines.count == 2)
+  }
+
   @Test func `control characters of an argument do not reach the terminal`() throws {
     for arguments in [["run", "--\u{1B}[31m\u{9B}"], ["run", "-m", "\u{1B}[31m\u{9B}\n", "-p", "a"]] {
       let error = try Sluice.run(arguments).error
