@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Foundation
+import KVCaches
 
 struct ChatCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -25,14 +26,12 @@ struct ChatCommand: ParsableCommand {
   }
 
   func run() throws {
+    let plan = try KVCache.Plan(cache)
     let loaded = try model.load()
     guard let format = ChatML(tokenizer: loaded.tokenizer) else {
       throw CommandError("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
     }
-    var options = CacheOptions()
-    options.cache = cache
-    options.slots = slots
-    var writer = try TextWriter(loaded, cache: options)
+    var writer = try TextWriter(loaded, plan: plan, slotType: slots.cacheType)
     writer.read(format.message(.system, system ?? ChatML.defaultInstructions))
     let isInteractive = isatty(STDIN_FILENO) == 1
     while true {

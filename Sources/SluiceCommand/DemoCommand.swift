@@ -37,6 +37,7 @@ struct DemoCommand: ParsableCommand {
   func run() throws {
     let paths = try texts.isEmpty ? Self.projectTexts() : texts
     for path in paths { _ = try TextSource(path: path) }
+    try OutputFile.check(output)
     let loaded = try model.load()
     let ids = try read(paths, loaded.tokenizer)
     let trained = loaded.engine.model.configuration.trainedLength
@@ -51,13 +52,17 @@ struct DemoCommand: ParsableCommand {
     try answer(loaded)
   }
 
+  private var streamingPlan: KVCache.Plan {
+    KVCache.Plan {
+      Sinks(4)
+      Window(budget - 4)
+    }
+  }
+
   private var policies: [CachePolicy] {
     [
       .plan(.full, name: "full"), .plan(KVCache.Plan { Window(budget) }, name: "window:\(budget)"),
-      .plan(
-        KVCache.Plan {
-          Sinks(4); Window(budget - 4)
-        }, name: "streaming-llm:4+\(budget - 4)"),
+      .plan(streamingPlan, name: "streaming-llm:4+\(budget - 4)"),
       .recompute(window: budget, stride: budget / 2),
     ]
   }
@@ -113,11 +118,7 @@ struct DemoCommand: ParsableCommand {
 
   private func answer(_ loaded: LanguageModel.Loaded) throws {
     guard let format = ChatML(tokenizer: loaded.tokenizer) else { return }
-    var cache = CacheOptions()
-    cache.cache = "streaming-llm:4+\(budget - 4)"
-    cache.slots = SlotTypeOption()
-    cache.slots.cacheType = .float16
-    var writer = try TextWriter(loaded, cache: cache)
+    var writer = try TextWriter(loaded, plan: streamingPlan, slotType: .float16)
     writer.read(
       format.message(.system, ChatML.defaultInstructions) + format.message(.user, question)
         + format.messageHead(.assistant))

@@ -6,8 +6,7 @@ enum OutputFile {
   ///
   /// - Throws: `CommandError` where there is no room, no right, or no such folder.
   static func write(_ text: String, to path: String) throws(CommandError) {
-    var information = stat()
-    let isSpecial = stat(path, &information) == 0 && information.st_mode & S_IFMT != S_IFREG
+    let isSpecial = isSpecial(path)
     let place = isSpecial ? path : path + ".partial"
     let descriptor = open(place, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     guard descriptor >= 0 else { throw failure(path) }
@@ -23,6 +22,25 @@ enum OutputFile {
       if !isSpecial { unlink(place) }
       throw failed
     }
+  }
+
+  /// Finds out early whether a file can be made there, before the work whose result it is for.
+  ///
+  /// - Throws: `CommandError` where there is no right or no such folder.
+  static func check(_ path: String) throws(CommandError) {
+    let folder = (path as NSString).deletingLastPathComponent
+    var information = stat()
+    if stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR {
+      errno = EISDIR
+      throw failure(path)
+    }
+    guard access(isSpecial(path) ? path : folder.isEmpty ? "." : folder, W_OK) == 0 else { throw failure(path) }
+  }
+
+  /// Whether something other than an ordinary file stands there, such as a device, which cannot be replaced.
+  private static func isSpecial(_ path: String) -> Bool {
+    var information = stat()
+    return stat(path, &information) == 0 && information.st_mode & S_IFMT != S_IFREG
   }
 
   private static func failure(_ path: String) -> CommandError {

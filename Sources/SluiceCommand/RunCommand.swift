@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Foundation
+import KVCaches
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,8 +42,9 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let source = try prompt.map { TextSource(text: $0) } ?? TextSource(path: file ?? "-")
+    let plan = try KVCache.Plan(cache.cache)
     let loaded = try model.load()
-    var writer = try TextWriter(loaded, cache: cache)
+    var writer = try TextWriter(loaded, plan: plan, slotType: cache.slots.cacheType)
     if chat {
       guard let format = ChatML(tokenizer: loaded.tokenizer) else {
         throw CommandError("this model's vocabulary has no ChatML tokens, so --chat cannot be used with it yet")

@@ -10,10 +10,9 @@ struct TextWriter {
   private var progress = ProgressLine.standardError()
   private var hasWarned = false
 
-  init(_ loaded: LanguageModel.Loaded, cache: CacheOptions) throws {
+  init(_ loaded: LanguageModel.Loaded, plan: KVCache.Plan, slotType: KVCache.SlotType) throws {
     self.loaded = loaded
-    stream = try TokenStream(
-      engine: loaded.engine, plan: KVCache.Plan(cache.cache), slotType: cache.slots.cacheType)
+    stream = try TokenStream(engine: loaded.engine, plan: plan, slotType: slotType)
     if loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence { stream.append([begin]) }
   }
 
