@@ -88,7 +88,6 @@ package final class PerplexityRun {
     case .plan: stepOn(count, afterStep)
     case .recompute(let window, _): recompute(count, window: window, afterStep)
     }
-    cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
   }
 
   private func stepOn(_ count: Int, _ afterStep: (ArraySlice<Double>) -> Void) {
@@ -121,6 +120,7 @@ package final class PerplexityRun {
   }
 
   private func record(_ scores: ArraySlice<Double>, _ afterStep: (ArraySlice<Double>) -> Void) {
+    cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
     scoredTokens += scores.count
     for score in scores { totalNegativeLogLikelihood += score }
     afterStep(scores)

@@ -23,7 +23,7 @@ struct DemoCommand: ParsableCommand {
   @Option(name: .long, help: "Tokens of each bounded cache.")
   var budget = 512
   @Option(name: .long, help: "Tokens of the text that are read.")
-  var tokens = 12_288
+  var tokens = 16_384
   @Option(name: .long, help: "Where the plot goes.")
   var output = "sluice-demo.svg"
   @Option(name: .long, help: "What the model is asked at the end.")
