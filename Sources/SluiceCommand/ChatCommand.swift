@@ -16,13 +16,16 @@ struct ChatCommand: ParsableCommand {
   var cache = "streaming-llm:4+4092"
   @OptionGroup var slots: SlotTypeOption
   @OptionGroup var sampling: SamplingFlags
-  @Option(name: [.customShort("n"), .customLong("predict")], help: "The most tokens of an answer.")
+  @Option(
+    name: [.customShort("n"), .customLong("predict")], parsing: .unconditional, help: "The most tokens of an answer.")
   var predict: Int?
   @Option(name: .long, help: "The system message; the model's own without it.")
   var system: String?
 
   func validate() throws {
-    if let predict, predict < 0 { throw ValidationError("--predict must be 0 or more, but is \(predict)") }
+    if let predict, predict < -1 {
+      throw ValidationError("--predict must be 0 or more, or -1 for no limit, but is \(predict)")
+    }
   }
 
   func run() throws {
@@ -38,7 +41,9 @@ struct ChatCommand: ParsableCommand {
       if isInteractive { StandardError.write("> ") }
       guard let line = readLine(), !line.isEmpty, line != "/exit" else { return }
       writer.read(format.message(.user, line) + format.messageHead(.assistant))
-      _ = try writer.write(sampling: sampling.options, stopStrings: [], limit: predict) { StandardOutput.write($0) }
+      _ = try writer.write(sampling: sampling.options, stopStrings: [], limit: predict == -1 ? nil : predict) {
+        StandardOutput.write($0)
+      }
       StandardOutput.write("\n")
       writer.read(format.endOfMessage)
     }

@@ -76,6 +76,9 @@ struct PerplexityCommand: ParsableCommand {
     total.seconds = (clock.now - start) / .seconds(1)
     progress.finish(total.status)
     guard total.tokens > 0 else { throw CommandError("there is nothing to score: the text has fewer than two tokens") }
+    guard total.totalNegativeLogLikelihood.isFinite else {
+      throw CommandError("\(loaded.path): the model gives no finite probabilities; its weights are broken")
+    }
     return total
   }
 

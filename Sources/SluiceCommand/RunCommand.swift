@@ -21,7 +21,7 @@ struct RunCommand: ParsableCommand {
   @Option(name: [.short, .long], help: "A file with the text to continue; - is standard input.")
   var file: String?
   @Option(
-    name: [.customShort("n"), .customLong("predict")],
+    name: [.customShort("n"), .customLong("predict")], parsing: .unconditional,
     help: "The most tokens to write; until the model ends without it.")
   var predict: Int?
   @Option(name: .long, help: "A text that ends the output; may be given several times.")
@@ -33,7 +33,9 @@ struct RunCommand: ParsableCommand {
 
   func validate() throws {
     guard prompt == nil || file == nil else { throw ValidationError("give either --prompt or --file, not both") }
-    if let predict, predict < 0 { throw ValidationError("--predict must be 0 or more, but is \(predict)") }
+    if let predict, predict < -1 {
+      throw ValidationError("--predict must be 0 or more, or -1 for no limit, but is \(predict)")
+    }
     guard !stop.contains("") else { throw ValidationError("--stop needs a text, but is empty") }
     guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 else {
       throw ValidationError("there is no text: give --prompt, --file, or a pipe")
@@ -57,7 +59,9 @@ struct RunCommand: ParsableCommand {
       try writer.read(source, parsesSpecialTokens: special)
     }
     guard writer.stream.count > 0 else { throw CommandError("the text is empty") }
-    _ = try writer.write(sampling: sampling.options, stopStrings: stop, limit: predict) { StandardOutput.write($0) }
+    _ = try writer.write(sampling: sampling.options, stopStrings: stop, limit: predict == -1 ? nil : predict) {
+      StandardOutput.write($0)
+    }
     StandardOutput.write("\n")
   }
 }

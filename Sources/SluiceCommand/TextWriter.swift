@@ -49,14 +49,14 @@ struct TextWriter {
     return generation.finish ?? .cancelled
   }
 
-  /// One line, once, when an unbounded cache runs past what the model was trained for.
+  /// One line, once, when a cache holds more tokens than the model was trained for.
   private mutating func warnPastTrainedLength() {
     let trained = loaded.engine.model.configuration.trainedLength
-    guard !hasWarned, stream.cache.plan.capacity == nil, stream.count > trained else { return }
+    guard !hasWarned, (stream.cache.plan.capacity ?? .max) > trained, stream.count > trained else { return }
     hasWarned = true
     progress.clear()
     StandardError.write(
-      "sluice: past the \(HumanReadable.count(trained)) tokens this model was trained for, a cache that keeps "
-        + "everything breaks down; try --cache streaming-llm:4+1020\n")
+      "sluice: past the \(HumanReadable.count(trained)) tokens this model was trained for, a cache that holds "
+        + "more breaks down; try --cache streaming-llm:4+1020\n")
   }
 }

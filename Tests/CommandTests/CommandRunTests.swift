@@ -135,7 +135,7 @@ import Testing
     }
   }
 
-  @Test func `running past the trained length is said once, and only of a cache without bound`() throws {
+  @Test func `running past the trained length is said once, and only of a cache that holds more`() throws {
     try withModel(TinyModel(trainedLength: 64)) { model, folder in
       let file = try write(String(repeating: "away ", count: 60), to: "long.txt", in: folder)
       func said(_ arguments: [String]) throws -> [Substring] {
@@ -145,8 +145,11 @@ import Testing
         let lines = try said(arguments)
         #expect(lines.count == 1 && lines.first?.contains("64 tokens") == true, "\(lines)")
         #expect(try said(arguments + ["--cache", "streaming-llm:4+28"]).isEmpty)
+        #expect(try said(arguments + ["--cache", "window:65"]).count == 1)
       }
       #expect(try success(["run", "-m", model, "-p", "short", "-n", "10"]).error.isEmpty)
+      let endless = ["run", "-m", model, "-p", "short", "--temp", "0", "--stop", "e"]
+      #expect(try success(endless + ["-n", "-1"]).output == success(endless).output)
     }
   }
 

@@ -27,7 +27,7 @@ import Testing
     (["evaluate", "no-such-command"], "no-such-command"), (["evaluate", "perplexity"], "texts"),
     (["run", "-p", "a", "-f", "b"], "not both"), (["tokenize", "-p", "a", "-f", "b"], "not both"),
     (["run", "-p"], "-p"), (["run", "-p", "a", "-n", "five"], "five"),
-    (["run", "-p", "a", "--predict=-1"], "--predict"),
+    (["run", "-p", "a", "--predict=-2"], "--predict"),
     (["run", "-p", "a", "--temp", "hot"], "hot"), (["run", "-p", "a", "--temp=-1"], "temperature"),
     (["run", "-p", "a", "--temp", "nan"], "temperature"), (["run", "-p", "a", "--top-p", "2"], "top-p"),
     (["run", "-p", "a", "--top-k=-1"], "top-k"), (["run", "-p", "a", "--min-p", "7"], "min-p"),
