@@ -53,7 +53,8 @@ let package = Package(
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport"],
       resources: [.copy("Golden")], swiftSettings: strict),
-    .testTarget(name: "EngineTests", dependencies: ["Engine", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "EngineTests", dependencies: ["Engine", "TestSupport", "CAllocationCounter"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "CommandTests", dependencies: ["SluiceCommand", "TestSupport"], swiftSettings: strict),
   ],

@@ -53,7 +53,7 @@ package final class InferenceEngine {
   ///
   /// - Precondition: the chunk is not longer than `chunk` and than the cache admits; ids are in the vocabulary.
   package func step(_ tokens: UnsafeBufferPointer<Int32>, cache: KVCache) {
-    attention.beginStep([LocalAttention.Segment(cache: cache, rows: 0..<tokens.count)])
+    attention.beginStep(cache, rows: tokens.count)
     model.forward(tokens, attention: attention, workspace: workspace, team: team)
   }
 

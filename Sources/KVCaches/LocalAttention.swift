@@ -74,6 +74,13 @@ package final class LocalAttention: AttentionService {
     splitsSlots = segments.count == 1 && segments[0].rows.count == 1 && team.threads > 1
   }
 
+  /// Decides what the one sequence of a step reads and where its tokens go, as `beginStep(_:)` does for several.
+  package func beginStep(_ cache: KVCache, rows: Int) {
+    (segmentCount, taskCount) = (0, 0)
+    add(Segment(cache: cache, rows: 0..<rows))
+    splitsSlots = rows == 1 && team.threads > 1
+  }
+
   private func add(_ segment: Segment) {
     precondition(segment.cache.shape == shape, "a cache of another shape")
     precondition(

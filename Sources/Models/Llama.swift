@@ -64,9 +64,11 @@ package final class Llama: DecoderModel {
     precondition(rows > 0 && rows <= workspace.rows)
     let pass = Pass(workspace: workspace, team: team, rows: rows)
     pass.embed(tokens, from: embedding, width: configuration.hiddenSize)
-    for (index, layer) in layers.enumerated() {
+    for index in layers.indices {
+      let layer = layers[index]
       pass.normalize(by: layer.attentionNorm, epsilon: configuration.normEpsilon)
-      pass.project(layer.queryKeyValue, workspace.normed, [workspace.queries, workspace.keys, workspace.values])
+      pass.project(
+        layer.queryKeyValue, workspace.normed, into: workspace.queries, workspace.keys, workspace.values)
       attention.begin(layer: index, queries: workspace.queries.pointer)
       attention.finish(
         layer: index, keys: workspace.keys.pointer, values: workspace.values.pointer, sinkLogits: nil,
@@ -74,7 +76,7 @@ package final class Llama: DecoderModel {
       pass.quantize(workspace.attended)
       pass.addProjection(layer.output, workspace.attended)
       pass.normalize(by: layer.feedForwardNorm, epsilon: configuration.normEpsilon)
-      pass.project(layer.gateUp, workspace.normed, [workspace.gate, workspace.up])
+      pass.project(layer.gateUp, workspace.normed, into: workspace.gate, workspace.up)
       pass.activate()
       pass.addProjection(layer.down, workspace.activated)
     }
@@ -85,7 +87,7 @@ package final class Llama: DecoderModel {
     guard !rows.isEmpty else { return }
     let pass = Pass(workspace: workspace, team: team, rows: rows.count)
     pass.normalizeLast(rows, by: outputNorm, epsilon: configuration.normEpsilon)
-    pass.project(head, workspace.last, [workspace.logits])
+    pass.project(head, workspace.last, into: workspace.logits)
   }
 }
 

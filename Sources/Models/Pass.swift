@@ -56,31 +56,39 @@ struct Pass {
     activations.quantizeRows(range, with: kernels)
   }
 
-  /// outputs = input × matricesᵀ + biases.
-  func project(_ group: LinearGroup, _ input: Activations, _ outputs: [Buffer<Float>]) {
-    multiply(group, input, outputs, accumulate: false)
+  /// outputs = input × matricesᵀ + biases, one output a matrix of the group.
+  func project(
+    _ group: LinearGroup, _ input: Activations, into first: Buffer<Float>, _ second: Buffer<Float>? = nil,
+    _ third: Buffer<Float>? = nil
+  ) {
+    let linears = group.linears
+    kernels.linear(
+      LinearSegment(linears[0].matrix, out: first.pointer, stride: linears[0].matrix.rows),
+      segment(linears, 1, second), segment(linears, 2, third), activations: input, tokens: rows,
+      arithmetic: workspace.arithmetic, team: team)
+    addBias(linears, 0, to: first)
+    addBias(linears, 1, to: second)
+    addBias(linears, 2, to: third)
   }
 
   /// hidden += input × matrixᵀ + bias.
   func addProjection(_ group: LinearGroup, _ input: Activations) {
-    multiply(group, input, [workspace.hidden], accumulate: true)
+    let linear = group.linears[0]
+    kernels.linear(
+      LinearSegment(linear.matrix, out: workspace.hidden.pointer, stride: linear.matrix.rows, accumulates: true),
+      activations: input, tokens: rows, arithmetic: workspace.arithmetic, team: team)
+    addBias(group.linears, 0, to: workspace.hidden)
   }
 
-  private func multiply(_ group: LinearGroup, _ input: Activations, _ outputs: [Buffer<Float>], accumulate: Bool) {
-    let segment = { (index: Int) -> LinearSegment? in
-      guard index < group.linears.count else { return nil }
-      let matrix = group.linears[index].matrix
-      return LinearSegment(matrix, out: outputs[index].pointer, stride: matrix.rows, accumulates: accumulate)
-    }
-    guard let first = segment(0) else { return }
-    kernels.linear(
-      first, segment(1), segment(2), activations: input, tokens: rows, arithmetic: workspace.arithmetic, team: team)
-    for (index, linear) in group.linears.enumerated() {
-      guard let bias = linear.bias else { continue }
-      let output = outputs[index].pointer
-      overRows { range in
-        for row in range { kernels.add(bias.pointer, to: output + row * bias.count, count: bias.count) }
-      }
+  private func segment(_ linears: [Linear], _ index: Int, _ output: Buffer<Float>?) -> LinearSegment? {
+    guard let output else { return nil }
+    return LinearSegment(linears[index].matrix, out: output.pointer, stride: linears[index].matrix.rows)
+  }
+
+  private func addBias(_ linears: [Linear], _ index: Int, to output: Buffer<Float>?) {
+    guard let output, let bias = linears[index].bias else { return }
+    overRows { range in
+      for row in range { kernels.add(bias.pointer, to: output.pointer + row * bias.count, count: bias.count) }
     }
   }
 
