@@ -159,6 +159,7 @@ static void attend_step(const attention_step *step) {
     case SLUICE_BF16: scores_bf16(step); break;
     case SLUICE_Q8_0: scores_q8_0(step); break;
     case SLUICE_Q4_1: scores_q4_1(step); break;
+    default: __builtin_unreachable();
   }
   for (int row = 0; row < step->rows; row++) weigh_row(step, row);
   switch (step->attention->type) {
@@ -167,6 +168,7 @@ static void attend_step(const attention_step *step) {
     case SLUICE_BF16: values_bf16(step); break;
     case SLUICE_Q8_0: values_q8_0(step); break;
     case SLUICE_Q4_1: values_q4_1(step); break;
+    default: __builtin_unreachable();
   }
 }
 

@@ -1,71 +1,140 @@
 // How each element type's panel blocks become lanes: the only code that knows a type's bits.
 //
-// For each type T:
-//   scales_T(block)              what the block's values share, as lanes
-//   column_T(block, scales, q, j) column 4q + j of the block as 16 floats
-// and for the types that int8 arithmetic multiplies:
-//   quad_T(block, q)             columns 4q to 4q + 3 as 4 bytes a lane, ready for bytes_dot
-// A block is 32 columns of one panel. Callers unroll j, and q by halves, so that every shift is a constant.
+// Of a block, which is part `part` of the group at `group` and 32 columns of one panel, for each type T:
+//   scales_T(group, part, span)          what the values of its 16-column span 0 or 1 share, as lanes
+//   column_T(group, part, scales, q, j)  column 4q + j as 16 floats
+// and for quantised types, which are told apart by a constant so that nothing of the switches is left:
+//   quad_of(type, group, part, q)        columns 4q to 4q + 3 as 4 bytes a lane
+// Callers unroll j, and q at least by halves, so that every shift is a constant.
 
 typedef struct block_scales {
   lanes scale, minimum;
 } block_scales;
 
-enum { BYTES_F32 = 2048, BYTES_F16 = 1024, BYTES_BF16 = 1024, BYTES_Q8_0 = 544, BYTES_Q4_1 = 320 };
+enum { BYTES_F32 = 2048, BYTES_F16 = 1024, BYTES_BF16 = 1024 };
 
 #define NO_SCALES(TYPE) \
-  INLINE block_scales scales_##TYPE(const uint8_t *block) { return (block_scales){0, 0}; }
+  INLINE block_scales scales_##TYPE(const uint8_t *group, int part, int span) { return (block_scales){0, 0}; }
 
 NO_SCALES(f32)
 NO_SCALES(f16)
 NO_SCALES(bf16)
 
-INLINE lanes column_f32(const uint8_t *block, block_scales scales, int q, int j) {
-  return lanes_load(block + 64 * (4 * q + j));
+INLINE lanes column_f32(const uint8_t *group, int part, block_scales scales, int q, int j) {
+  return lanes_load(group + 64 * (4 * q + j));
 }
 
-INLINE lanes column_f16(const uint8_t *block, block_scales scales, int q, int j) {
-  return lanes_of_halves(block + 32 * (4 * q + j));
+INLINE lanes column_f16(const uint8_t *group, int part, block_scales scales, int q, int j) {
+  return lanes_of_halves(group + 32 * (4 * q + j));
 }
 
-INLINE lanes column_bf16(const uint8_t *block, block_scales scales, int q, int j) {
-  lanes_u pair = lanes_load_bits(block + 64 * (2 * q + j / 2));
+INLINE lanes column_bf16(const uint8_t *group, int part, block_scales scales, int q, int j) {
+  lanes_u pair = lanes_load_bits(group + 64 * (2 * q + j / 2));
   return lanes_of_bits(j % 2 ? pair & 0xffff0000u : pair << 16);
 }
 
-INLINE block_scales scales_q8_0(const uint8_t *block) { return (block_scales){lanes_of_halves(block), 0}; }
-
-INLINE lanes column_q8_0(const uint8_t *block, block_scales scales, int q, int j) {
-  lanes_i quad = (lanes_i)lanes_load_bits(block + 32 + 64 * q);
-  return __builtin_convertvector(quad << (24 - 8 * j) >> 24, lanes) * scales.scale;
+/// Number `index` (0 or 1) of the six-bit integers of a part.
+INLINE lanes six_bits(quantized_layout layout, const uint8_t *group, int part, int index) {
+  lanes_u low = bits_of_bytes(group + part_offset(layout, part));
+  lanes_u high = bits_of_bytes(group + 32 * layout.halves + 16 * (part / 2)) >> 4 * (part & 1);
+  lanes_u number = index ? low >> 4 | (high & 12) << 2 : (low & 15) | (high & 3) << 4;
+  return __builtin_convertvector((lanes_i)number, lanes);
 }
 
-INLINE lanes_u quad_q8_0(const uint8_t *block, int q) {
-  lanes_u quad = lanes_load_bits(block + 32 + 64 * q);
-  return WEIGHT_BIAS ? quad ^ 0x80808080u : quad;
+INLINE block_scales scales_of(sluice_type type, const uint8_t *group, int part, int span) {
+  quantized_layout layout = quantized_layout_of(type);
+  const uint8_t *small = group + part_offset(layout, part) + 16 * span;
+  lanes scale = lanes_of_halves(group);
+  switch (type) {
+    case SLUICE_Q4_1:
+    case SLUICE_Q5_1: return (block_scales){scale, lanes_of_halves(group + 32)};
+    case SLUICE_Q4_K:
+    case SLUICE_Q5_K:
+      return (block_scales){scale * six_bits(layout, group, part, 0),
+                            -lanes_of_halves(group + 32) * six_bits(layout, group, part, 1)};
+    case SLUICE_Q3_K: return (block_scales){scale * (six_bits(layout, group, part, span) - 32), 0};
+    case SLUICE_Q6_K: return (block_scales){scale * lanes_of_bytes(small), 0};
+    case SLUICE_Q2_K: {
+      lanes_i pair = (lanes_i)bits_of_bytes(small);
+      return (block_scales){scale * __builtin_convertvector(pair & 15, lanes),
+                            -lanes_of_halves(group + 32) * __builtin_convertvector(pair >> 4, lanes)};
+    }
+    default: return (block_scales){scale, 0};
+  }
 }
 
-INLINE block_scales scales_q4_1(const uint8_t *block) {
-  return (block_scales){lanes_of_halves(block), lanes_of_halves(block + 32)};
+/// IQ4_NL's sixteen values (ggml-common.h).
+static const int8_t nonlinear_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+/// The bytes of quad `q`: quants as the format numbers them, or values where they are signed.
+INLINE lanes_u quad_of(sluice_type type, const uint8_t *group, int part, int q) {
+  quantized_layout layout = quantized_layout_of(type);
+  const uint8_t *plane = group + part_offset(layout, part) + layout.small;
+  lanes_u quad = 0;
+  int low = 0;
+  UNROLL for (int width = 8; width > 0; width /= 2) {
+    if (!(layout.bits & width)) continue;
+    lanes_u bits = lanes_load_bits(plane + 64 * (q & (width - 1))) >> (q & -width);
+    quad |= (bits & 0x01010101u * ((1u << width) - 1)) << low;
+    plane += 64 * width;
+    low += width;
+  }
+  return type == SLUICE_IQ4_NL ? bytes_lookup(nonlinear_values, quad) : quad;
 }
 
-INLINE lanes column_q4_1(const uint8_t *block, block_scales scales, int q, int j) {
-  lanes_u chunk = lanes_load_bits(block + 64 + 64 * (q & 3));
-  lanes_u nibble = chunk >> (8 * j + (q & 4)) & 15;
-  return lanes_fma(__builtin_convertvector((lanes_i)nibble, lanes), scales.scale, scales.minimum);
+INLINE lanes column_of(sluice_type type, const uint8_t *group, int part, block_scales scales, int q, int j) {
+  quantized_layout layout = quantized_layout_of(type);
+  lanes_i quad = (lanes_i)quad_of(type, group, part, q);
+  if (layout.kind == KIND_SIGNED) return __builtin_convertvector(quad << (24 - 8 * j) >> 24, lanes) * scales.scale;
+  lanes value = __builtin_convertvector((quad >> 8 * j & 255) - layout.offset, lanes);
+  return has_minimum(layout.kind) ? lanes_fma(value, scales.scale, scales.minimum) : value * scales.scale;
 }
 
-INLINE lanes_u quad_q4_1(const uint8_t *block, int q) {
-  return lanes_load_bits(block + 64 + 64 * (q & 3)) >> (q & 4) & 0x0f0f0f0fu;
+#define QUANTIZED_BLOCK(TYPE, ENUM, ...)                                                                             \
+  INLINE block_scales scales_##TYPE(const uint8_t *group, int part, int span) {                                      \
+    return scales_of(SLUICE_##ENUM, group, part, span);                                                              \
+  }                                                                                                                  \
+  INLINE lanes column_##TYPE(const uint8_t *group, int part, block_scales scales, int q, int j) {                    \
+    return column_of(SLUICE_##ENUM, group, part, scales, q, j);                                                      \
+  }
+QUANTIZED_TYPES(QUANTIZED_BLOCK)
+
+// Blocks expanded for a matrix product, by kind: the scales of the spans as floats, their minima, then 8 quads.
+
+INLINE int expanded_head_bytes(block_kind kind) { return 64 * spans_of(kind) * (1 + has_minimum(kind)); }
+INLINE int expanded_bytes(block_kind kind) { return expanded_head_bytes(kind) + 512; }
+
+/// Blocks of 32 columns as an integer tile reads them: in a panel, or expanded. Always a constant.
+typedef struct block_format {
+  block_kind kind;
+  int is_expanded;
+  sluice_type type;  // where not expanded
+} block_format;
+
+typedef struct block_position {
+  const uint8_t *group;
+  int part;
+} block_position;
+
+INLINE block_position format_block(block_format format, const uint8_t *w, int block) {
+  if (format.is_expanded) return (block_position){w + (ptrdiff_t)block * expanded_bytes(format.kind), 0};
+  quantized_layout layout = quantized_layout_of(format.type);
+  return (block_position){w + (ptrdiff_t)(block / layout.parts) * PANEL * layout.row_bytes, block % layout.parts};
 }
 
-// Blocks expanded for a matrix product: 16 float scales (and 16 minima), then 8 quads as bytes_dot wants them.
-enum { BYTES_SIGNED = 576, BYTES_AFFINE = 640 };
-
-INLINE block_scales scales_signed(const uint8_t *block) { return (block_scales){lanes_load(block), 0}; }
-INLINE lanes_u quad_signed(const uint8_t *block, int q) { return lanes_load_bits(block + 64 + 64 * q); }
-
-INLINE block_scales scales_affine(const uint8_t *block) {
-  return (block_scales){lanes_load(block), lanes_load(block + 64)};
+INLINE block_scales format_scales(block_format format, block_position at, int span) {
+  if (!format.is_expanded) return scales_of(format.type, at.group, at.part, span);
+  const uint8_t *minima = at.group + 64 * spans_of(format.kind);
+  return (block_scales){lanes_load(at.group + 64 * span),
+                        has_minimum(format.kind) ? lanes_load(minima + 64 * span) : (lanes)0};
 }
-INLINE lanes_u quad_affine(const uint8_t *block, int q) { return lanes_load_bits(block + 128 + 64 * q); }
+
+/// As bytes_dot takes them: signed bytes are increased by WEIGHT_BIAS.
+INLINE lanes_u format_quad(block_format format, block_position at, int q) {
+  if (format.is_expanded) return lanes_load_bits(at.group + expanded_head_bytes(format.kind) + 64 * q);
+  lanes_u quad = quad_of(format.type, at.group, at.part, q);
+  return WEIGHT_BIAS && format.kind == KIND_SIGNED ? quad ^ 0x80808080u : quad;
+}
+
+/// What the quants of a type have been increased by when format_quad returns them.
+INLINE int bias_of(quantized_layout layout) { return layout.kind == KIND_SIGNED ? WEIGHT_BIAS : layout.offset; }

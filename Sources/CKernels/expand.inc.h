@@ -1,40 +1,46 @@
 // Expansion of a panel's columns into what the matrix product's tiles read, done once for many tokens.
 
-/// Expands `columns` columns, starting at a block, into 16 floats a column.
-#define DEFINE_EXPAND_FLOAT(TYPE, BLOCK_BYTES)                                          \
-  static void expand_##TYPE(const uint8_t *w, int columns, uint8_t *out) {              \
-    for (; columns > 0; columns -= BLOCK, w += BLOCK_BYTES, out += BYTES_F32) {         \
-      block_scales scales = scales_##TYPE(w);                                           \
-      if (columns >= BLOCK) {                                                           \
-        UNROLL for (int q = 0; q < 8; q++)                                              \
-          UNROLL for (int j = 0; j < 4; j++)                                            \
-            lanes_store(out + 64 * (4 * q + j), column_##TYPE(w, scales, q, j));        \
-      } else {                                                                          \
-        for (int c = 0; c < columns; c++)                                               \
-          lanes_store(out + 64 * c, column_##TYPE(w, scales, c / 4, c % 4));            \
-      }                                                                                 \
-    }                                                                                   \
+/// Expands `columns` columns, starting at a group, into 16 floats a column.
+#define DEFINE_EXPAND_FLOAT(TYPE, PARTS, GROUP_BYTES)                                       \
+  static void expand_##TYPE(const uint8_t *w, int columns, uint8_t *out) {                  \
+    for (int b = 0; b * BLOCK < columns; b++, out += BYTES_F32) {                           \
+      const uint8_t *group = w + (ptrdiff_t)(b / PARTS) * GROUP_BYTES;                      \
+      int part = b % PARTS, rest = columns - b * BLOCK;                                     \
+      block_scales scales[2] = {scales_##TYPE(group, part, 0), scales_##TYPE(group, part, 1)}; \
+      if (rest >= BLOCK) {                                                                  \
+        UNROLL for (int q = 0; q < 8; q++)                                                  \
+          UNROLL for (int j = 0; j < 4; j++)                                                \
+            lanes_store(out + 64 * (4 * q + j), column_##TYPE(group, part, scales[q / 4], q, j)); \
+      } else {                                                                              \
+        for (int c = 0; c < rest; c++)                                                      \
+          lanes_store(out + 64 * c, column_##TYPE(group, part, scales[c / 16], c / 4, c % 4)); \
+      }                                                                                     \
+    }                                                                                       \
   }
 
-DEFINE_EXPAND_FLOAT(f16, BYTES_F16)
-DEFINE_EXPAND_FLOAT(bf16, BYTES_BF16)
-DEFINE_EXPAND_FLOAT(q8_0, BYTES_Q8_0)
-DEFINE_EXPAND_FLOAT(q4_1, BYTES_Q4_1)
+/// Expands whole groups into float scales and the bytes that bytes_dot multiplies.
+INLINE void expand_integer(block_format format, const uint8_t *w, int columns, uint8_t *out) {
+  int spans = spans_of(format.kind);
+  for (int b = 0; b * BLOCK < columns; b++, out += expanded_bytes(format.kind)) {
+    block_position at = format_block(format, w, b);
+    UNROLL for (int span = 0; span < spans; span++) {
+      block_scales scales = format_scales(format, at, span);
+      lanes_store(out + 64 * span, scales.scale);
+      if (has_minimum(format.kind)) lanes_store(out + 64 * (spans + span), scales.minimum);
+    }
+    UNROLL for (int q = 0; q < 8; q++) {
+      lanes_u quad = format_quad(format, at, q);
+      memcpy(out + expanded_head_bytes(format.kind) + 64 * q, &quad, sizeof quad);
+    }
+  }
+}
 
-/// Expands whole blocks into float scales and the bytes that bytes_dot multiplies.
-#define DEFINE_EXPAND_INTEGER(TYPE, BLOCK_BYTES, HAS_MINIMUM)                           \
+#define DEFINE_EXPAND(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)  \
+  DEFINE_EXPAND_FLOAT(TYPE, PARTS, PANEL * ROW_BYTES)                                   \
   static void expand_integer_##TYPE(const uint8_t *w, int columns, uint8_t *out) {      \
-    for (; columns > 0; columns -= BLOCK, w += BLOCK_BYTES) {                           \
-      block_scales scales = scales_##TYPE(w);                                           \
-      lanes_store(out, scales.scale);                                                   \
-      if (HAS_MINIMUM) lanes_store(out + 64, scales.minimum);                           \
-      out += HAS_MINIMUM ? 128 : 64;                                                    \
-      UNROLL for (int q = 0; q < 8; q++, out += 64) {                                   \
-        lanes_u quad = quad_##TYPE(w, q);                                               \
-        memcpy(out, &quad, sizeof quad);                                                \
-      }                                                                                 \
-    }                                                                                   \
+    expand_integer((block_format){KIND, 0, SLUICE_##ENUM}, w, columns, out);            \
   }
 
-DEFINE_EXPAND_INTEGER(q8_0, BYTES_Q8_0, 0)
-DEFINE_EXPAND_INTEGER(q4_1, BYTES_Q4_1, 1)
+DEFINE_EXPAND_FLOAT(f16, 1, BYTES_F16)
+DEFINE_EXPAND_FLOAT(bf16, 1, BYTES_BF16)
+QUANTIZED_TYPES(DEFINE_EXPAND)

@@ -7,7 +7,8 @@
 //   lanes_of_halves(p)            16 halves as floats, and lanes_store_halves(p, x), rounded to nearest even
 //   load_half(p)                  one half as a float
 //   bytes_dot(acc, w, x)          acc + the dot of each lane's 4 weight bytes with the 4 activation bytes of x
-//   bytes_dot_small(acc, w, x)    the same for weights 0...15
+//   bytes_dot_small(acc, w, x)    the same for weights 0...63
+//   bytes_lookup(table, x)        table[byte] for each of the 4 bytes, 0...15, of each lane of x
 //   WEIGHT_BIAS                   what bytes_dot's weights have been increased by: 128 where they are unsigned
 //   TILE_PANELS, TILE_TOKENS      the register tile of a matrix product
 //   SCORE_ROWS, SCORE_PANELS_n    attention's score tiles: rows, and panels beside n rows
@@ -32,6 +33,7 @@ typedef int32_t lanes_i __attribute__((ext_vector_type(16)));
 typedef uint32_t lanes_u __attribute__((ext_vector_type(16)));
 typedef uint16_t lanes_h __attribute__((ext_vector_type(16)));
 typedef int8_t lanes_b __attribute__((ext_vector_type(16)));
+typedef uint8_t lanes_ub __attribute__((ext_vector_type(16)));
 
 INLINE lanes lanes_load(const void *p) {
   lanes x;
@@ -69,6 +71,13 @@ INLINE lanes lanes_of_bytes(const void *p) {
   lanes_b x;
   memcpy(&x, p, sizeof x);
   return __builtin_convertvector(x, lanes);
+}
+
+/// Sixteen unsigned bytes, one a lane.
+INLINE lanes_u bits_of_bytes(const void *p) {
+  lanes_ub x;
+  memcpy(&x, p, sizeof x);
+  return __builtin_convertvector(x, lanes_u);
 }
 
 /// The larger of each lane; the second where one is not a number.

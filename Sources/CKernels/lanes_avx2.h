@@ -72,3 +72,11 @@ INLINE lanes_i bytes_dot_small(lanes_i acc, lanes_u w, uint32_t x) {
   acc.hi = (lanes8_i)half_dot_small((__m256i)acc.hi, (__m256i)w.hi, quad);
   return acc;
 }
+
+INLINE lanes_u bytes_lookup(const int8_t table[16], lanes_u x) {
+  typedef uint32_t lanes8_u __attribute__((ext_vector_type(8)));
+  __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
+  x.lo = (lanes8_u)_mm256_shuffle_epi8(values, (__m256i)x.lo);
+  x.hi = (lanes8_u)_mm256_shuffle_epi8(values, (__m256i)x.hi);
+  return x;
+}

@@ -42,6 +42,11 @@ INLINE lanes_i bytes_dot(lanes_i acc, lanes_u w, uint32_t x) {
 
 INLINE lanes_i bytes_dot_small(lanes_i acc, lanes_u w, uint32_t x) { return bytes_dot(acc, w, x); }
 
+INLINE lanes_u bytes_lookup(const int8_t table[16], lanes_u x) {
+  __m512i values = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table));
+  return (lanes_u)_mm512_shuffle_epi8(values, (__m512i)x);
+}
+
 #if HAS_BFLOAT_DOT
 INLINE lanes lanes_dot_bfloats(lanes acc, lanes_u w, uint32_t x) {
   return (lanes)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int32_t)x));

@@ -71,3 +71,13 @@ INLINE lanes_i bytes_dot(lanes_i acc, lanes_u w, uint32_t x) {
 }
 
 INLINE lanes_i bytes_dot_small(lanes_i acc, lanes_u w, uint32_t x) { return bytes_dot(acc, w, x); }
+
+INLINE lanes_u bytes_lookup(const int8_t table[16], lanes_u x) {
+  int8x16_t values = vld1q_s8(table);
+  uint8x16_t parts[4];
+  memcpy(parts, &x, sizeof parts);
+  UNROLL
+  for (int i = 0; i < 4; i++) parts[i] = vreinterpretq_u8_s8(vqtbl1q_s8(values, parts[i]));
+  memcpy(&x, parts, sizeof x);
+  return x;
+}

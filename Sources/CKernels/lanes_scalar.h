@@ -50,3 +50,11 @@ INLINE lanes_i bytes_dot(lanes_i acc, lanes_u w, uint32_t x) {
 }
 
 INLINE lanes_i bytes_dot_small(lanes_i acc, lanes_u w, uint32_t x) { return bytes_dot(acc, w, x); }
+
+INLINE lanes_u bytes_lookup(const int8_t table[16], lanes_u x) {
+  uint8_t bytes[64];
+  memcpy(bytes, &x, sizeof bytes);
+  for (int i = 0; i < 64; i++) bytes[i] = (uint8_t)table[bytes[i]];
+  memcpy(&x, bytes, sizeof x);
+  return x;
+}

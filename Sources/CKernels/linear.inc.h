@@ -6,28 +6,34 @@ enum {
 };
 
 /// The products a tile can do, and how the panels of each kind advance.
-typedef enum tile_kind { TILE_FLOAT, TILE_SIGNED, TILE_AFFINE, TILE_BFLOAT } tile_kind;
+typedef enum tile_kind { TILE_FLOAT, TILE_INTEGER, TILE_BFLOAT } tile_kind;
 
 typedef struct matrix_plan {
   tile_kind kind;
-  int block_bytes;     // of 32 columns in the panel
-  int expanded_bytes;  // of 32 columns as the tile reads them
+  int depth_bytes;       // of DEPTH_COLUMNS in the panel
+  int expanded_bytes;    // of 32 columns as the tile reads them
   void (*expand)(const uint8_t *w, int columns, uint8_t *out);  // null: the tile reads the panel itself
+  block_kind block_kind; // TILE_INTEGER, as bias
+  int bias;
 } matrix_plan;
 
+#define QUANTIZED_PLAN(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)                       \
+  case SLUICE_##ENUM: {                                                                                       \
+    int bytes = PANEL * ROW_BYTES * (DEPTH_COLUMNS / BLOCK / PARTS);                                          \
+    if (!integer) return (matrix_plan){TILE_FLOAT, bytes, BYTES_F32, expand_##TYPE, 0, 0};                    \
+    return (matrix_plan){TILE_INTEGER, bytes, expanded_bytes(KIND), expand_integer_##TYPE, KIND,              \
+                         bias_of(quantized_layout_of(type))};                                                 \
+  }
+
 static matrix_plan plan_of(sluice_type type, int integer) {
+  enum { BLOCKS = DEPTH_COLUMNS / BLOCK };
   switch (type) {
-    case SLUICE_F32: return (matrix_plan){TILE_FLOAT, BYTES_F32, BYTES_F32, 0};
-    case SLUICE_F16: return (matrix_plan){TILE_FLOAT, BYTES_F16, BYTES_F32, expand_f16};
+    case SLUICE_F32: return (matrix_plan){TILE_FLOAT, BLOCKS * BYTES_F32, BYTES_F32, 0, 0, 0};
+    case SLUICE_F16: return (matrix_plan){TILE_FLOAT, BLOCKS * BYTES_F16, BYTES_F32, expand_f16, 0, 0};
     case SLUICE_BF16:
-      if (integer && HAS_BFLOAT_DOT) return (matrix_plan){TILE_BFLOAT, BYTES_BF16, BYTES_BF16, 0};
-      return (matrix_plan){TILE_FLOAT, BYTES_BF16, BYTES_F32, expand_bf16};
-    case SLUICE_Q8_0:
-      if (integer) return (matrix_plan){TILE_SIGNED, BYTES_Q8_0, BYTES_SIGNED, expand_integer_q8_0};
-      return (matrix_plan){TILE_FLOAT, BYTES_Q8_0, BYTES_F32, expand_q8_0};
-    case SLUICE_Q4_1:
-      if (integer) return (matrix_plan){TILE_AFFINE, BYTES_Q4_1, BYTES_AFFINE, expand_integer_q4_1};
-      return (matrix_plan){TILE_FLOAT, BYTES_Q4_1, BYTES_F32, expand_q4_1};
+      if (integer && HAS_BFLOAT_DOT) return (matrix_plan){TILE_BFLOAT, BLOCKS * BYTES_BF16, BYTES_BF16, 0, 0, 0};
+      return (matrix_plan){TILE_FLOAT, BLOCKS * BYTES_BF16, BYTES_F32, expand_bf16, 0, 0};
+      QUANTIZED_TYPES(QUANTIZED_PLAN)
   }
   __builtin_unreachable();
 }
@@ -52,14 +58,26 @@ static void convert_bfloats(const float *x, int columns, uint32_t *out) {
 }
 #endif
 
+/// Quantised activations from block `block` of a token on.
+INLINE quantized_rows quantized_rows_at(const sluice_activations *activations, int token, ptrdiff_t block) {
+  ptrdiff_t columns = activations->columns, first = token * (columns / BLOCK) + block;
+  return (quantized_rows){activations->quants + token * columns + block * BLOCK, activations->scales + first,
+                          activations->sums + 2 * first, columns};
+}
+
+#define QUANTIZED_VECTOR(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)                    \
+  case SLUICE_##ENUM:                                                                                        \
+    if (integer)                                                                                             \
+      integer_tile((block_format){KIND, 0, SLUICE_##ENUM}, bias_of(quantized_layout_of(SLUICE_##ENUM)), 1, 1, w, 0, \
+                   columns / BLOCK, quantized_rows_at(activations, token, 0), &total);                       \
+    else float_tile_##TYPE(1, 1, w, 0, columns, x, 0, &total);                                               \
+    break;
+
 /// One panel times one token.
 INLINE lanes panel_times_vector(const sluice_linear_segment *segment, const uint8_t *w,
                                 const sluice_activations *activations, int token, int integer) {
-  int columns = segment->columns, blocks = columns / BLOCK;
+  int columns = segment->columns;
   const float *x = activations->values + token * activations->stride;
-  const int8_t *quants = integer ? activations->quants + (ptrdiff_t)token * columns : 0;
-  const float *scales = integer ? activations->scales + (ptrdiff_t)token * blocks : 0;
-  const int32_t *sums = integer ? activations->sums + (ptrdiff_t)token * blocks : 0;
   lanes total = 0;
   switch (segment->type) {
     case SLUICE_F32: float_tile_f32(1, 1, w, 0, columns, x, 0, &total); break;
@@ -78,14 +96,7 @@ INLINE lanes panel_times_vector(const sluice_linear_segment *segment, const uint
 #endif
       float_tile_bf16(1, 1, w, 0, columns, x, 0, &total);
       break;
-    case SLUICE_Q8_0:
-      if (integer) integer_tile_q8_0(1, 1, w, 0, blocks, quants, scales, sums, 0, &total);
-      else float_tile_q8_0(1, 1, w, 0, columns, x, 0, &total);
-      break;
-    case SLUICE_Q4_1:
-      if (integer) integer_tile_q4_1(1, 1, w, 0, blocks, quants, scales, sums, 0, &total);
-      else float_tile_q4_1(1, 1, w, 0, columns, x, 0, &total);
-      break;
+      QUANTIZED_TYPES(QUANTIZED_VECTOR)
   }
   return total;
 }
@@ -102,6 +113,8 @@ static void linear_vector(const sluice_linear_segment *segment, int first_panel,
 /// What the tiles of one expansion share.
 typedef struct tile_source {
   tile_kind kind;
+  block_kind block_kind;  // TILE_INTEGER, as bias
+  int bias;
   const uint8_t *w;
   ptrdiff_t panel_bytes;
   int first_column, columns;
@@ -109,11 +122,15 @@ typedef struct tile_source {
   const uint32_t *pairs;  // TILE_BFLOAT: [token of the chunk, DEPTH_COLUMNS / 2]
 } tile_source;
 
+INLINE void run_integer_tile(const tile_source *source, block_kind kind, int tokens, int token, lanes *total) {
+  integer_tile((block_format){kind, 1, 0}, source->bias, TILE_PANELS, tokens, source->w, source->panel_bytes,
+               source->columns / BLOCK, quantized_rows_at(source->activations, token, source->first_column / BLOCK),
+               total);
+}
+
 /// Adds the products of `tokens` tokens, starting at `token`, to totals[token of the tile][panel].
 INLINE void run_tile(const tile_source *source, int tokens, int token, int chunk_token, lanes *totals) {
   const sluice_activations *activations = source->activations;
-  ptrdiff_t columns = activations->columns, block = source->first_column / BLOCK;
-  ptrdiff_t first_block = token * (columns / BLOCK) + block;
   lanes total[TILE_LIMIT];
   UNROLL for (int t = 0; t < tokens; t++)
     UNROLL for (int p = 0; p < TILE_PANELS; p++) total[p * tokens + t] = totals[t * TILE_PANELS + p];
@@ -123,15 +140,14 @@ INLINE void run_tile(const tile_source *source, int tokens, int token, int chunk
                      activations->values + token * activations->stride + source->first_column, activations->stride,
                      total);
       break;
-    case TILE_SIGNED:
-      integer_tile_signed(TILE_PANELS, tokens, source->w, source->panel_bytes, source->columns / BLOCK,
-                          activations->quants + token * columns + source->first_column,
-                          activations->scales + first_block, activations->sums + first_block, columns, total);
-      break;
-    case TILE_AFFINE:
-      integer_tile_affine(TILE_PANELS, tokens, source->w, source->panel_bytes, source->columns / BLOCK,
-                          activations->quants + token * columns + source->first_column,
-                          activations->scales + first_block, activations->sums + first_block, columns, total);
+    case TILE_INTEGER:
+      switch (source->block_kind) {
+        case KIND_SIGNED: run_integer_tile(source, KIND_SIGNED, tokens, token, total); break;
+        case KIND_OFFSET: run_integer_tile(source, KIND_OFFSET, tokens, token, total); break;
+        case KIND_OFFSET_SPANS: run_integer_tile(source, KIND_OFFSET_SPANS, tokens, token, total); break;
+        case KIND_AFFINE: run_integer_tile(source, KIND_AFFINE, tokens, token, total); break;
+        case KIND_AFFINE_SPANS: run_integer_tile(source, KIND_AFFINE_SPANS, tokens, token, total); break;
+      }
       break;
     case TILE_BFLOAT:
 #if HAS_BFLOAT_DOT
@@ -179,9 +195,9 @@ static void linear_matrix(const sluice_linear_segment *segment, int first_panel,
       for (int i = 0; i < chunk * TILE_PANELS; i++) totals[i] = 0;
       for (int k = 0; k < segment->columns; k += DEPTH_COLUMNS) {
         int depth = segment->columns - k < DEPTH_COLUMNS ? segment->columns - k : DEPTH_COLUMNS;
-        const uint8_t *start = w + (size_t)(k / BLOCK) * (size_t)plan.block_bytes;
-        tile_source source = {plan.kind, start, panels < TILE_PANELS ? 0 : (ptrdiff_t)panel_bytes, k, depth,
-                              activations, pairs};
+        const uint8_t *start = w + (size_t)(k / DEPTH_COLUMNS) * (size_t)plan.depth_bytes;
+        tile_source source = {plan.kind, plan.block_kind, plan.bias, start,
+                              panels < TILE_PANELS ? 0 : (ptrdiff_t)panel_bytes, k, depth, activations, pairs};
         if (plan.expand) {
           ptrdiff_t bytes = DEPTH_COLUMNS / BLOCK * plan.expanded_bytes;
           for (int p = 0; p < panels; p++) plan.expand(start + (size_t)p * panel_bytes, depth, expanded + p * bytes);

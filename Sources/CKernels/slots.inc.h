@@ -75,7 +75,7 @@ static void write_key(sluice_type type, int head_dim, const float *key, void *ke
       break;
     }
     case SLUICE_Q8_0:
-      for (int b = 0; b < head_dim / BLOCK; b++, panel += BYTES_Q8_0) {
+      for (int b = 0; b < head_dim / BLOCK; b++, panel += panel_bytes_of(type, BLOCK)) {
         int8_t quants[32];
         uint16_t half = quantize_q8_0(key + b * BLOCK, quants);
         memcpy(panel + 2 * lane, &half, 2);
@@ -83,7 +83,7 @@ static void write_key(sluice_type type, int head_dim, const float *key, void *ke
       }
       break;
     case SLUICE_Q4_1:
-      for (int b = 0; b < head_dim / BLOCK; b++, panel += BYTES_Q4_1) {
+      for (int b = 0; b < head_dim / BLOCK; b++, panel += panel_bytes_of(type, BLOCK)) {
         uint8_t nibbles[16];
         uint16_t halves[2];
         quantize_q4_1(key + b * BLOCK, halves, nibbles);
@@ -92,6 +92,7 @@ static void write_key(sluice_type type, int head_dim, const float *key, void *ke
         for (int c = 0; c < 4; c++) memcpy(panel + 64 + 64 * c + 4 * lane, nibbles + 4 * c, 4);
       }
       break;
+    default: __builtin_unreachable();
   }
 }
 
@@ -118,6 +119,7 @@ static void write_value(sluice_type type, int head_dim, const float *value, void
         memcpy(row + 4, nibbles, 16);
       }
       break;
+    default: __builtin_unreachable();
   }
 }
 
@@ -153,10 +155,7 @@ INLINE lanes value_q8_0(const uint8_t *row, int i, int count) {
 
 INLINE lanes value_q4_1(const uint8_t *row, int i, int count) {
   const uint8_t *block = row + 20 * (i / 2);
-  typedef uint8_t lanes_ub __attribute__((ext_vector_type(16)));
-  lanes_ub bytes;
-  memcpy(&bytes, block + 4, sizeof bytes);
-  lanes_u wide = __builtin_convertvector(bytes, lanes_u);
+  lanes_u wide = bits_of_bytes(block + 4);
   lanes_i quants = (lanes_i)(i % 2 ? wide >> 4 : wide & 15);
   return lanes_fma(__builtin_convertvector(quants, lanes), (lanes)load_half(block), (lanes)load_half(block + 2));
 }
@@ -172,6 +171,7 @@ static void read_value(sluice_type type, int head_dim, const void *values, int s
       case SLUICE_BF16: x = value_bf16(row, i, count); break;
       case SLUICE_Q8_0: x = value_q8_0(row, i, count); break;
       case SLUICE_Q4_1: x = value_q4_1(row, i, count); break;
+      default: __builtin_unreachable();
     }
     lanes_store_first(out + 16 * i, x, count);
   }

@@ -5,23 +5,26 @@
 
 enum { TILE_LIMIT = 24 };
 
-#define DEFINE_FLOAT_TILE(TYPE, BLOCK_BYTES)                                                                       \
-  INLINE void float_tile_##TYPE(int panels, int tokens, const uint8_t *w, ptrdiff_t panel_bytes, int columns,      \
-                                const float *x, ptrdiff_t stride, lanes *total) {                                  \
-    int whole = columns / BLOCK;                                                                                   \
-    for (int b = 0; b < whole; b++) {                                                                              \
-      const uint8_t *block = w + (ptrdiff_t)b * BLOCK_BYTES;                                                       \
+/// Whole blocks; SPANS says whether 16 or 32 columns share scales.
+#define DEFINE_FLOAT_BLOCKS(TYPE, PARTS, GROUP_BYTES, SPANS)                                                       \
+  INLINE void float_blocks_##TYPE(int panels, int tokens, const uint8_t *w, ptrdiff_t panel_bytes, int blocks,     \
+                                  const float *x, ptrdiff_t stride, lanes *total) {                                \
+    for (int b = 0; b < blocks; b++) {                                                                             \
+      const uint8_t *group = w + (ptrdiff_t)(b / PARTS) * GROUP_BYTES;                                             \
+      int part = b % PARTS;                                                                                        \
       const float *rows = x + (ptrdiff_t)b * BLOCK;                                                                \
       lanes acc[TILE_LIMIT];                                                                                       \
       block_scales scales[TILE_LIMIT];                                                                             \
       UNROLL for (int i = 0; i < panels * tokens; i++) acc[i] = 0;                                                 \
-      UNROLL for (int p = 0; p < panels; p++) scales[p] = scales_##TYPE(block + p * panel_bytes);                  \
       UNROLL for (int half = 0; half < 8; half += 4) {                                                             \
+        if (half == 0 || SPANS > 1)                                                                                \
+          UNROLL for (int p = 0; p < panels; p++)                                                                  \
+            scales[p] = scales_##TYPE(group + p * panel_bytes, part, half / 4);                                    \
         for (int q = 0; q < 4; q++) {                                                                              \
           UNROLL for (int j = 0; j < 4; j++) {                                                                     \
             lanes column[TILE_LIMIT];                                                                              \
             UNROLL for (int p = 0; p < panels; p++)                                                                \
-              column[p] = column_##TYPE(block + p * panel_bytes, scales[p], half + q, j);                          \
+              column[p] = column_##TYPE(group + p * panel_bytes, part, scales[p], half + q, j);                    \
             UNROLL for (int t = 0; t < tokens; t++) {                                                              \
               lanes value = rows[t * stride + 4 * (half + q) + j];                                                 \
               UNROLL for (int p = 0; p < panels; p++)                                                              \
@@ -32,16 +35,15 @@ enum { TILE_LIMIT = 24 };
       }                                                                                                            \
       UNROLL for (int i = 0; i < panels * tokens; i++) total[i] += acc[i];                                         \
     }                                                                                                              \
-    if (columns % BLOCK) float_rest_##TYPE(panels, tokens, w + (ptrdiff_t)whole * BLOCK_BYTES, panel_bytes,        \
-                                           columns % BLOCK, x + (ptrdiff_t)whole * BLOCK, stride, total);          \
   }
 
 /// The columns of a last, incomplete block: rare, so kept small.
 #define DEFINE_FLOAT_REST(TYPE)                                                                                    \
   static void rest_row_##TYPE(const uint8_t *block, int columns, const float *x, lanes *total) {                   \
-    block_scales scales = scales_##TYPE(block);                                                                    \
+    block_scales scales = scales_##TYPE(block, 0, 0);                                                              \
     lanes acc = 0;                                                                                                 \
-    for (int c = 0; c < columns; c++) acc = lanes_fma(column_##TYPE(block, scales, c / 4, c % 4), (lanes)x[c], acc); \
+    for (int c = 0; c < columns; c++)                                                                              \
+      acc = lanes_fma(column_##TYPE(block, 0, scales, c / 4, c % 4), (lanes)x[c], acc);                            \
     *total += acc;                                                                                                 \
   }                                                                                                                \
   INLINE void float_rest_##TYPE(int panels, int tokens, const uint8_t *w, ptrdiff_t panel_bytes, int columns,      \
@@ -55,58 +57,93 @@ enum { TILE_LIMIT = 24 };
   }
 
 #define FLOAT_TYPE(TYPE, BLOCK_BYTES)                                                                              \
+  DEFINE_FLOAT_BLOCKS(TYPE, 1, BLOCK_BYTES, 1)                                                                     \
   DEFINE_FLOAT_REST(TYPE)                                                                                          \
-  DEFINE_FLOAT_TILE(TYPE, BLOCK_BYTES)
+  INLINE void float_tile_##TYPE(int panels, int tokens, const uint8_t *w, ptrdiff_t panel_bytes, int columns,      \
+                                const float *x, ptrdiff_t stride, lanes *total) {                                  \
+    int blocks = columns / BLOCK, rest = columns % BLOCK;                                                          \
+    float_blocks_##TYPE(panels, tokens, w, panel_bytes, blocks, x, stride, total);                                 \
+    if (rest) float_rest_##TYPE(panels, tokens, w + (ptrdiff_t)blocks * BLOCK_BYTES, panel_bytes, rest,            \
+                                x + (ptrdiff_t)blocks * BLOCK, stride, total);                                     \
+  }
+
+#define FLOAT_QUANTIZED_TYPE(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)                      \
+  DEFINE_FLOAT_BLOCKS(TYPE, PARTS, PANEL * ROW_BYTES, spans_of(KIND))                                              \
+  INLINE void float_tile_##TYPE(int panels, int tokens, const uint8_t *w, ptrdiff_t panel_bytes, int columns,      \
+                                const float *x, ptrdiff_t stride, lanes *total) {                                  \
+    float_blocks_##TYPE(panels, tokens, w, panel_bytes, columns / BLOCK, x, stride, total);                        \
+  }
 
 FLOAT_TYPE(f32, BYTES_F32)
 FLOAT_TYPE(f16, BYTES_F16)
 FLOAT_TYPE(bf16, BYTES_BF16)
-FLOAT_TYPE(q8_0, BYTES_Q8_0)
-FLOAT_TYPE(q4_1, BYTES_Q4_1)
+QUANTIZED_TYPES(FLOAT_QUANTIZED_TYPE)
 
-/// Whole blocks of quantised weights times quantised activations. `first_block` is the column block the tile starts at.
-#define DEFINE_INTEGER_TILE(TYPE, BLOCK_BYTES, DOT, BIAS, HAS_MINIMUM)                                             \
-  INLINE void integer_tile_##TYPE(int panels, int tokens, const uint8_t *w, ptrdiff_t panel_bytes, int blocks,     \
-                                  const int8_t *x, const float *scales, const int32_t *sums, ptrdiff_t columns,    \
-                                  lanes *total) {                                                                  \
-    ptrdiff_t stride = columns / BLOCK;                                                                            \
-    for (int b = 0; b < blocks; b++) {                                                                             \
-      const uint8_t *block = w + (ptrdiff_t)b * BLOCK_BYTES;                                                       \
-      lanes_i acc[TILE_LIMIT];                                                                                     \
-      UNROLL for (int t = 0; t < tokens; t++) {                                                                    \
-        lanes_i start = BIAS ? (lanes_i)(-(BIAS) * sums[t * stride + b]) : (lanes_i)0;                             \
-        UNROLL for (int p = 0; p < panels; p++) acc[p * tokens + t] = start;                                       \
-      }                                                                                                            \
-      UNROLL for (int half = 0; half < 8; half += 4) {                                                             \
-        KEEP_LOOP for (int q = half; q < half + 4; q++) {                                                          \
-          lanes_u quad[TILE_LIMIT];                                                                                \
-          UNROLL for (int p = 0; p < panels; p++) quad[p] = quad_##TYPE(block + p * panel_bytes, q);               \
-          UNROLL for (int t = 0; t < tokens; t++) {                                                                \
-            uint32_t value;                                                                                        \
-            memcpy(&value, x + t * columns + (ptrdiff_t)b * BLOCK + 4 * q, sizeof value);                          \
-            UNROLL for (int p = 0; p < panels; p++)                                                                \
-              acc[p * tokens + t] = DOT(acc[p * tokens + t], quad[p], value);                                      \
-          }                                                                                                        \
-        }                                                                                                          \
-      }                                                                                                            \
-      block_scales shared[TILE_LIMIT];                                                                             \
-      UNROLL for (int p = 0; p < panels; p++) shared[p] = scales_##TYPE(block + p * panel_bytes);                  \
-      UNROLL for (int t = 0; t < tokens; t++) {                                                                    \
-        lanes scale = scales[t * stride + b];                                                                      \
-        lanes sum = __builtin_convertvector((lanes_i)sums[t * stride + b], lanes) * scale;                         \
-        UNROLL for (int p = 0; p < panels; p++) {                                                                  \
-          int i = p * tokens + t;                                                                                  \
-          total[i] = lanes_fma(__builtin_convertvector(acc[i], lanes), shared[p].scale * scale, total[i]);         \
-          if (HAS_MINIMUM) total[i] = lanes_fma(shared[p].minimum, sum, total[i]);                                 \
-        }                                                                                                          \
-      }                                                                                                            \
-    }                                                                                                              \
+/// Quantised activations from the first column of a tile on, `columns` apart; scales and sums as in sluice_activations.
+typedef struct quantized_rows {
+  const int8_t *quants;
+  const float *scales;
+  const int32_t *sums;
+  ptrdiff_t columns;
+} quantized_rows;
+
+/// One quad of weights times those columns of the activations.
+INLINE void integer_step(block_format format, int panels, int tokens, block_position at, ptrdiff_t panel_bytes, int q,
+                         const int8_t *x, ptrdiff_t columns, lanes_i *acc) {
+  lanes_u quad[TILE_LIMIT];
+  UNROLL for (int p = 0; p < panels; p++)
+    quad[p] = format_quad(format, (block_position){at.group + p * panel_bytes, at.part}, q);
+  UNROLL for (int t = 0; t < tokens; t++) {
+    uint32_t value;
+    memcpy(&value, x + t * columns + 4 * q, sizeof value);
+    UNROLL for (int p = 0; p < panels; p++) {
+      lanes_i *sum = &acc[p * tokens + t];
+      *sum = format.kind == KIND_SIGNED ? bytes_dot(*sum, quad[p], value) : bytes_dot_small(*sum, quad[p], value);
+    }
   }
+}
 
-DEFINE_INTEGER_TILE(q8_0, BYTES_Q8_0, bytes_dot, WEIGHT_BIAS, 0)
-DEFINE_INTEGER_TILE(q4_1, BYTES_Q4_1, bytes_dot_small, 0, 1)
-DEFINE_INTEGER_TILE(signed, BYTES_SIGNED, bytes_dot, WEIGHT_BIAS, 0)
-DEFINE_INTEGER_TILE(affine, BYTES_AFFINE, bytes_dot_small, 0, 1)
+/// Whole blocks of quantised weights, starting at a group, times quantised activations. `bias` is what format_quad has
+/// increased the quants by.
+INLINE void integer_tile(block_format format, int bias, int panels, int tokens, const uint8_t *w,
+                         ptrdiff_t panel_bytes, int blocks, quantized_rows x, lanes *total) {
+  ptrdiff_t stride = x.columns / BLOCK;
+  int spans = spans_of(format.kind);
+  for (int b = 0; b < blocks; b++) {
+    block_position at = format_block(format, w, b);
+    UNROLL for (int span = 0; span < spans; span++) {
+      lanes_i acc[TILE_LIMIT];
+      int32_t sums[TILE_LIMIT];
+      UNROLL for (int t = 0; t < tokens; t++) {
+        const int32_t *pair = x.sums + 2 * (t * stride + b);
+        sums[t] = spans == 1 ? pair[0] + pair[1] : pair[span];
+        UNROLL for (int p = 0; p < panels; p++) acc[p * tokens + t] = (lanes_i)(-bias * sums[t]);
+      }
+      const int8_t *quants = x.quants + (ptrdiff_t)b * BLOCK;
+      UNROLL for (int half = 4 * span; half < (spans == 1 ? 8 : 4 * span + 4); half += 4) {
+        if (format.is_expanded) {
+          KEEP_LOOP for (int q = half; q < half + 4; q++)
+            integer_step(format, panels, tokens, at, panel_bytes, q, quants, x.columns, acc);
+        } else {
+          UNROLL for (int q = half; q < half + 4; q++)
+            integer_step(format, panels, tokens, at, panel_bytes, q, quants, x.columns, acc);
+        }
+      }
+      block_scales shared[TILE_LIMIT];
+      UNROLL for (int p = 0; p < panels; p++)
+        shared[p] = format_scales(format, (block_position){at.group + p * panel_bytes, at.part}, span);
+      UNROLL for (int t = 0; t < tokens; t++) {
+        lanes scale = x.scales[t * stride + b];
+        lanes sum = __builtin_convertvector((lanes_i)sums[t], lanes) * scale;
+        UNROLL for (int p = 0; p < panels; p++) {
+          int i = p * tokens + t;
+          total[i] = lanes_fma(__builtin_convertvector(acc[i], lanes), shared[p].scale * scale, total[i]);
+          if (has_minimum(format.kind)) total[i] = lanes_fma(shared[p].minimum, sum, total[i]);
+        }
+      }
+    }
+  }
+}
 
 #if HAS_BFLOAT_DOT
 /// Pairs of bf16 weights times pairs of bf16 activations (`x` holds one pair a word, `stride` words between rows).

@@ -17,7 +17,7 @@ package final class Activations: @unchecked Sendable {
   package let values: Buffer<Float>  // [token, columns]
   private let quants: Buffer<Int8>  // [token, columns]
   private let scales: Buffer<Float>  // [token, columns / 32]
-  private let sums: Buffer<Int32>  // [token, columns / 32]
+  private let sums: Buffer<Int32>  // [token, columns / 16]
 
   /// True when int8 products are possible: whole blocks of 32 columns.
   package let isQuantizable: Bool
@@ -30,7 +30,7 @@ package final class Activations: @unchecked Sendable {
     values = Buffer(count: capacity * columns)
     quants = Buffer(count: isQuantizable ? capacity * columns : 0)
     scales = Buffer(count: isQuantizable ? capacity * columns / 32 : 0)
-    sums = Buffer(count: isQuantizable ? capacity * columns / 32 : 0)
+    sums = Buffer(count: isQuantizable ? capacity * columns / 16 : 0)
   }
 
   /// Row `token` of the floats.
@@ -55,7 +55,7 @@ package final class Activations: @unchecked Sendable {
     for row in rows {
       instructions.kernels.pointee.quantize(
         values.pointer + row * columns, Int32(columns), quants.pointer + row * columns,
-        scales.pointer + row * columns / 32, sums.pointer + row * columns / 32)
+        scales.pointer + row * columns / 32, sums.pointer + row * columns / 16)
     }
   }
 

@@ -6,9 +6,17 @@
 //   F32   each column: 16 floats
 //   F16   each column: 16 halves
 //   BF16  each pair of columns: 16 x (even, odd); an odd last column is paired with zeros
-//   Q8_0  each block of 32 columns: 16 f16 scales, then 8 quads x 16 rows x 4 int8 (544 bytes)
-//   Q4_1  each block of 32 columns: 16 f16 d, 16 f16 m, then 4 chunks of 64 bytes (320 bytes); the low nibbles of chunk
-//         c are quad c, the high nibbles quad c + 4, where quad q holds columns 4q to 4q + 3 of 16 rows
+// Quantised types take exactly the bytes of 16 GGUF rows. A group of columns that share half-precision scales (32, or
+// 256 for the K types) is
+//   16 x d, and 16 x m or dmin where the type has it, as halves
+//   where scales have six bits: 4 x 16 bytes; byte `lane` of vector p / 2 holds, in nibble p % 2, the upper two bits of
+//         both numbers of part p
+//   each part p of 32 columns: for the K types its two small numbers (scale and minimum, or the scales of 16 columns
+//         each), 16 x (low nibbles of both), for Q6_K 16 + 16 bytes, for Q2_K 16 + 16 pairs of nibbles; then the quants
+// Quants of b bits are kept in planes whose widths are the powers of two in b, the widest plane first and with the
+// lowest bits (5 = 4 + 1, 6 = 4 + 2, 3 = 2 + 1). A plane of w bits is w vectors of 64 bytes; vector v holds, from its
+// bit w * f of each byte on, quad w * f + v, where quad q is columns 4q to 4q + 3 of 16 rows. One shift, one AND and
+// one OR a plane give a quad.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,8 +25,17 @@
 typedef enum sluice_type {
   SLUICE_F32 = 0,
   SLUICE_F16 = 1,
+  SLUICE_Q4_0 = 2,
   SLUICE_Q4_1 = 3,
+  SLUICE_Q5_0 = 6,
+  SLUICE_Q5_1 = 7,
   SLUICE_Q8_0 = 8,
+  SLUICE_Q2_K = 10,
+  SLUICE_Q3_K = 11,
+  SLUICE_Q4_K = 12,
+  SLUICE_Q5_K = 13,
+  SLUICE_Q6_K = 14,
+  SLUICE_IQ4_NL = 20,
   SLUICE_BF16 = 30,
 } sluice_type;
 
@@ -39,7 +56,7 @@ typedef struct sluice_activations {
   ptrdiff_t stride;
   const int8_t *quants;  // [token, columns]; null in float mode, as scales and sums
   const float *scales;   // [token, columns / 32]
-  const int32_t *sums;   // [token, columns / 32], the sum of each block's quants
+  const int32_t *sums;   // [token, columns / 16], the sums of 16 quants each
   int columns;
 } sluice_activations;
 
