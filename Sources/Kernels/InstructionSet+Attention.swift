@@ -22,9 +22,12 @@ package struct SlotStorage: @unchecked Sendable {
     self.values = values
   }
 
+  /// The types that slots can have; the others are for weights.
+  package static let types: [ElementType] = [.float32, .float16, .bfloat16, .q8_0, .q4_1]
+
   /// True when a head of this size can be stored: positive, even for BF16's pairs, whole blocks for quantised types.
   package static func supports(type: ElementType, headDim: Int) -> Bool {
-    headDim > 0 && headDim <= 4096 && headDim % max(type.blockSize, 2) == 0
+    types.contains(type) && headDim > 0 && headDim <= 4096 && headDim % max(type.blockSize, 2) == 0
   }
 
   /// Bytes of the keys of so many slots: whole panels of 16.

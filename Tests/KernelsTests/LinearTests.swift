@@ -32,7 +32,7 @@ private struct Batch {
     self.values = values
     quants = [Int8](repeating: 0, count: values.count)
     scales = [Float](repeating: 0, count: tokens * (columns / 32))
-    sums = [Int32](repeating: 0, count: tokens * (columns / 32))
+    sums = [Int32](repeating: 0, count: tokens * (columns / 32) * 2)
     guard columns % 32 == 0 else { return }
     let quantize = InstructionSet.available.last!.kernels.pointee.quantize!
     quantize(values, Int32(tokens * columns), &quants, &scales, &sums)
@@ -98,7 +98,13 @@ private struct Batch {
   @Test(arguments: ElementType.allCases, [Arithmetic.float32, .int8])
   func productsMatchFloat64(type: ElementType, arithmetic: Arithmetic) {
     var random = SplitMix64(seed: 11)
-    for columns in type.isQuantized ? [32, 288, 544] : [1, 7, 33, 96, 259, 520] {
+    let columnCounts =
+      switch type.blockSize {
+      case 1: [1, 7, 33, 96, 259, 520]
+      case 32: [32, 288, 544]
+      default: [256, 768]
+      }
+    for columns in columnCounts {
       let rows = 37
       let source = GGUFRows(type: type, rows: rows, columns: columns, using: &random)
       let values = source.values
@@ -121,7 +127,7 @@ private struct Batch {
   @Test(arguments: ElementType.allCases, [Arithmetic.float32, .int8])
   func resultsDoNotDependOnTheBatch(type: ElementType, arithmetic: Arithmetic) {
     var random = SplitMix64(seed: 12)
-    let (rows, columns, tokens) = (50, type.isQuantized ? 320 : 323, 512)
+    let (rows, columns, tokens) = (50, type.isQuantized ? max(320, 2 * type.blockSize) : 323, 512)
     let matrix = GGUFRows(type: type, rows: rows, columns: columns, using: &random).packed()
     let batch = Batch(tokens: tokens, columns: columns, using: &random)
     for instructions in InstructionSet.available {
@@ -141,27 +147,26 @@ private struct Batch {
     }
   }
 
-  /// Weights of -128 and activations of ±127 are what a 16-bit intermediate would overflow at.
-  @Test func extremeQuantsDoNotSaturate() {
-    for (type, fill) in [(ElementType.q8_0, UInt8(0x80)), (.q8_0, 0x7f), (.q4_1, 0xff)] {
-      let header: [UInt8] = type == .q8_0 ? [0, 0x3c] : [0, 0x3c, 0, 0]
-      let block = header + [UInt8](repeating: fill, count: type.blockBytes - header.count)
-      let source = GGUFRows(type: type, columns: 64, bytes: Array(repeating: block, count: 34).flatMap { $0 })
-      let matrix = source.packed()
-      for sign in [Float(1), -1] {
-        let activations = Activations(capacity: 3, columns: 64)
-        activations.values.elements.update(repeating: sign)
-        for instructions in InstructionSet.available {
-          activations.quantize(tokens: 3, with: instructions)
-          var view = activations.kernelView
-          var out = [Float](repeating: 0, count: 51)
-          out.withUnsafeMutableBufferPointer { out in
-            var segment = LinearSegment(matrix, out: out.baseAddress!, stride: 17).kernelSegment
-            instructions.kernels.pointee.linear(&segment, 0, 2, &view, 0, 3, 1)
-          }
-          let expected = Float(source.value(0, 0)) * 64 * sign
-          #expect(out.allSatisfy { abs($0 - expected) <= 1e-6 * abs(expected) }, "\(instructions) \(type.name)")
+  /// Weights and activations of the largest magnitude are what a 16-bit intermediate would overflow at.
+  @Test(arguments: ElementType.allCases.filter(\.isQuantized), [UInt8(0), 0x7f, 0x80, 0xff])
+  func extremeQuantsDoNotSaturate(type: ElementType, fill: UInt8) {
+    let columns = 2 * type.blockSize
+    let block = GGUFRows.block(type, scale: 1, minimum: 0) { fill }
+    let source = GGUFRows(type: type, columns: columns, bytes: Array(repeating: block, count: 34).flatMap { $0 })
+    let matrix = source.packed()
+    for sign in [Float(1), -1] {
+      let activations = Activations(capacity: 3, columns: columns)
+      activations.values.elements.update(repeating: sign)
+      for instructions in InstructionSet.available {
+        activations.quantize(tokens: 3, with: instructions)
+        var view = activations.kernelView
+        var out = [Float](repeating: 0, count: 51)
+        out.withUnsafeMutableBufferPointer { out in
+          var segment = LinearSegment(matrix, out: out.baseAddress!, stride: 17).kernelSegment
+          instructions.kernels.pointee.linear(&segment, 0, 2, &view, 0, 3, 1)
         }
+        let expected = Float(source.values[..<columns].reduce(0, +)) * sign
+        #expect(out.allSatisfy { abs($0 - expected) <= 1e-6 * abs(expected) }, "\(instructions)")
       }
     }
   }
@@ -213,12 +218,14 @@ private struct Batch {
     for instructions in InstructionSet.available {
       var quants = [Int8](repeating: 99, count: batch.values.count)
       var scales = [Float](repeating: .nan, count: batch.scales.count)
-      var sums = [Int32](repeating: 99, count: batch.scales.count)
+      var sums = [Int32](repeating: 99, count: batch.sums.count)
       instructions.kernels.pointee.quantize(batch.values, Int32(batch.values.count), &quants, &scales, &sums)
       #expect(quants == batch.quants && sums == batch.sums && scales == batch.scales, "\(instructions)")
       for block in scales.indices {
         let part = block * 32..<block * 32 + 32
-        #expect(sums[block] == part.reduce(0) { $0 + Int32(quants[$1]) })
+        for span in [part.prefix(16), part.suffix(16)] {
+          #expect(sums[span.lowerBound / 16] == span.reduce(0) { $0 + Int32(quants[$1]) })
+        }
         for index in part {
           let error = abs(Double(batch.values[index]) - Double(scales[block]) * Double(quants[index]))
           #expect(error <= Double(scales[block]) * 0.5001 + 1e-36 && quants[index] >= -127)

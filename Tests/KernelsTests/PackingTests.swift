@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: ElementType.allCases)
   func everyRowOfAPackedMatrixReadsBackExactly(type: ElementType) {
     var random = SplitMix64(seed: 1)
-    let columns = type.isQuantized ? [32, 64, 352] : [1, 2, 3, 31, 32, 33, 101]
+    let columns = type.isQuantized ? [1, 2, 11].map { $0 * type.blockSize } : [1, 2, 3, 31, 32, 33, 101]
     for columns in columns {
       for rows in [1, 2, 15, 16, 17, 37] {
         let source = GGUFRows(type: type, rows: rows, columns: columns, using: &random)
@@ -27,13 +27,13 @@ import Testing
   @Test(arguments: ElementType.allCases)
   func paddingRowsOfTheLastPanelAreZeros(type: ElementType) {
     var random = SplitMix64(seed: 2)
-    let source = GGUFRows(type: type, rows: 3, columns: 64, using: &random)
-    let panel = Buffer<UInt8>(count: type.panelBytes(columns: 64))
+    let source = GGUFRows(type: type, rows: 3, columns: 256, using: &random)
+    let panel = Buffer<UInt8>(count: type.panelBytes(columns: 256))
     panel.elements.update(repeating: 0xff)
-    source.bytes.withUnsafeBytes { sluice_pack_panel(type.kernelType, $0.baseAddress, 3, 64, panel.pointer) }
-    var row = [Float](repeating: 1, count: 64)
+    source.bytes.withUnsafeBytes { sluice_pack_panel(type.kernelType, $0.baseAddress, 3, 256, panel.pointer) }
+    var row = [Float](repeating: 1, count: 256)
     for lane in 3..<16 {
-      sluice_unpack_row(type.kernelType, panel.pointer, Int32(lane), 64, &row)
+      sluice_unpack_row(type.kernelType, panel.pointer, Int32(lane), 256, &row)
       #expect(row.allSatisfy { $0 == 0 }, "lane \(lane)")
     }
   }
@@ -72,14 +72,15 @@ import Testing
   }
 
   @Test func bytesOfRowsAndPanelsMatchTheFormat() {
-    let rows: [(ElementType, Int, Int)] = [
-      (.float32, 40, 2560), (.float16, 20, 1280), (.bfloat16, 20, 1280), (.q8_0, 102, 1632), (.q4_1, 60, 960),
+    let rows: [(ElementType, Int)] = [
+      (.float32, 3072), (.float16, 1536), (.bfloat16, 1536), (.q4_0, 432), (.q4_1, 480), (.q5_0, 528), (.q5_1, 576),
+      (.q8_0, 816), (.q2_K, 252), (.q3_K, 330), (.q4_K, 432), (.q5_K, 528), (.q6_K, 630), (.iq4_NL, 432),
     ]
-    for (type, row, panel) in rows {
-      let columns = type.isQuantized ? 96 : 10
-      #expect(type.rowBytes(columns: columns) == row)
-      #expect(type.rowBytes(columns: columns) == sluice_row_bytes(type.kernelType, Int32(columns)))
-      #expect(type.panelBytes(columns: columns) == (type.isQuantized ? panel : panel / 4))
+    #expect(Set(rows.map(\.0)) == Set(ElementType.allCases))
+    for (type, bytes) in rows {
+      #expect(type.rowBytes(columns: 768) == bytes)
+      #expect(sluice_row_bytes(type.kernelType, 768) == bytes)
+      #expect(type.panelBytes(columns: 768) == 16 * bytes)
     }
     #expect(ElementType.bfloat16.panelBytes(columns: 3) == 128)
   }

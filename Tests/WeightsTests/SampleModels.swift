@@ -24,7 +24,7 @@ func sampleGGUF(alignment: Int = 32) -> GGUFWriter {
   let ramp = (0..<128).map { Float($0) / 8 - 6 }
   writer.add("blk.0.q8.weight", [2, 64], ramp, as: .q8_0)
   writer.add("blk.0.q4.weight", [2, 2, 32], ramp, as: .q4_1)
-  writer.add("blk.0.attn_q.weight", [1, 256], type: 12, data: [UInt8](repeating: 7, count: 144))
+  writer.add("blk.0.attn_q.weight", [1, 256], type: 23, data: [UInt8](repeating: 7, count: 136))
   return writer
 }
 
