@@ -135,6 +135,3 @@ INLINE lanes_u format_quad(block_format format, block_position at, int q) {
   lanes_u quad = quad_of(format.type, at.group, at.part, q);
   return WEIGHT_BIAS && format.kind == KIND_SIGNED ? quad ^ 0x80808080u : quad;
 }
-
-/// What the quants of a type have been increased by when format_quad returns them.
-INLINE int bias_of(quantized_layout layout) { return layout.kind == KIND_SIGNED ? WEIGHT_BIAS : layout.offset; }

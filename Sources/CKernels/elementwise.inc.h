@@ -13,7 +13,7 @@ static void quantize(const float *x, int columns, int8_t *quants, float *scales,
     memcpy(quants + 16, &bytes_high, sizeof bytes_high);
     scales[b] = inverse > 0 ? largest / 127.0f : 0.0f;
     sums[2 * b] = __builtin_reduce_add(quants_low);
-    sums[2 * b + 1] = __builtin_reduce_add(quants_high);
+    sums[2 * b + 1] = __builtin_reduce_add(quants_low + quants_high);
   }
 }
 

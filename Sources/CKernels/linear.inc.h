@@ -13,16 +13,15 @@ typedef struct matrix_plan {
   int depth_bytes;       // of DEPTH_COLUMNS in the panel
   int expanded_bytes;    // of 32 columns as the tile reads them
   void (*expand)(const uint8_t *w, int columns, uint8_t *out);  // null: the tile reads the panel itself
-  block_kind block_kind; // TILE_INTEGER, as bias
-  int bias;
+  block_kind block_kind; // TILE_INTEGER, as offset
+  int offset;
 } matrix_plan;
 
 #define QUANTIZED_PLAN(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)                       \
   case SLUICE_##ENUM: {                                                                                       \
     int bytes = PANEL * ROW_BYTES * (DEPTH_COLUMNS / BLOCK / PARTS);                                          \
     if (!integer) return (matrix_plan){TILE_FLOAT, bytes, BYTES_F32, expand_##TYPE, 0, 0};                    \
-    return (matrix_plan){TILE_INTEGER, bytes, expanded_bytes(KIND), expand_integer_##TYPE, KIND,              \
-                         bias_of(quantized_layout_of(type))};                                                 \
+    return (matrix_plan){TILE_INTEGER, bytes, expanded_bytes(KIND), expand_integer_##TYPE, KIND, OFFSET};     \
   }
 
 static matrix_plan plan_of(sluice_type type, int integer) {
@@ -68,8 +67,8 @@ INLINE quantized_rows quantized_rows_at(const sluice_activations *activations, i
 #define QUANTIZED_VECTOR(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)                    \
   case SLUICE_##ENUM:                                                                                        \
     if (integer)                                                                                             \
-      integer_tile((block_format){KIND, 0, SLUICE_##ENUM}, bias_of(quantized_layout_of(SLUICE_##ENUM)), 1, 1, w, 0, \
-                   columns / BLOCK, quantized_rows_at(activations, token, 0), &total);                       \
+      integer_tile((block_format){KIND, 0, SLUICE_##ENUM}, OFFSET, 1, 1, w, 0, columns / BLOCK,              \
+                   quantized_rows_at(activations, token, 0), &total);                                        \
     else float_tile_##TYPE(1, 1, w, 0, columns, x, 0, &total);                                               \
     break;
 
@@ -113,8 +112,8 @@ static void linear_vector(const sluice_linear_segment *segment, int first_panel,
 /// What the tiles of one expansion share.
 typedef struct tile_source {
   tile_kind kind;
-  block_kind block_kind;  // TILE_INTEGER, as bias
-  int bias;
+  block_kind block_kind;  // TILE_INTEGER, as offset
+  int offset;
   const uint8_t *w;
   ptrdiff_t panel_bytes;
   int first_column, columns;
@@ -123,7 +122,7 @@ typedef struct tile_source {
 } tile_source;
 
 INLINE void run_integer_tile(const tile_source *source, block_kind kind, int tokens, int token, lanes *total) {
-  integer_tile((block_format){kind, 1, 0}, source->bias, TILE_PANELS, tokens, source->w, source->panel_bytes,
+  integer_tile((block_format){kind, 1, 0}, source->offset, TILE_PANELS, tokens, source->w, source->panel_bytes,
                source->columns / BLOCK, quantized_rows_at(source->activations, token, source->first_column / BLOCK),
                total);
 }
@@ -196,7 +195,7 @@ static void linear_matrix(const sluice_linear_segment *segment, int first_panel,
       for (int k = 0; k < segment->columns; k += DEPTH_COLUMNS) {
         int depth = segment->columns - k < DEPTH_COLUMNS ? segment->columns - k : DEPTH_COLUMNS;
         const uint8_t *start = w + (size_t)(k / DEPTH_COLUMNS) * (size_t)plan.depth_bytes;
-        tile_source source = {plan.kind, plan.block_kind, plan.bias, start,
+        tile_source source = {plan.kind, plan.block_kind, plan.offset, start,
                               panels < TILE_PANELS ? 0 : (ptrdiff_t)panel_bytes, k, depth, activations, pairs};
         if (plan.expand) {
           ptrdiff_t bytes = DEPTH_COLUMNS / BLOCK * plan.expanded_bytes;

@@ -103,12 +103,13 @@ INLINE void integer_step(block_format format, int panels, int tokens, block_posi
   }
 }
 
-/// Whole blocks of quantised weights, starting at a group, times quantised activations. `bias` is what format_quad has
-/// increased the quants by.
-INLINE void integer_tile(block_format format, int bias, int panels, int tokens, const uint8_t *w,
+/// Whole blocks of quantised weights, starting at a group, times quantised activations. `offset` is the type's.
+INLINE void integer_tile(block_format format, int offset, int panels, int tokens, const uint8_t *w,
                          ptrdiff_t panel_bytes, int blocks, quantized_rows x, lanes *total) {
   ptrdiff_t stride = x.columns / BLOCK;
   int spans = spans_of(format.kind);
+  // What format_quad has increased the values by; known here where the kind alone decides.
+  int bias = format.kind == KIND_SIGNED ? WEIGHT_BIAS : has_minimum(format.kind) ? 0 : offset;
   for (int b = 0; b < blocks; b++) {
     block_position at = format_block(format, w, b);
     UNROLL for (int span = 0; span < spans; span++) {
@@ -116,7 +117,7 @@ INLINE void integer_tile(block_format format, int bias, int panels, int tokens, 
       int32_t sums[TILE_LIMIT];
       UNROLL for (int t = 0; t < tokens; t++) {
         const int32_t *pair = x.sums + 2 * (t * stride + b);
-        sums[t] = spans == 1 ? pair[0] + pair[1] : pair[span];
+        sums[t] = spans == 1 ? pair[1] : span == 0 ? pair[0] : pair[1] - pair[0];
         UNROLL for (int p = 0; p < panels; p++) acc[p * tokens + t] = (lanes_i)(-bias * sums[t]);
       }
       const int8_t *quants = x.quants + (ptrdiff_t)b * BLOCK;

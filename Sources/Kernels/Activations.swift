@@ -17,7 +17,7 @@ package final class Activations: @unchecked Sendable {
   package let values: Buffer<Float>  // [token, columns]
   private let quants: Buffer<Int8>  // [token, columns]
   private let scales: Buffer<Float>  // [token, columns / 32]
-  private let sums: Buffer<Int32>  // [token, columns / 16]
+  private let sums: Buffer<Int32>  // [token, columns / 32, 2]
 
   /// True when int8 products are possible: whole blocks of 32 columns.
   package let isQuantizable: Bool

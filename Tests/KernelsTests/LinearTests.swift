@@ -223,8 +223,8 @@ private struct Batch {
       #expect(quants == batch.quants && sums == batch.sums && scales == batch.scales, "\(instructions)")
       for block in scales.indices {
         let part = block * 32..<block * 32 + 32
-        for span in [part.prefix(16), part.suffix(16)] {
-          #expect(sums[span.lowerBound / 16] == span.reduce(0) { $0 + Int32(quants[$1]) })
+        for (index, count) in [16, 32].enumerated() {
+          #expect(sums[2 * block + index] == part.prefix(count).reduce(0) { $0 + Int32(quants[$1]) })
         }
         for index in part {
           let error = abs(Double(batch.values[index]) - Double(scales[block]) * Double(quants[index]))

@@ -93,8 +93,8 @@ struct GGUFReaderTests {
 
   @Test(
     arguments: [
-      (9, "Q8_1"), (15, "Q8_K"), (16, "IQ2_XXS"), (21, "IQ3_S"), (23, "IQ4_XS"), (24, "I8"), (28, "F64"), (31, "Q4_0_4_4"),
-      (34, "TQ1_0"), (39, "MXFP4"), (40, "NVFP4"), (41, "Q1_0"), (77, "the unknown type 77"),
+      (9, "Q8_1"), (15, "Q8_K"), (16, "IQ2_XXS"), (21, "IQ3_S"), (23, "IQ4_XS"), (24, "I8"), (28, "F64"),
+      (31, "Q4_0_4_4"), (34, "TQ1_0"), (39, "MXFP4"), (40, "NVFP4"), (41, "Q1_0"), (77, "the unknown type 77"),
     ] as [(UInt32, String)])
   func namesTheTypesItCannotRead(_ number: UInt32, _ name: String) throws {
     var writer = GGUFWriter()

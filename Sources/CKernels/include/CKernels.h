@@ -56,7 +56,7 @@ typedef struct sluice_activations {
   ptrdiff_t stride;
   const int8_t *quants;  // [token, columns]; null in float mode, as scales and sums
   const float *scales;   // [token, columns / 32]
-  const int32_t *sums;   // [token, columns / 16], the sums of 16 quants each
+  const int32_t *sums;   // [token, columns / 32, 2], the sums of each block's first 16 and of all its quants
   int columns;
 } sluice_activations;
 
