@@ -116,10 +116,12 @@ typedef struct block_position {
   int part;
 } block_position;
 
-INLINE block_position format_block(block_format format, const uint8_t *w, int block) {
-  if (format.is_expanded) return (block_position){w + (ptrdiff_t)block * expanded_bytes(format.kind), 0};
-  quantized_layout layout = quantized_layout_of(format.type);
-  return (block_position){w + (ptrdiff_t)(block / layout.parts) * PANEL * layout.row_bytes, block % layout.parts};
+INLINE int format_parts(block_format format) {
+  return format.is_expanded ? 1 : quantized_layout_of(format.type).parts;
+}
+
+INLINE int format_group_bytes(block_format format) {
+  return format.is_expanded ? expanded_bytes(format.kind) : PANEL * quantized_layout_of(format.type).row_bytes;
 }
 
 INLINE block_scales format_scales(block_format format, block_position at, int span) {

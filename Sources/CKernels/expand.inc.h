@@ -20,9 +20,9 @@
 
 /// Expands whole groups into float scales and the bytes that bytes_dot multiplies.
 INLINE void expand_integer(block_format format, const uint8_t *w, int columns, uint8_t *out) {
-  int spans = spans_of(format.kind);
+  int spans = spans_of(format.kind), parts = format_parts(format);
   for (int b = 0; b * BLOCK < columns; b++, out += expanded_bytes(format.kind)) {
-    block_position at = format_block(format, w, b);
+    block_position at = {w + (ptrdiff_t)(b / parts) * format_group_bytes(format), b % parts};
     UNROLL for (int span = 0; span < spans; span++) {
       block_scales scales = format_scales(format, at, span);
       lanes_store(out + 64 * span, scales.scale);
