@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import KVCaches
+import Models
 
 struct ChatCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,8 +13,10 @@ struct ChatCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
   @Option(
     name: .long,
-    help: ArgumentHelp("What is remembered; see 'sluice run --help'.", valueName: "spec"))
-  var cache = "streaming-llm:4+4092"
+    help: ArgumentHelp(
+      "What is remembered; see 'sluice run --help'. Without it 4 sinks and a window, 4,096 tokens or as many as the "
+        + "model was trained for.", valueName: "spec"))
+  var cache: String?
   @OptionGroup var slots: SlotTypeOption
   @OptionGroup var sampling: SamplingFlags
   @Option(
@@ -29,8 +32,14 @@ struct ChatCommand: ParsableCommand {
   }
 
   func run() throws {
-    let plan = try KVCache.Plan(cache)
+    let named = try cache.map { specification throws(KVCacheError) in try KVCache.Plan(specification) }
     let loaded = try model.load()
+    let budget = min(4096, loaded.engine.model.configuration.trainedLength)
+    let plan =
+      named
+      ?? KVCache.Plan {
+        Sinks(4); Window(max(1, budget - 4))
+      }
     guard let format = ChatML(tokenizer: loaded.tokenizer) else {
       throw CommandError("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
     }
