@@ -1,21 +1,21 @@
 // Expansion of a panel's columns into what the matrix product's tiles read, done once for many tokens.
 
 /// Expands `columns` columns, starting at a group, into 16 floats a column.
-#define DEFINE_EXPAND_FLOAT(TYPE, PARTS, GROUP_BYTES)                                       \
-  static void expand_##TYPE(const uint8_t *w, int columns, uint8_t *out) {                  \
-    for (int b = 0; b * BLOCK < columns; b++, out += BYTES_F32) {                           \
-      const uint8_t *group = w + (ptrdiff_t)(b / PARTS) * GROUP_BYTES;                      \
-      int part = b % PARTS, rest = columns - b * BLOCK;                                     \
-      block_scales scales[2] = {scales_##TYPE(group, part, 0), scales_##TYPE(group, part, 1)}; \
-      if (rest >= BLOCK) {                                                                  \
-        UNROLL for (int q = 0; q < 8; q++)                                                  \
-          UNROLL for (int j = 0; j < 4; j++)                                                \
-            lanes_store(out + 64 * (4 * q + j), column_##TYPE(group, part, scales[q / 4], q, j)); \
-      } else {                                                                              \
-        for (int c = 0; c < rest; c++)                                                      \
-          lanes_store(out + 64 * c, column_##TYPE(group, part, scales[c / 16], c / 4, c % 4)); \
-      }                                                                                     \
-    }                                                                                       \
+#define DEFINE_EXPAND_FLOAT(TYPE, PARTS, GROUP_BYTES)                                               \
+  static void expand_##TYPE(const uint8_t *w, int columns, uint8_t *out) {                          \
+    for (int b = 0; b * BLOCK < columns; b++, out += BYTES_F32) {                                   \
+      const uint8_t *group = w + (ptrdiff_t)(b / PARTS) * GROUP_BYTES;                              \
+      int part = b % PARTS, rest = columns - b * BLOCK;                                             \
+      block_scales scales[2] = {scales_##TYPE(group, part, 0), scales_##TYPE(group, part, 1)};      \
+      if (rest >= BLOCK) {                                                                          \
+        UNROLL for (int q = 0; q < 8; q++)                                                          \
+          UNROLL for (int j = 0; j < 4; j++)                                                        \
+            lanes_store(out + 64 * (4 * q + j), column_##TYPE(group, part, scales[q / 4], q, j));   \
+      } else {                                                                                      \
+        for (int c = 0; c < rest; c++)                                                              \
+          lanes_store(out + 64 * c, column_##TYPE(group, part, scales[c / 16], c / 4, c % 4));      \
+      }                                                                                             \
+    }                                                                                               \
   }
 
 /// Expands whole groups into float scales and the bytes that bytes_dot multiplies.
@@ -35,10 +35,10 @@ INLINE void expand_integer(block_format format, const uint8_t *w, int columns, u
   }
 }
 
-#define DEFINE_EXPAND(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)  \
-  DEFINE_EXPAND_FLOAT(TYPE, PARTS, PANEL * ROW_BYTES)                                   \
-  static void expand_integer_##TYPE(const uint8_t *w, int columns, uint8_t *out) {      \
-    expand_integer((block_format){KIND, 0, SLUICE_##ENUM}, w, columns, out);            \
+#define DEFINE_EXPAND(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)              \
+  DEFINE_EXPAND_FLOAT(TYPE, PARTS, PANEL * ROW_BYTES)                                               \
+  static void expand_integer_##TYPE(const uint8_t *w, int columns, uint8_t *out) {                  \
+    expand_integer((block_format){KIND, 0, SLUICE_##ENUM}, w, columns, out);                        \
   }
 
 DEFINE_EXPAND_FLOAT(f16, 1, BYTES_F16)

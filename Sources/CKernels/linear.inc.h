@@ -10,10 +10,10 @@ typedef enum tile_kind { TILE_FLOAT, TILE_INTEGER, TILE_BFLOAT } tile_kind;
 
 typedef struct matrix_plan {
   tile_kind kind;
-  int depth_bytes;       // of DEPTH_COLUMNS in the panel
-  int expanded_bytes;    // of 32 columns as the tile reads them
+  int depth_bytes;     // of DEPTH_COLUMNS in the panel
+  int expanded_bytes;  // of 32 columns as the tile reads them
   void (*expand)(const uint8_t *w, int columns, uint8_t *out);  // null: the tile reads the panel itself
-  block_kind block_kind; // TILE_INTEGER, as offset
+  block_kind block_kind;  // TILE_INTEGER, as offset
   int offset;
 } matrix_plan;
 

@@ -35,7 +35,7 @@ static uint8_t read_q3_k_scale(const uint8_t *packed, int index) {
   return (uint8_t)(low | high << 4);
 }
 
-/// Quad `q` of part `part`, a byte a quant. The layouts are ggml-common.h's: types of 32 columns keep columns 0 to 15 in
+/// Quad `q` of part `part`, a byte a quant. The layouts are ggml-common.h: types of 32 columns keep columns 0 to 15 in
 /// the low and 16 to 31 in the high nibbles of 16 bytes, and fifth bits in a word; the K types keep parts side by side
 /// in 32 bytes: two in nibbles, four in pairs of bits, eight in single bits.
 static uint32_t read_quad(sluice_type type, const uint8_t *row, int part, int q) {
