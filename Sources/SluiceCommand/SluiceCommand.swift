@@ -38,8 +38,9 @@ struct SluiceCommand: ParsableCommand {
     case .validationFailure:
       let lines = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: true)
       let message = lines.first.map { $0.hasPrefix("Error: ") ? String($0.dropFirst(7)) : String($0) } ?? "bad usage"
-      let usage = lines.first { $0.hasPrefix("Usage: ") }.map { $0.dropFirst(7) } ?? "sluice --help"
-      StandardError.write("sluice: \(oneLine(message))\nhint: \(oneLine(String(usage)))\n")
+      let usage = lines.first { $0.hasPrefix("Usage: ") }.map { $0.dropFirst(7).prefix { !"<[".contains($0) } }
+      let command = usage?.split(separator: " ").joined(separator: " ") ?? "sluice"
+      StandardError.write("sluice: \(oneLine(message))\nhint: see '\(oneLine(command)) --help'\n")
       return 2
     default:
       let text = error is any CustomStringConvertible ? String(describing: error) : error.localizedDescription

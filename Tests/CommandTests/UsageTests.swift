@@ -49,7 +49,7 @@ import Testing
     let lines = result.errorLines
     #expect(lines.count == 2, "\(result.error)")
     #expect(lines.first?.hasPrefix("sluice: ") == true && lines.first?.contains(named) == true, "\(result.error)")
-    #expect(lines.last?.hasPrefix("hint: sluice") == true, "\(result.error)")
+    #expect(lines.last?.hasPrefix("hint: see 'sluice") == true, "\(result.error)")
   }
 
   @Test func `a text is missing at a terminal`() throws {
