@@ -3,7 +3,8 @@
 #include "CKernels.h"
 
 size_t sluice_attention_scratch(int rows, int head_dim) {
-  (void)head_dim;
   size_t tile = rows < ATTENTION_ROWS ? (size_t)(rows > 0 ? rows : 0) : ATTENTION_ROWS;
-  return tile * (ATTENTION_SLOTS + 1);
+  // Scores; then, for quantised slots, scales, sums and bytes of the queries.
+  size_t columns = (size_t)(head_dim > 0 ? head_dim : 0), blocks = columns / SLUICE_BLOCK_COLUMNS;
+  return tile * (ATTENTION_SLOTS + 3 * blocks + columns / 4);
 }

@@ -12,7 +12,7 @@
 //   WEIGHT_BIAS                   what bytes_dot's weights have been increased by: 128 where they are unsigned
 //   TILE_PANELS, TILE_TOKENS      the register tile of a matrix product
 //   SCORE_ROWS, SCORE_PANELS_n    attention's score tiles: rows, and panels beside n rows
-//   VALUE_ROWS, VALUE_LANES       attention's value tiles
+//   VALUE_ROWS, VALUE_LANES(rows) attention's value tiles: rows, and vectors of 16 dims beside so many
 //   HAS_BFLOAT_DOT                1 where lanes_dot_bfloats(acc, w, x) multiplies pairs of bf16
 
 #include <math.h>

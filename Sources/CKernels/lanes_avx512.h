@@ -10,12 +10,12 @@
 #define TILE_TOKENS 6
 #define SCORE_ROWS 8
 #define SCORE_PANELS 2
-#define SCORE_PANELS_4 2
-#define SCORE_PANELS_3 2
+#define SCORE_PANELS_4 4
+#define SCORE_PANELS_3 4
 #define SCORE_PANELS_2 4
 #define SCORE_PANELS_1 4
-#define VALUE_ROWS 6
-#define VALUE_LANES 4
+#define VALUE_ROWS 8
+#define VALUE_LANES(rows) ((rows) > 6 ? 2 : 4)
 #define HAS_BFLOAT_DOT SLUICE_TARGET_HAS_BFLOAT
 
 INLINE lanes lanes_fma(lanes a, lanes b, lanes c) {

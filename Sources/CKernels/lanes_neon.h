@@ -15,7 +15,7 @@
 #define SCORE_PANELS_2 2
 #define SCORE_PANELS_1 4
 #define VALUE_ROWS 3
-#define VALUE_LANES 2
+#define VALUE_LANES(rows) 2
 #define HAS_BFLOAT_DOT 0
 
 typedef struct quarters {

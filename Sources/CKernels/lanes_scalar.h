@@ -13,7 +13,7 @@
 #define SCORE_PANELS_2 1
 #define SCORE_PANELS_1 1
 #define VALUE_ROWS 2
-#define VALUE_LANES 1
+#define VALUE_LANES(rows) 1
 #define HAS_BFLOAT_DOT 0
 
 INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { return a * b + c; }

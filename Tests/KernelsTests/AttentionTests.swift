@@ -3,39 +3,11 @@ import Kernels
 import TestSupport
 import Testing
 
-/// Attention by definition, in Float64, over the slots as they read back.
-private func reference(
-  _ stage: Stage, run: Range<Int>, queries: [Float], rowsPerToken: Int, logWeights: [Float]? = nil,
-  visible: [Range<Int>]? = nil
-) -> (out: [Float], logSumExp: [Double]) {
-  let dim = stage.storage.headDim
-  let keys = run.map { stage.key($0).map(Double.init) }
-  let values = run.map { stage.value($0).map(Double.init) }
-  var out: [Float] = []
-  var logSumExps: [Double] = []
-  for row in 0..<queries.count / dim {
-    let query = queries[row * dim..<(row + 1) * dim].map(Double.init)
-    let seen = run.clamped(to: visible?[row / rowsPerToken] ?? run)
-    let logits = seen.map { slot in
-      zip(query, keys[slot - run.lowerBound]).reduce(0) { $0 + $1.0 * $1.1 } + Double(logWeights?[slot] ?? 0)
-    }
-    let largest = logits.max() ?? -.infinity
-    let weights = logits.map { largest == -.infinity ? 0 : exp($0 - largest) }
-    let sum = weights.reduce(0, +)
-    logSumExps.append(sum > 0 ? largest + log(sum) : -.infinity)
-    for index in 0..<dim {
-      let weighted = zip(seen, weights).reduce(0.0) { $0 + $1.1 * values[$1.0 - run.lowerBound][index] }
-      out.append(sum > 0 ? Float(weighted / sum) : 0)
-    }
-  }
-  return (out, logSumExps)
-}
-
 @Suite struct AttentionTests {
   private static let runs: [Range<Int>] = [0..<150, 5..<6, 17..<131, 64..<128, 63..<66, 10..<10, 16..<32, 1..<80]
 
   private func check(
-    _ partial: Partial, _ expected: (out: [Float], logSumExp: [Double]), _ instructions: InstructionSet, _ what: String
+    _ partial: Partial, _ expected: AttentionReference, _ instructions: InstructionSet, _ what: String
   ) {
     #expect(largestDifference(partial.finished(with: instructions), expected.out) < 5e-6, "\(instructions) \(what)")
     for row in 0..<partial.rows {
@@ -64,7 +36,7 @@ private func reference(
         return first..<Int.random(in: first...150, using: &random)
       }
       for (weights, ranges) in [(nil, nil), (logWeights, nil), (nil, visible), (logWeights, visible)] {
-        let expected = reference(
+        let expected = attentionReference(
           stage, run: run, queries: queries, rowsPerToken: group, logWeights: weights, visible: ranges)
         for instructions in InstructionSet.available {
           var partial = Partial(rows: tokens * group, headDim: headDim)
@@ -86,7 +58,7 @@ private func reference(
     let queries = random.normals(tokens * group * 32, scale: 0.3)
     let visible = (0..<tokens).map { 0..<past + $0 + 1 }
     let run = 0..<past + tokens
-    let expected = reference(stage, run: run, queries: queries, rowsPerToken: group, visible: visible)
+    let expected = attentionReference(stage, run: run, queries: queries, rowsPerToken: group, visible: visible)
     for instructions in InstructionSet.available {
       var partial = Partial(rows: tokens * group, headDim: 32)
       partial.attend(stage, run, queries: queries, rowsPerToken: group, visible: visible, with: instructions)
@@ -111,7 +83,7 @@ private func reference(
     let stage = Stage(type: .float16, headDim: 48, slots: 140)
     stage.fill(0..<140, using: &random)
     let queries = random.normals(6 * 48, scale: 0.5)
-    let expected = reference(stage, run: 3..<140, queries: queries, rowsPerToken: 3)
+    let expected = attentionReference(stage, run: 3..<140, queries: queries, rowsPerToken: 3)
     func attended(_ runs: [Range<Int>]) -> Partial {
       var partial = Partial(rows: 6, headDim: 48)
       for run in runs { partial.attend(stage, run, queries: queries, rowsPerToken: 3, with: instructions) }
@@ -190,7 +162,8 @@ private func reference(
         partial.attend(
           stage, run, queries: queries, rowsPerToken: 3, logWeights: logWeights, with: instructions)
         check(
-          partial, reference(stage, run: run, queries: queries, rowsPerToken: 3), instructions, "\(type.name) \(run)")
+          partial, attentionReference(stage, run: run, queries: queries, rowsPerToken: 3), instructions,
+          "\(type.name) \(run)")
       }
     }
   }

@@ -72,7 +72,8 @@ typedef struct sluice_linear_segment {
 
 /// Attention of query rows to a run of slots of one KV head, continuing a running partial.
 ///
-/// Rows are tokens x heads of the group, token-major. A row that sees no slot of the run stays bit-identical.
+/// Rows are tokens x heads of the group, token-major. Quantised keys meet queries quantised to int8 per 32 dims, as
+/// activations are; all else is float32. A row that sees no slot of the run stays bit-identical.
 typedef struct sluice_attention {
   sluice_type type;
   int head_dim;
