@@ -28,6 +28,7 @@ const struct sluice_kernels SLUICE_TABLE = {
     .read_key = read_key,
     .read_value = read_value,
     .attend = attend,
+    .column_sums = column_sums,
     .merge = merge,
     .finish = finish,
 };

@@ -110,6 +110,33 @@ extension InstructionSet {
     kernels.pointee.attend(&attention)
   }
 
+  /// Adds to `sums` the exact probabilities that the rows give each slot of the run, in a second pass over the keys.
+  ///
+  /// A row's probabilities are exp(logit - max) / sum with its final maximum and sum over everything it sees, this run
+  /// and others; a row whose sum is 0 adds nothing.
+  ///
+  /// - Parameters:
+  ///   - max: [row], final running maxima, as `attend` and `merge` leave them; `sum` likewise.
+  ///   - rowWeights: [row], what each row counts; nil for 1.
+  ///   - scratch: `attentionScratch(rows:headDim:)` floats, not shared with other threads.
+  ///   - sums: [slot], of which only slots of the run are touched.
+  package func addColumnSums(
+    _ storage: SlotStorage, run: Range<Int>, queries: QueryRows, max: UnsafePointer<Float>,
+    sum: UnsafePointer<Float>, rowWeights: UnsafePointer<Float>? = nil, logWeights: UnsafePointer<Float>? = nil,
+    visibleFirst: UnsafePointer<Int32>? = nil, visibleLast: UnsafePointer<Int32>? = nil,
+    scratch: UnsafeMutablePointer<Float>, to sums: UnsafeMutablePointer<Float>
+  ) {
+    precondition(run.lowerBound >= 0 && run.upperBound <= storage.slots, "the run leaves the storage")
+    precondition(queries.stride >= storage.headDim, "rows must not overlap")
+    var attention = sluice_attention(
+      type: storage.type.kernelType, head_dim: Int32(storage.headDim), keys: storage.keys, values: storage.values,
+      first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
+      rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
+      query_stride: queries.stride, out_stride: 0, visible_first: visibleFirst, visible_last: visibleLast, max: nil,
+      sum: nil, out: nil, scratch: scratch)
+    kernels.pointee.column_sums(&attention, max, sum, rowWeights, sums)
+  }
+
   /// Merges partial b into a; rows of both are contiguous ([row, headDim]).
   package func merge(
     rows: Int, headDim: Int, maxA: UnsafeMutablePointer<Float>, sumA: UnsafeMutablePointer<Float>,

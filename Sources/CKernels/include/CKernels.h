@@ -120,6 +120,11 @@ struct sluice_kernels {
   void (*read_key)(sluice_type type, int head_dim, const void *keys, int slot, float *out);
   void (*read_value)(sluice_type type, int head_dim, const void *values, int slot, float *out);
   void (*attend)(const sluice_attention *attention);
+  /// Adds to sums[slot] the probabilities that the rows give the run's slots, exp(logit - max[row]) / sum[row], each
+  /// times its row weight (null = 1). `max` and `sum` are the rows' final ones over all that they see; `values`, `max`,
+  /// `sum` and `out` of the attention are not used. Rows of sum 0 add nothing; slots outside the run are not touched.
+  void (*column_sums)(const sluice_attention *attention, const float *max, const float *sum, const float *row_weights,
+                      float *sums);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
                 const float *sum_b, const float *out_b);
