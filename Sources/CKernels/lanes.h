@@ -13,6 +13,8 @@
 //   TILE_PANELS, TILE_TOKENS      the register tile of a matrix product
 //   SCORE_ROWS, SCORE_PANELS_n    attention's score tiles: rows, and panels beside n rows
 //   VALUE_ROWS, VALUE_LANES(rows) attention's value tiles: rows, and vectors of 16 dims beside so many
+//   PEAK_WEIGHTS, PEAK_INPUTS     the register tile that measures the CPU's own limits
+//   HAS_BYTES_DOT                 1 where bytes_dot is faster than float arithmetic
 //   HAS_BFLOAT_DOT                1 where lanes_dot_bfloats(acc, w, x) multiplies pairs of bf16
 
 #include <math.h>

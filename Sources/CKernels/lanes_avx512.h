@@ -16,6 +16,9 @@
 #define SCORE_PANELS_1 4
 #define VALUE_ROWS 8
 #define VALUE_LANES(rows) ((rows) > 6 ? 2 : 4)
+#define PEAK_WEIGHTS 4
+#define PEAK_INPUTS 5
+#define HAS_BYTES_DOT 1
 #define HAS_BFLOAT_DOT SLUICE_TARGET_HAS_BFLOAT
 
 INLINE lanes lanes_fma(lanes a, lanes b, lanes c) {

@@ -14,6 +14,9 @@
 #define SCORE_PANELS_1 1
 #define VALUE_ROWS 2
 #define VALUE_LANES(rows) 1
+#define PEAK_WEIGHTS 1
+#define PEAK_INPUTS 3
+#define HAS_BYTES_DOT 0
 #define HAS_BFLOAT_DOT 0
 
 INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { return a * b + c; }

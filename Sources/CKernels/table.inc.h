@@ -11,6 +11,7 @@
 #include "elementwise.inc.h"
 #include "slots.inc.h"
 #include "attention.inc.h"
+#include "peaks.inc.h"
 
 const struct sluice_kernels SLUICE_TABLE = {
     .name = SLUICE_NAME,
@@ -31,4 +32,7 @@ const struct sluice_kernels SLUICE_TABLE = {
     .column_sums = column_sums,
     .merge = merge,
     .finish = finish,
+    .peak_float32 = peak_float32,
+    .peak_bfloat16 = PEAK_BFLOAT16,
+    .peak_int8 = PEAK_INT8,
 };

@@ -130,6 +130,11 @@ struct sluice_kernels {
                 const float *sum_b, const float *out_b);
   /// out /= sum; a sum of 0 gives zeros.
   void (*finish)(int rows, int head_dim, const float *sum, float *out);
+  /// Multiplies in registers for so many rounds, as fast as one thread can, and returns the operations done, two for a
+  /// multiplication with its addition; null where the CPU has no instruction for it.
+  uint64_t (*peak_float32)(uint64_t iterations);
+  uint64_t (*peak_bfloat16)(uint64_t iterations);
+  uint64_t (*peak_int8)(uint64_t iterations);
 };
 
 /// The kernels of instruction set `index` (best first) that this CPU can run, or null past the last.
