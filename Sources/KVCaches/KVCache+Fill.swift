@@ -1,0 +1,46 @@
+package import Kernels
+
+extension KVCache {
+  /// Brings the cache to where `tokens` more tokens would have brought it, without computing them.
+  ///
+  /// Counters and memory are those of a real feed; every used slot holds a pseudo-random key and value between -1 and 1.
+  /// For measurements at a depth: the time of a step does not depend on the values.
+  package func fill(tokens: Int, kernels: InstructionSet) {
+    precondition(tokens >= 0, "a negative count of tokens")
+    var left = tokens
+    while left > 0 {
+      let chunk = admissibleChunk(min(left, 512))
+      beginStep(tokens: chunk)
+      left -= chunk
+    }
+    for index in storage.indices { scatter(into: storage[index], slots: usedSlots(of: index, by: stages), kernels) }
+  }
+
+  private func scatter(into storage: StageStorage, slots: Int, _ kernels: InstructionSet) {
+    let values = Self.noise(count: 4096 + shape.headDim)
+    var next = 0
+    for block in 0..<storage.blockCount {
+      let used = min(slots - block * storage.slotsPerBlock, storage.slotsPerBlock)
+      guard used > 0 else { return }
+      for head in 0..<shape.layers * shape.keyValueHeads {
+        let target = storage.block(block).slots(head: head, type: storage.type, headDim: shape.headDim)
+        for slot in 0..<used {
+          kernels.writeKey(values.pointer + next, to: slot, of: target)
+          kernels.writeValue(values.pointer + (next + 2048) % 4096, to: slot, of: target)
+          next = (next + 61) % 4096
+        }
+      }
+    }
+  }
+
+  /// Numbers between -1 and 1, the same every time: the high bits of Knuth's MMIX generator.
+  private static func noise(count: Int) -> Buffer<Float> {
+    let numbers = Buffer<Float>(count: count)
+    var state: UInt64 = 1
+    for index in 0..<count {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      numbers.pointer[index] = Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31
+    }
+    return numbers
+  }
+}
