@@ -3,78 +3,83 @@ package import KVCaches
 package import Kernels
 import Models
 
-/// How fast a model reads a prompt and writes text, beside what the machine's memory allows.
+/// How fast a model reads a prompt and writes text, beside what the machine allows.
 package struct SpeedRun: Sendable {
+  /// What is measured, and how often.
+  package struct Options: Sendable {
+    /// Tokens of the prompt.
+    package var prefill = 512
+    /// Tokens that are written.
+    package var decode = 64
+    /// Tokens that the cache has seen before either.
+    package var depth = 0
+    /// Whether the cache of that depth is filled with noise instead of tokens that went through the model.
+    package var fillsDepth = false
+    /// Sequences that are decoded together; 1 measures none beyond the single one.
+    package var sequences = 1
+    /// How often each is measured; the median counts.
+    package var rounds = 1
+
+    package init() {}
+  }
+
   package var prefillTokensPerSecond: Double
   package var decodeTokensPerSecond: Double
-  /// Bytes per second that all threads together can read from memory, measured just before.
-  package var readBandwidth: Double
-  /// Bytes that one decoded token reads: weights, and keys and values held at the end.
-  package var bytesPerToken: Int
+  /// Tokens per second of all sequences together; nil where only one was decoded.
+  package var batchedDecodeTokensPerSecond: Double?
+  package var sequences: Int
+  package var limits: MachineLimits
+  /// Bytes that one step reads whatever its tokens: the weights.
+  package var weightBytes: Int
+  /// Bytes of keys and values that one sequence's step reads at the end.
+  package var cacheBytes: Int
+  /// The least seconds that the multiplications of a prompt's token take at the machine's limits.
+  package var leastSecondsPerToken: Double
+
+  /// The share of the machine's multiplications that the prompt reaches: two operations for each weight of the layers.
+  ///
+  /// Attention and the output matrix are not counted. Each matrix is held to the limit of the arithmetic that it uses.
+  package var prefillFractionOfLimit: Double { prefillTokensPerSecond * leastSecondsPerToken }
 
   /// The share of memory bandwidth that decoding reaches; above 1 where the caches of the CPU help.
-  package var fractionOfLimit: Double { decodeTokensPerSecond * Double(bytesPerToken) / readBandwidth }
+  package var fractionOfLimit: Double {
+    decodeTokensPerSecond * Double(weightBytes + cacheBytes) / limits.readBandwidth
+  }
 
-  /// Measures one model with one cache: `prefill` tokens at the given depth, then `decode` single tokens.
+  /// The same for sequences decoded together, which share the weights of a step.
+  package var batchedFractionOfLimit: Double? {
+    batchedDecodeTokensPerSecond.map { rate in
+      rate / Double(sequences) * Double(weightBytes + sequences * cacheBytes) / limits.readBandwidth
+    }
+  }
+
+  /// Measures one model with one cache: the prompt, single tokens and tokens of several sequences, each at the depth.
   ///
   /// The ids are arbitrary, since time does not depend on them. One warm-up of each comes first.
   package static func measure(
-    _ engine: InferenceEngine, plan: KVCache.Plan, slotType: KVCache.SlotType, prefill: Int, decode: Int, depth: Int
+    _ engine: InferenceEngine, plan: KVCache.Plan, slotType: KVCache.SlotType, options: Options
   ) throws(KVCacheError) -> SpeedRun {
-    let vocabulary = engine.vocabularySize
-    let ids = { (count: Int) in (0..<count).map { Int32($0 &* 7919 % vocabulary) } }
-    let bandwidth = readBandwidth(engine.team)
-    let warmUp = try engine.makeCache(plan, slotType: slotType)
-    engine.feed(ids(min(prefill, engine.chunk)), cache: warmUp)
-    engine.feed(ids(1), cache: warmUp)
-    let cache = try engine.makeCache(plan, slotType: slotType)
-    engine.feed(ids(depth), cache: cache)
-    let prefillSeconds = seconds {
-      engine.feed(ids(prefill), cache: cache)
-      if prefill > 0 { _ = engine.logits(row: 0) }
+    let limits = MachineLimits.measure(engine.team, kernels: engine.kernels)
+    let measurement = SpeedMeasurement(
+      engine: engine, options: options, cache: try engine.makeCache(plan, slotType: slotType))
+    let prefill = measurement.median { measurement.prefillSeconds() }
+    let decode = measurement.median { measurement.decodeSeconds() }
+    let cache = measurement.cache
+    let cacheBytes = cache.heldTokens * KVCache.bytesPerToken(shape: cache.shape, slotType: slotType)
+    var batched: Double?
+    if options.sequences > 1 {
+      var caches = [cache]
+      for _ in 1..<options.sequences { caches.append(try engine.makeCache(plan, slotType: slotType)) }
+      let seconds = measurement.median { measurement.decodeSeconds(caches) }
+      batched = Double(options.sequences * options.decode) / seconds
     }
-    let decodeSeconds = seconds {
-      for id in ids(decode) {
-        engine.feed([id], cache: cache)
-        _ = engine.logits(row: 0)
-      }
-    }
-    let perSlot = KVCache.bytesPerToken(shape: cache.shape, slotType: slotType)
     return SpeedRun(
-      prefillTokensPerSecond: Double(prefill) / prefillSeconds, decodeTokensPerSecond: Double(decode) / decodeSeconds,
-      readBandwidth: bandwidth, bytesPerToken: engine.model.bytesPerToken + cache.heldTokens * perSlot)
-  }
-
-  private static func seconds(_ body: () -> Void) -> Double {
-    let clock = ContinuousClock()
-    return max(clock.measure(body) / .seconds(1), 1e-9)
-  }
-
-  /// The best of five sums over 512 MiB.
-  package static func readBandwidth(_ team: WorkerTeam) -> Double {
-    let buffer = Buffer<UInt64>(count: 64 << 20)
-    let sums = Buffer<UInt64>(count: team.threads * 8)
-    let sum = {
-      team.forEachThread { thread in
-        let share = buffer.count / team.threads
-        let first = buffer.pointer + thread * share
-        var (a, b, c, d): (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        for index in stride(from: 0, to: share & ~31, by: 32) {
-          for lane in 0..<8 {
-            a &+= first[index + lane]
-            b &+= first[index + 8 + lane]
-            c &+= first[index + 16 + lane]
-            d &+= first[index + 24 + lane]
-          }
-        }
-        sums.pointer[thread * 8] = a &+ b &+ c &+ d
-      }
-    }
-    team.forEachThread { thread in
-      let share = buffer.count / team.threads
-      (buffer.pointer + thread * share).update(repeating: UInt64(thread), count: share)
-    }
-    let best = (0..<5).map { _ in seconds(sum) }.min() ?? 1
-    return Double(buffer.count * 8) / best
+      prefillTokensPerSecond: Double(options.prefill) / prefill, decodeTokensPerSecond: Double(options.decode) / decode,
+      batchedDecodeTokensPerSecond: batched, sequences: options.sequences, limits: limits,
+      weightBytes: engine.model.bytesPerToken, cacheBytes: cacheBytes,
+      leastSecondsPerToken: engine.model.layerWeights.reduce(0) { seconds, weights in
+        let peak = limits.operations(for: weights.key, arithmetic: engine.workspace.arithmetic)
+        return seconds + 2 * Double(weights.value) / peak
+      })
   }
 }

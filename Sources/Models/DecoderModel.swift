@@ -15,6 +15,9 @@ package protocol DecoderModel: Sendable {
   /// Bytes of weights that one decoded token reads.
   var bytesPerToken: Int { get }
 
+  /// Weights of the layers' matrices by their type, each of which meets every token once; the output matrix is not counted.
+  var layerWeights: [ElementType: Int] { get }
+
   /// Brings a batch of tokens through all layers; row r of the workspace's hidden state belongs to token r.
   ///
   /// - Precondition: every id is below the vocabulary size, and the workspace has as many rows as there are tokens.

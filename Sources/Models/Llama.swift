@@ -57,6 +57,12 @@ package final class Llama: DecoderModel {
 
   package var bytesPerToken: Int { layers.reduce(head.bytes) { $0 + $1.bytes } }
 
+  package var layerWeights: [ElementType: Int] {
+    layers.flatMap(\.groups).flatMap(\.linears).reduce(into: [:]) { weights, linear in
+      weights[linear.matrix.type, default: 0] += linear.matrix.rows * linear.matrix.columns
+    }
+  }
+
   package func forward<Attention: AttentionService>(
     _ tokens: UnsafeBufferPointer<Int32>, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
   ) {
@@ -92,5 +98,6 @@ package final class Llama: DecoderModel {
 }
 
 extension Llama.Layer {
-  var bytes: Int { queryKeyValue.bytes + output.bytes + gateUp.bytes + down.bytes }
+  var groups: [LinearGroup] { [queryKeyValue, output, gateUp, down] }
+  var bytes: Int { groups.reduce(0) { $0 + $1.bytes } }
 }

@@ -11,53 +11,129 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure how fast a model reads and writes.",
     discussion: """
-      Reads --prefill tokens at --depth, then writes --decode tokens one at a time. Beside them stands the read
-      bandwidth of the machine, measured in the same minute, and the share of it that decoding reached.
+      Reads --prefill tokens at --depth, then writes --decode tokens one at a time from the same depth. Beside each stands
+      the share of what this machine can do, measured in the same minute: reading is held to the multiplications that all
+      threads make in registers (two operations for each weight of the layers; attention and the output matrix are not
+      counted), writing to the bandwidth of memory (weights, and the keys and values held).
+
+      --machine measures those limits alone, --kernels single kernels beside them.
       """)
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var cache: CacheOptions
-  @Option(name: .long, help: "Tokens of the prompt.")
-  var prefill = 512
-  @Option(name: .long, help: "Tokens that are written.")
-  var decode = 64
-  @Option(name: .long, help: "Tokens that the cache has seen before.")
-  var depth = 0
-  @Flag(name: .long, help: "Print one JSON object.")
+  @Option(name: .long, help: "Tokens of the prompt; 512 without it.")
+  var prefill: Int?
+  @Option(name: .long, help: "Tokens that are written; 64 without it.")
+  var decode: Int?
+  @Option(name: .long, help: "Tokens that the cache has seen before; 0 without it, 16,384 slots for --kernels.")
+  var depth: Int?
+  @Flag(
+    name: .long,
+    help: """
+      Fill the cache to --depth with random keys and values instead of computing them: it takes seconds, and the time of \
+      a step does not depend on the values.
+      """)
+  var fill = false
+  @Option(name: .long, help: "Also write with so many sequences at once, each with a cache of its own.")
+  var sequences: Int?
+  @Option(name: .long, help: "Measure so often and take the median (the best of 5 for --kernels).")
+  var rounds: Int?
+  @Flag(name: .long, help: "Measure the limits of this machine: memory bandwidth and multiplications.")
+  var machine = false
+  @Flag(name: .long, help: "Measure single kernels: products, attention, norms.")
+  var kernels = false
+  @Option(name: .long, help: "Rows and columns of the matrices of --kernels, a multiple of 256; 2048 without it.")
+  var width: Int?
+  @Flag(name: .long, help: "Print JSON: one object, or one a line for --kernels.")
   var json = false
 
   func validate() throws {
-    for (name, value) in [("--prefill", prefill), ("--decode", decode)] where value < 1 {
+    let least = [("--prefill", prefill), ("--decode", decode), ("--sequences", sequences), ("--rounds", rounds)]
+    for case (let name, let value?) in least where value < 1 {
       throw ValidationError("\(name) must be at least 1, but is \(value)")
     }
-    guard depth >= 0 else { throw ValidationError("--depth must be 0 or more, but is \(depth)") }
+    if let depth, depth < (kernels ? 1 : 0) || depth > 1 << 30 {
+      throw ValidationError("--depth must be from \(kernels ? 1 : 0) to \(1 << 30), but is \(depth)")
+    }
+    if let sequences, sequences > model.chunk {
+      throw ValidationError("--sequences must be at most --chunk, which is \(model.chunk), but is \(sequences)")
+    }
+    if let width, !(256...65536).contains(width) || width % 256 != 0 {
+      throw ValidationError("--width must be a multiple of 256 up to 65536, but is \(width)")
+    }
+    if machine && kernels { throw ValidationError("give --machine or --kernels, not both") }
+    if fill && (depth ?? 0) == 0 { throw ValidationError("--fill fills a cache to --depth, which is missing") }
+    try refuseForeignOptions()
+  }
+
+  /// Options that the kind of measurement has no use for are errors, not silence.
+  private func refuseForeignOptions() throws {
+    let ofModels = [
+      ("-m", model.model != nil), ("--decode", decode != nil), ("--sequences", sequences != nil), ("--fill", fill),
+    ]
+    let ofKernels = [("--width", width != nil)]
+    let ofBoth = [("--prefill", prefill != nil), ("--depth", depth != nil), ("--rounds", rounds != nil)]
+    let (kind, foreign) =
+      machine
+      ? ("--machine", ofModels + ofKernels + ofBoth)
+      : kernels ? ("--kernels", ofModels) : ("a model's measurement", ofKernels)
+    for (name, isGiven) in foreign where isGiven { throw ValidationError("\(name) means nothing to \(kind)") }
   }
 
   func run() throws {
+    if machine || kernels {
+      let instructions = try InstructionSet.select()
+      let team = try WorkerTeam(threads: model.threads)
+      let limits = MachineLimits.measure(team, kernels: instructions)
+      if machine { write(limits) } else { measureKernels(team, instructions, limits) }
+    } else {
+      try measureModel()
+    }
+  }
+
+  private func write(_ limits: MachineLimits) {
+    let report = BenchReport()
+    StandardOutput.write(json ? report.json(limits).text + "\n" : report.text(limits))
+  }
+
+  private func measureKernels(_ team: WorkerTeam, _ instructions: InstructionSet, _ limits: MachineLimits) {
+    var options = KernelRun.Options()
+    if let width { options.width = width }
+    if let prefill { options.tokens = Set([1, 8, prefill]).sorted() }
+    if let depth { options.slots = depth }
+    if let rounds { options.rounds = rounds }
+    let run = KernelRun(team: team, kernels: instructions, limits: limits, options: options)
+    let report = BenchReport()
+    var rows: [KernelRun.Row] = []
+    run.measure { row in
+      rows.append(row)
+      if json { StandardOutput.write(report.json(row).text + "\n") }
+    }
+    if !json { StandardOutput.write(report.text(limits) + "\n" + report.table(rows).text) }
+  }
+
+  private func measureModel() throws {
     let plan = try KVCache.Plan(cache.cache)
     let loaded = try model.load()
-    let run = try SpeedRun.measure(
-      loaded.engine, plan: plan, slotType: cache.slots.cacheType, prefill: prefill, decode: decode, depth: depth)
+    var options = SpeedRun.Options()
+    options.prefill = prefill ?? options.prefill
+    options.decode = decode ?? options.decode
+    options.depth = depth ?? options.depth
+    options.fillsDepth = fill
+    options.sequences = sequences ?? options.sequences
+    options.rounds = rounds ?? options.rounds
+    let run = try SpeedRun.measure(loaded.engine, plan: plan, slotType: cache.slots.cacheType, options: options)
+    let report = BenchReport()
     if json {
-      let object: JSONValue = [
-        "model": JSONValue(loaded.path), "threads": JSONValue(loaded.engine.team.threads), "depth": JSONValue(depth),
-        "cache": JSONValue(cache.cache), "prefillTokensPerSecond": JSONValue(run.prefillTokensPerSecond),
-        "decodeTokensPerSecond": JSONValue(run.decodeTokensPerSecond), "readBandwidth": JSONValue(run.readBandwidth),
-        "fractionOfLimit": JSONValue(run.fractionOfLimit),
-      ]
-      StandardOutput.write(object.text + "\n")
+      StandardOutput.write(
+        report.json(run, model: loaded.path, depth: options.depth, cache: cache.cache).text + "\n")
       return
     }
-    let gigabytes = HumanReadable.decimal(run.readBandwidth / 1e9, places: 1)
-    let share = HumanReadable.decimal(run.fractionOfLimit * 100, places: 0)
     StandardOutput.write(
       """
       \((loaded.path as NSString).lastPathComponent), \(loaded.engine.team.threads) threads \
-      (\(loaded.engine.kernels.name)), depth \(HumanReadable.count(depth)), cache \(cache.cache)
-      prefill  \(HumanReadable.rate(tokensPerSecond: run.prefillTokensPerSecond))
-      decode   \(HumanReadable.rate(tokensPerSecond: run.decodeTokensPerSecond)), \(share) % of the \(gigabytes) GB/s \
-      that this machine reads
-
+      (\(loaded.engine.kernels.name)), depth \(HumanReadable.count(options.depth)), cache \(cache.cache)
+      \(report.text(run))
       """)
   }
 }

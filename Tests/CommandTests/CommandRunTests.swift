@@ -200,20 +200,6 @@ import Testing
     }
   }
 
-  @Test func `bench is one object with fixed keys`() throws {
-    try withModel { model, _ in
-      let line = try success(["bench", "-m", model, "--prefill", "16", "--decode", "4", "--depth", "20", "--json"])
-        .output
-      let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-      #expect(
-        Set(object.keys) == [
-          "model", "threads", "depth", "cache", "prefillTokensPerSecond", "decodeTokensPerSecond", "readBandwidth",
-          "fractionOfLimit",
-        ])
-      #expect(object["depth"] as? Int == 20 && object["cache"] as? String == "full")
-    }
-  }
-
   @Test(arguments: InstructionSet.available.map(\.name))
   func `every instruction set writes the same greedy text`(name: String) throws {
     try withModel { model, _ in

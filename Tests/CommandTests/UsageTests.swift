@@ -40,6 +40,12 @@ import Testing
     (["evaluate", "perplexity", "-", "--cache", "full", "--cache", "window:8"], "standard input"),
     (["evaluate", "perplexity", "-", "-"], "standard input"),
     (["bench", "--prefill", "0"], "--prefill"), (["bench", "--depth=-1"], "--depth"),
+    (["bench", "--sequences", "0"], "--sequences"), (["bench", "--sequences", "9", "--chunk", "8"], "--sequences"),
+    (["bench", "--rounds", "0"], "--rounds"), (["bench", "--fill"], "--depth"),
+    (["bench", "--machine", "--kernels"], "not both"), (["bench", "--machine", "-m", "x"], "-m"),
+    (["bench", "--machine", "--rounds", "2"], "--rounds"), (["bench", "--kernels", "--decode", "2"], "--decode"),
+    (["bench", "--kernels", "--width", "100"], "--width"), (["bench", "--width", "256"], "--width"),
+    (["bench", "--kernels", "--depth", "0"], "--depth"),
     (["demo", "--budget", "4"], "--budget"), (["demo", "--tokens", "1"], "--tokens"),
     (["chat", "--predict=-2"], "--predict"),
   ])
