@@ -6,7 +6,9 @@
 
 llama.cpp comes as llama-cpp-python, built on first use (10 minutes on 2 cores; needs a C compiler) in a virtual
 environment outside the repository. It is measured with flash attention on and off, and the better median of each line
-counts. Every measurement is its own process; rounds alternate, since a shared machine drifts by the hour.
+counts. Every measurement is its own process; rounds alternate, since a shared machine drifts by the hour. Both start
+at a depth with a cache that nothing computed: random or repeated keys and values, which the time of a step does not
+depend on. `batched` is decoding with --sequences at once, tokens of all of them together.
 `foreign` is the share of the processors' time that other programs used meanwhile (Linux only): llama.cpp's threads
 spin, so above a few per cent its figures fall by factors and mean nothing. --quiet N repeats a measurement until the
 share is below N per cent; `chrt -r 1 Benchmarks/peers/compare.py ...` (Linux, root) takes the processors from the
@@ -25,7 +27,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
 PACKAGE = "llama-cpp-python==0.3.36"
-LINES = {"prefill": "prefillTokensPerSecond", "decode": "decodeTokensPerSecond"}
+LINES = {
+    "prefill": "prefillTokensPerSecond", "decode": "decodeTokensPerSecond", "batched": "batchedDecodeTokensPerSecond"}
 
 
 def peer_python(folder):
@@ -75,16 +78,19 @@ def measure_quietly(command, limit):
 
 
 def compare(model, depth, arguments, commands):
-    """Prints one row a line (prefill, decode) for one model at one depth."""
+    """Prints one row a line (prefill, decode, batched) for one model at one depth."""
     samples = {name: [] for name in commands}
     for done in range(arguments.rounds):
         for name, command in commands.items():
-            values = measure_quietly(command + ["--depth", str(depth)], arguments.quiet)
+            fill = ["--fill"] if name == "sluice" and depth > 0 else []
+            values = measure_quietly([*command, "--depth", str(depth), *fill], arguments.quiet)
             samples[name].append(values)
             if arguments.verbose:
                 print(f"round {done + 1} {name}: {json.dumps(values)}", file=sys.stderr)
     foreign = max(values.get("foreign", 0.0) for runs in samples.values() for values in runs)
     for line, key in LINES.items():
+        if any(key not in run for runs in samples.values() for run in runs):
+            continue  # one sequence has no line of its own
         medians = {name: statistics.median(run[key] for run in runs) for name, runs in samples.items()}
         peers = {name: value for name, value in medians.items() if name != "sluice"}
         row = {"model": pathlib.Path(model).name, "line": line, "depth": depth, **medians, "foreign": foreign}
@@ -111,7 +117,9 @@ def main():
     parser.add_argument("--prefill", type=int, default=512)
     parser.add_argument("--decode", type=int, default=64)
     parser.add_argument("--depth", type=int, action="append", help="tokens already in the cache; repeatable")
+    parser.add_argument("--sequences", type=int, default=1, help="also decode so many sequences at once")
     parser.add_argument("--cache", default="full", help="what sluice remembers; llama.cpp always keeps everything")
+    parser.add_argument("--cache-type", default="f16", help="element type of sluice's cache")
     parser.add_argument("--peer-kv", choices=["f16", "q8_0"], default="f16", help="element type of llama.cpp's cache")
     parser.add_argument("--quiet", type=float, metavar="PERCENT", help="repeat measurements above this foreign load")
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
@@ -121,6 +129,8 @@ def main():
     if arguments.only != "llama.cpp" and not os.access(arguments.sluice, os.X_OK):
         sys.exit(f"compare: no command at {arguments.sluice}: swift build -c release, or name it with --sluice")
     sizes = ["--prefill", str(arguments.prefill), "--decode", str(arguments.decode)]
+    if arguments.sequences > 1:
+        sizes += ["--sequences", str(arguments.sequences)]
     python = None if arguments.only == "sluice" else peer_python(arguments.peers)
     if not arguments.json:
         print(f"{'model':36} {'line':8} {'depth':>6} {'foreign':>9}  tokens/s")
@@ -130,7 +140,7 @@ def main():
         commands = {}
         if arguments.only != "llama.cpp":
             commands["sluice"] = [arguments.sluice, "bench", "-m", model, "-t", str(arguments.threads), *sizes,
-                                  "--cache", arguments.cache, "--json"]
+                                  "--cache", arguments.cache, "--cache-type", arguments.cache_type, "--json"]
         if python:
             peer = [python, str(HERE / "llama_cpp_bench.py"), "--model", model, "--threads", str(arguments.threads),
                     *sizes, "--kv", arguments.peer_kv]
