@@ -4,19 +4,16 @@ package import Kernels
 package struct KernelRun: Sendable {
   /// One measured kernel.
   package struct Row: Sendable {
-    package enum Unit: Sendable {
-      case operations
-      case bytes
-    }
-
     package var kernel: String
     package var shape: String
     package var type: String
-    /// Operations or bytes a second.
-    package var rate: Double
-    package var unit: Unit
-    /// The share of the machine's limit for this unit and type; nil where work stays in the caches of the CPU.
-    package var fractionOfLimit: Double?
+    /// Bytes a second of the data that a call reads; of what it reads and writes for kernels of one row.
+    package var bytesPerSecond: Double
+    /// Operations a second, two for a multiplication with its addition; nil for kernels of one row.
+    package var operationsPerSecond: Double?
+    /// Shares of the machine's limits; nil where the work stays in the caches of one CPU.
+    package var fractionOfBandwidth: Double?
+    package var fractionOfPeak: Double?
   }
 
   /// The shapes and the effort.
@@ -58,7 +55,7 @@ package struct KernelRun: Sendable {
     measureRows(body)
   }
 
-  /// Products with square matrices. What counts is the limit that is nearer: bytes for few tokens, operations for many.
+  /// Products with square matrices: bytes bound those of few tokens, operations those of many.
   private func measureLinear(_ type: ElementType, _ body: (Row) -> Void) {
     let width = options.width
     let matrixBytes = width * type.rowBytes(columns: width)
@@ -80,17 +77,21 @@ package struct KernelRun: Sendable {
           tokens: tokens, arithmetic: .int8, team: team)
         next += 1
       }
-      let operations = 2 * Double(width * width * tokens) / seconds
-      let bytes = Double(matrixBytes) / seconds
-      let computes = operations / limits.operations(for: type, arithmetic: .int8)
-      let reads = bytes / limits.readBandwidth
-      let isBoundByReading = reads > computes
       body(
-        Row(
-          kernel: "linear", shape: "\(width) x \(width), \(tokens) tokens", type: type.name,
-          rate: isBoundByReading ? bytes : operations, unit: isBoundByReading ? .bytes : .operations,
-          fractionOfLimit: isBoundByReading ? reads : computes))
+        row(
+          "linear", "\(width) x \(width), \(tokens == 1 ? "1 token" : "\(tokens) tokens")", type,
+          bytes: matrixBytes, operations: 2 * width * width * tokens, seconds,
+          peak: limits.operations(for: type, arithmetic: .int8)))
     }
+  }
+
+  private func row(
+    _ kernel: String, _ shape: String, _ type: ElementType, bytes: Int, operations: Int, _ seconds: Double, peak: Double
+  ) -> Row {
+    let (bytes, operations) = (Double(bytes) / seconds, Double(operations) / seconds)
+    return Row(
+      kernel: kernel, shape: shape, type: type.name, bytesPerSecond: bytes, operationsPerSecond: operations,
+      fractionOfBandwidth: bytes / limits.readBandwidth, fractionOfPeak: operations / peak)
   }
 
   private static let headDim = 64
@@ -124,11 +125,11 @@ package struct KernelRun: Sendable {
       }
       next += 1
     }
-    let rate = Double(heads * (keyBytes + valueBytes)) / seconds
     body(
-      Row(
-        kernel: "attention", shape: "\(Self.queryHeads) / \(heads) heads x \(headDim), \(slots) slots", type: type.name,
-        rate: rate, unit: .bytes, fractionOfLimit: rate / limits.readBandwidth))
+      row(
+        "attention", "\(Self.queryHeads) / \(heads) heads x \(headDim), \(slots) slots", type,
+        bytes: heads * (keyBytes + valueBytes), operations: 4 * slots * Self.queryHeads * headDim, seconds,
+        peak: limits.float32))
   }
 
   /// Norm and softmax of one row, on one thread and out of the caches of the CPU.
@@ -145,8 +146,7 @@ package struct KernelRun: Sendable {
     for (name, seconds) in [("RMS norm", norm), ("softmax", softmax)] {
       body(
         Row(
-          kernel: name, shape: "\(width), 1 thread", type: "F32", rate: Double(8 * width) / seconds, unit: .bytes,
-          fractionOfLimit: nil))
+          kernel: name, shape: "\(width), 1 thread", type: "F32", bytesPerSecond: Double(8 * width) / seconds))
     }
   }
 

@@ -1,4 +1,5 @@
 package import Engine
+import Foundation
 package import KVCaches
 package import Kernels
 import Models
@@ -56,9 +57,12 @@ package struct SpeedRun: Sendable {
   /// Measures one model with one cache: the prompt, single tokens and tokens of several sequences, each at the depth.
   ///
   /// The ids are arbitrary, since time does not depend on them. One warm-up of each comes first.
+  ///
+  /// - Throws: `KVCacheError` where the caches do not fit the model, or together take more than this machine's memory.
   package static func measure(
     _ engine: InferenceEngine, plan: KVCache.Plan, slotType: KVCache.SlotType, options: Options
   ) throws(KVCacheError) -> SpeedRun {
+    try checkMemory(engine, plan, slotType, options)
     let limits = MachineLimits.measure(engine.team, kernels: engine.kernels)
     let measurement = SpeedMeasurement(
       engine: engine, options: options, cache: try engine.makeCache(plan, slotType: slotType))
@@ -81,5 +85,20 @@ package struct SpeedRun: Sendable {
         let peak = limits.operations(for: weights.key, arithmetic: engine.workspace.arithmetic)
         return seconds + 2 * Double(weights.value) / peak
       })
+  }
+
+  private static func checkMemory(
+    _ engine: InferenceEngine, _ plan: KVCache.Plan, _ slotType: KVCache.SlotType, _ options: Options
+  ) throws(KVCacheError) {
+    let tokens = options.depth + max(options.prefill, options.decode + 1)
+    let shape = engine.model.configuration.attention
+    let bytes = KVCache.bytes(plan: plan, shape: shape, slotType: slotType, tokens: tokens)
+    let memory = ProcessInfo.processInfo.physicalMemory
+    guard Double(bytes) * Double(options.sequences) < Double(memory) else {
+      let caches = options.sequences == 1 ? "" : " in each of \(options.sequences) caches"
+      throw .badSpecification(
+        plan.description,
+        "takes \(bytes >> 20) MiB after \(tokens) tokens\(caches), but this machine has \(memory >> 20) MiB of memory")
+    }
   }
 }

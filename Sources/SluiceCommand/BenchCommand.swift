@@ -52,14 +52,15 @@ struct BenchCommand: ParsableCommand {
     for case (let name, let value?) in least where value < 1 {
       throw ValidationError("\(name) must be at least 1, but is \(value)")
     }
-    if let depth, depth < (kernels ? 1 : 0) || depth > 1 << 30 {
-      throw ValidationError("--depth must be from \(kernels ? 1 : 0) to \(1 << 30), but is \(depth)")
+    let depths = kernels ? 1...1 << 20 : 0...1 << 40
+    if let depth, !depths.contains(depth) {
+      throw ValidationError("--depth must be from \(depths.lowerBound) to \(depths.upperBound), but is \(depth)")
     }
     if let sequences, sequences > model.chunk {
       throw ValidationError("--sequences must be at most --chunk, which is \(model.chunk), but is \(sequences)")
     }
-    if let width, !(256...65536).contains(width) || width % 256 != 0 {
-      throw ValidationError("--width must be a multiple of 256 up to 65536, but is \(width)")
+    if let width, !(256...16384).contains(width) || width % 256 != 0 {
+      throw ValidationError("--width must be a multiple of 256 up to 16384, but is \(width)")
     }
     if machine && kernels { throw ValidationError("give --machine or --kernels, not both") }
     if fill && (depth ?? 0) == 0 { throw ValidationError("--fill fills a cache to --depth, which is missing") }
@@ -69,7 +70,9 @@ struct BenchCommand: ParsableCommand {
   /// Options that the kind of measurement has no use for are errors, not silence.
   private func refuseForeignOptions() throws {
     let ofModels = [
-      ("-m", model.model != nil), ("--decode", decode != nil), ("--sequences", sequences != nil), ("--fill", fill),
+      ("-m", model.model != nil), ("--chunk", model.chunk != 512), ("--exact", model.exact),
+      ("--cache", cache.cache != "full"), ("--cache-type", cache.slots.cacheType != .float16),
+      ("--decode", decode != nil), ("--sequences", sequences != nil), ("--fill", fill),
     ]
     let ofKernels = [("--width", width != nil)]
     let ofBoth = [("--prefill", prefill != nil), ("--depth", depth != nil), ("--rounds", rounds != nil)]

@@ -67,22 +67,26 @@ struct BenchReport {
     return text
   }
 
+  /// One object; operations and shares are null where they mean nothing.
   func json(_ row: KernelRun.Row) -> JSONValue {
-    [
+    let number = { (value: Double?) in value.map { JSONValue($0) } ?? .null }
+    return [
       "kernel": JSONValue(row.kernel), "shape": JSONValue(row.shape), "type": JSONValue(row.type),
-      "perSecond": JSONValue(row.rate), "unit": row.unit == .bytes ? "bytes" : "operations",
-      "fractionOfLimit": row.fractionOfLimit.map { JSONValue($0) } ?? .null,
+      "bytesPerSecond": JSONValue(row.bytesPerSecond), "fractionOfBandwidth": number(row.fractionOfBandwidth),
+      "operationsPerSecond": number(row.operationsPerSecond), "fractionOfPeak": number(row.fractionOfPeak),
     ]
   }
 
+  /// One row a kernel; each share stands behind its figure.
   func table(_ rows: [KernelRun.Row]) -> TextTable {
     var table = TextTable([
-      .init("kernel"), .init("shape"), .init("type"), .init("rate", .trailing), .init("of limit", .trailing),
+      .init("kernel"), .init("shape"), .init("type"), .init("GB/s", .trailing), .init("of read", .trailing),
+      .init("GFLOP/s", .trailing), .init("of peak", .trailing),
     ])
     for row in rows {
       table.append([
-        row.kernel, row.shape, row.type, "\(gigas(row.rate)) \(row.unit == .bytes ? "GB/s   " : "GFLOP/s")",
-        row.fractionOfLimit.map(percent) ?? "-",
+        row.kernel, row.shape, row.type, gigas(row.bytesPerSecond), row.fractionOfBandwidth.map(percent) ?? "-",
+        row.operationsPerSecond.map(gigas) ?? "-", row.fractionOfPeak.map(percent) ?? "-",
       ])
     }
     return table

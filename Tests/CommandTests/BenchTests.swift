@@ -67,12 +67,28 @@ import Testing
     let sizes = ["--kernels", "--width", "256", "--prefill", "4", "--depth", "64", "--rounds", "1"]
     let rows = try bench(sizes + ["--json"], withModel: false).split(separator: "\n").map(object)
     for row in rows {
-      #expect(Set(row.keys) == ["kernel", "shape", "type", "perSecond", "unit", "fractionOfLimit"])
-      #expect((row["perSecond"] as? Double ?? 0) > 0, "\(row)")
+      #expect(
+        Set(row.keys) == [
+          "kernel", "shape", "type", "bytesPerSecond", "fractionOfBandwidth", "operationsPerSecond", "fractionOfPeak",
+        ])
+      let isOneRow = (row["shape"] as? String)?.hasSuffix("1 thread") == true
+      for key in row.keys where key.hasSuffix("PerSecond") || key.hasPrefix("fraction") {
+        let value = row[key] as? Double
+        if isOneRow && key != "bytesPerSecond" { #expect(value == nil) } else { #expect(value ?? 0 > 0, "\(row)") }
+      }
     }
     for type in ElementType.allCases {
       #expect(rows.count { $0["kernel"] as? String == "linear" && $0["type"] as? String == type.name } == 3)
     }
     #expect(Set(rows.compactMap { $0["kernel"] as? String }) == ["linear", "attention", "RMS norm", "softmax"])
+  }
+
+  @Test func `a depth that no memory holds is refused before it is filled`() throws {
+    try withTemporaryDirectory { folder in
+      let model = try TinyModel().write(in: folder)
+      let result = try Sluice.run(["bench", "-m", model, "--depth", "1000000000000", "--fill"])
+      #expect(result.status == 1 && !result.crashed && result.output.isEmpty)
+      #expect(result.errorLines.count == 1 && result.error.contains("MiB of memory"), "\(result.error)")
+    }
   }
 }

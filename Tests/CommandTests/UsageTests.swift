@@ -45,7 +45,9 @@ import Testing
     (["bench", "--machine", "--kernels"], "not both"), (["bench", "--machine", "-m", "x"], "-m"),
     (["bench", "--machine", "--rounds", "2"], "--rounds"), (["bench", "--kernels", "--decode", "2"], "--decode"),
     (["bench", "--kernels", "--width", "100"], "--width"), (["bench", "--width", "256"], "--width"),
+    (["bench", "--kernels", "--exact"], "--exact"), (["bench", "--machine", "--cache", "window:8"], "--cache"),
     (["bench", "--kernels", "--depth", "0"], "--depth"),
+    (["bench", "--depth", "9999999999999"], "--depth"),
     (["demo", "--budget", "4"], "--budget"), (["demo", "--tokens", "1"], "--tokens"),
     (["chat", "--predict=-2"], "--predict"),
   ])
