@@ -219,10 +219,15 @@ static void linear_matrix(const sluice_linear_segment *segment, int first_panel,
   }
 }
 
+#include "linear_few.inc.h"
+
 static void linear(const sluice_linear_segment *segment, int first_panel, int last_panel,
                    const sluice_activations *activations, int first_token, int last_token, int integer) {
-  if (last_token - first_token == 1) {
+  int tokens = last_token - first_token;
+  if (tokens == 1) {
     linear_vector(segment, first_panel, last_panel, activations, first_token, integer);
+  } else if (is_few(segment, tokens, integer)) {
+    linear_few(segment, first_panel, last_panel, activations, first_token, last_token);
   } else {
     linear_matrix(segment, first_panel, last_panel, activations, first_token, last_token, integer);
   }
