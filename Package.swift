@@ -46,7 +46,7 @@ let package = Package(
     .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "TestSupport"], swiftSettings: strict),
+      name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "TestSupport"], swiftSettings: strict),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
       name: "KVCachesTests", dependencies: ["KVCaches", "TestSupport", "CAllocationCounter"], swiftSettings: fast),

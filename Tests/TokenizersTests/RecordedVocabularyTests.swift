@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 import TestSupport
 import Testing
@@ -15,7 +16,7 @@ struct RecordedVocabularyTests {
   @Test("Every recorded case of a GGUF vocabulary comes out id for id", arguments: names)
   func recordedCases(_ name: String) throws {
     let path = Self.path(name)
-    try check(Tokenizer(TokenizerDescription(metadata: WeightFile.open(path).metadata)), path, name)
+    try check(Tokenizer(TokenizerDescription(WeightFile.open(path).metadata)), path, name)
   }
 
   /// These pairs come without their GGUF file.
@@ -41,7 +42,7 @@ struct RecordedVocabularyTests {
   func otherKinds() throws {
     let path = Self.path("bert-bge")
     let error = #expect(throws: TokenizerError.self) {
-      try Tokenizer(TokenizerDescription(metadata: WeightFile.open(path).metadata))
+      try Tokenizer(TokenizerDescription(WeightFile.open(path).metadata))
     }
     #expect(error?.description == "unsupported tokenizer model 'bert'")
   }
