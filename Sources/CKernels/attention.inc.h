@@ -85,28 +85,36 @@ static void attend(const sluice_attention *a) {
   }
 }
 
+/// Adds the probabilities of some rows of a scored step, every `step_rows`-th one from row `first_row` on.
+static void add_columns(const attention_step *step, int first_row, int step_rows, const float *max, const float *sum,
+                        const float *row_weights, float *sums) {
+  // A copy, since other threads may be writing the rest of the first and the last panel.
+  float columns[ATTENTION_SLOTS] = {0};
+  size_t bytes = (size_t)(step->last_slot - step->first_slot) * sizeof(float);
+  memcpy(columns + (step->first_slot - step->block), sums + step->first_slot, bytes);
+  int first = step->first_slot / PANEL * PANEL - step->block, last = step->last_slot - step->block;
+  for (int r = first_row; r < step->rows; r += step_rows) {
+    int row = step->first_row + r;
+    if (mask_row(step, r) == -INFINITY || !(sum[row] > 0)) continue;
+    float factor = (row_weights ? row_weights[row] : 1.0f) / sum[row];
+    for (int i = first; i < last; i += PANEL) {
+      lanes weight = lanes_exp(lanes_load(step->scores + r * ATTENTION_SLOTS + i) - max[row]);
+      lanes_store(columns + i, lanes_fma(weight, (lanes)factor, lanes_load(columns + i)));
+    }
+  }
+  memcpy(sums + step->first_slot, columns + (step->first_slot - step->block), bytes);
+}
+
 static void column_sums(const sluice_attention *a, const float *max, const float *sum, const float *row_weights,
-                        float *sums) {
-  int start = a->first_slot / ATTENTION_SLOTS * ATTENTION_SLOTS;
+                        float *sums, ptrdiff_t head_stride) {
+  int start = a->first_slot / ATTENTION_SLOTS * ATTENTION_SLOTS, heads = head_stride ? a->rows_per_token : 1;
   for (int row = 0; row < a->rows; row += ATTENTION_ROWS) {
     attention_step step = start_tile(a, row);
     for (int block = start; block < a->last_slot; block += ATTENTION_SLOTS) {
       if (!enter_block(&step, block)) continue;
       score(&step);
-      // A copy, since other threads may be writing the rest of the first and the last panel.
-      float columns[ATTENTION_SLOTS] = {0};
-      size_t bytes = (size_t)(step.last_slot - step.first_slot) * sizeof(float);
-      memcpy(columns + (step.first_slot - block), sums + step.first_slot, bytes);
-      int first = step.first_slot / PANEL * PANEL - block, last = step.last_slot - block;
-      for (int r = 0; r < step.rows; r++) {
-        if (mask_row(&step, r) == -INFINITY || !(sum[row + r] > 0)) continue;
-        float factor = (row_weights ? row_weights[row + r] : 1.0f) / sum[row + r];
-        for (int i = first; i < last; i += PANEL) {
-          lanes weight = lanes_exp(lanes_load(step.scores + r * ATTENTION_SLOTS + i) - max[row + r]);
-          lanes_store(columns + i, lanes_fma(weight, (lanes)factor, lanes_load(columns + i)));
-        }
-      }
-      memcpy(sums + step.first_slot, columns + (step.first_slot - block), bytes);
+      for (int r = 0; r < heads && r < step.rows; r++)
+        add_columns(&step, r, heads, max, sum, row_weights, sums + (row + r) % heads * head_stride);
     }
   }
 }

@@ -33,7 +33,19 @@ extension KVCache {
     }
 
     /// Whether every token of a chunk sees exactly what it would see if tokens came one at a time.
-    package var slidesExactly: Bool { stages.allSatisfy(\.evictsInOrder) }
+    package var slidesExactly: Bool { evictsInOrder && !stages.contains(where: \.showsWholeChunk) }
+
+    /// Whether the oldest token is always the next to go.
+    package var evictsInOrder: Bool { stages.allSatisfy(\.evictsInOrder) }
+
+    /// How tokens are scored, nil where no stage asks for it.
+    package var scoring: ScoreRule? { stages.lazy.compactMap(\.scoring).first }
+
+    /// Whether queries keep their places in the stream for some stage.
+    var usesOriginalPositions: Bool { stages.contains { $0.distance == .original } }
+
+    /// The sinks that the plan keeps.
+    var sinkCount: Int { (stages[0] as? Sinks)?.count ?? 0 }
 
     /// Why the stages cannot work together, or nil where they can.
     static func problem(with stages: [any StageSpecification]) -> String? {
@@ -42,6 +54,11 @@ extension KVCache {
         return "nothing falls out of '\(unbounded)', so no stage can stand behind it"
       }
       if stages.dropFirst().contains(where: { $0 is Sinks }) { return "sinks must be the first stage" }
+      let rules = Set(stages.compactMap(\.scoring))
+      if rules.count > 1 { return "scores its tokens in more than one way" }
+      if !rules.isEmpty, let unbounded = stages.first(where: { $0.capacity == nil }) {
+        return "cannot score the tokens of '\(unbounded)', which grows without bound"
+      }
       if stages.allSatisfy({ $0 is Sinks }) { return "needs a stage for recent tokens behind the sinks" }
       return nil
     }

@@ -6,8 +6,8 @@ extension KVCache {
 
   /// The whole state of the cache as bytes: decoded into a cache of the same plan it gives the same next token.
   ///
-  /// Magic, version, what the cache is, counters, the used slots of every stage as they lie in memory, and a CRC-32C of
-  /// everything before it; all little-endian. A bounded cache has a bounded snapshot.
+  /// Magic, version, what the cache is, counters, the used slots of every stage as they lie in memory, their scores where
+  /// the cache keeps them, and a CRC-32C of everything before it; all little-endian. A bounded cache has a bounded snapshot.
   public func snapshot() -> [UInt8] {
     var writer = SnapshotWriter()
     writer.reserve(bytes + 1024)
@@ -25,6 +25,7 @@ extension KVCache {
         writer.write(UnsafeRawBufferPointer($0))
       }
     }
+    forEachUsedScores(by: stages) { writer.write(UnsafeRawBufferPointer($0)) }
     writer.write(writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
     return writer.bytes
   }
@@ -56,7 +57,8 @@ extension KVCache {
     }
     let tokens = try reader.read(Int64.self)
     let stages = try readStages(&reader, tokens: tokens)
-    let expected = storage.indices.reduce(0) { $0 + usedBytes(of: $1, slots: usedSlots(of: $1, by: stages)) }
+    var expected = storage.indices.reduce(0) { $0 + usedBytes(of: $1, slots: usedSlots(of: $1, by: stages)) }
+    forEachUsedScores(by: stages) { expected += $0.count }
     guard reader.remaining == expected else {
       throw .badSnapshot("it holds \(reader.remaining) bytes of slots instead of \(expected)")
     }
@@ -69,6 +71,10 @@ extension KVCache {
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
         offset += target.count
       }
+    }
+    forEachUsedScores(by: stages) { target in
+      target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
+      offset += target.count
     }
   }
 
@@ -100,6 +106,15 @@ extension KVCache {
   private var identity: String {
     let shape = "\(shape.layers)x\(shape.keyValueHeads)x\(shape.headDim)"
     return "\(plan) \(slotType.rawValue) [layer, KV head, dim] \(shape) \(positions.fingerprint)"
+  }
+
+  /// Calls `body` with the scores of the used slots of each head, where the cache keeps scores.
+  private func forEachUsedScores(by stages: [any Stage], _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    guard let scores else { return }
+    let (slots, used) = (storage[0].slotsPerBlock, usedSlots(of: 0, by: stages))
+    for head in 0..<shape.layers * shape.keyValueHeads {
+      body(UnsafeMutableRawBufferPointer(start: scores.pointer + head * slots, count: used * 4))
+    }
   }
 
   private func usedBytes(of index: Int, slots: Int) -> Int {

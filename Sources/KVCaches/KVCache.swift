@@ -20,8 +20,16 @@ public final class KVCache {
   /// The decisions for the chunk under way.
   private(set) var step: StepPlan
 
+  /// The score of every slot of a cache that scores its tokens, `[layer, KV head, slot]`.
+  let scores: Buffer<Float>?
+
   /// The plan's capacity where its window slides exactly, else nil.
   private let slidingCapacity: Int?
+  /// The plan's capacity where a token that comes alone sees a window that slides exactly, else nil.
+  private let capacityOfOne: Int?
+  private let usesOriginalPositions: Bool
+  private let capacity: Int?
+  private let sinkCount: Int
   /// A chunk of at most so many tokens writes no slot twice.
   private let smallestRing: Int
 
@@ -31,7 +39,7 @@ public final class KVCache {
   package init(
     plan: Plan, shape: Shape, slotType: SlotType = .float16, positions: PositionEncoding
   ) throws(KVCacheError) {
-    try Self.check(plan: plan, shape: shape, slotType: slotType)
+    try Self.check(plan: plan, shape: shape, slotType: slotType, positions: positions)
     self.plan = plan
     self.shape = shape
     self.slotType = slotType
@@ -39,11 +47,24 @@ public final class KVCache {
     stages = plan.stages.map { $0.makeStage() }
     (storage, places) = Self.makeStorage(stages, shape: shape, type: slotType.elementType)
     step = StepPlan(places: places)
+    scores =
+      plan.scoring == nil
+      ? nil : Buffer(count: shape.layers * shape.keyValueHeads * storage[0].slotsPerBlock)
     slidingCapacity = plan.slidesExactly ? plan.capacity : nil
+    capacityOfOne = plan.evictsInOrder ? plan.capacity : nil
+    usesOriginalPositions = plan.usesOriginalPositions
+    capacity = plan.capacity
+    sinkCount = plan.sinkCount
     smallestRing = plan.slidesExactly ? stages.filter { !$0.holdsStreamStart }.compactMap(\.capacity).min() ?? .max : 0
   }
 
-  private static func check(plan: Plan, shape: Shape, slotType: SlotType) throws(KVCacheError) {
+  private static func check(
+    plan: Plan, shape: Shape, slotType: SlotType, positions: PositionEncoding
+  ) throws(KVCacheError) {
+    if case .linearBias = positions, plan.usesOriginalPositions {
+      throw .badSpecification(
+        plan.description, "a model with ALiBi needs to know which token stands where; write positions=clipped")
+    }
     guard SlotStorage.supports(type: slotType.elementType, headDim: shape.headDim) else {
       throw .badSpecification(
         plan.description, "slots of type \(slotType.rawValue) do not fit heads of \(shape.headDim) dimensions")
@@ -76,6 +97,9 @@ public final class KVCache {
     let block = { StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: $0) }
     let bounded = plan.stages.compactMap(\.capacity).reduce(0, +)
     var total = bounded > 0 ? block(bounded) : 0
+    if plan.scoring != nil {
+      total += shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded) * 4
+    }
     if plan.capacity == nil {
       let growing = max(0, tokens - bounded)
       total += (growing + StageStorage.growthSlots - 1) / StageStorage.growthSlots * block(nil)
@@ -88,8 +112,8 @@ public final class KVCache {
     StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: 16) / 16
   }
 
-  /// Bytes of keys and values held now.
-  public var bytes: Int { storage.reduce(0) { $0 + $1.bytes } }
+  /// Bytes of keys, values and scores held now.
+  public var bytes: Int { storage.reduce((scores?.count ?? 0) * 4) { $0 + $1.bytes } }
 
   /// Tokens held now.
   public var heldTokens: Int {
@@ -101,6 +125,7 @@ public final class KVCache {
   /// Forgets everything; a bounded cache keeps its memory, with zeros in it.
   public func reset() {
     tokenCount = 0
+    scores?.elements.update(repeating: 0)
     for index in storage.indices {
       // What one conversation left would end up in the snapshots of the next: they save whole panels.
       forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) {
@@ -154,10 +179,11 @@ public final class KVCache {
   private func planReads(chunk: Int) {
     var rollingTokens = 0
     for stage in stages where !stage.holdsStreamStart { rollingTokens += stage.count }
+    let capacity = chunk == 1 ? capacityOfOne : slidingCapacity
     var context = ReadContext(
-      stage: 0, chunk: chunk, heldTokens: heldTokens, newerTokens: 0, olderTokens: rollingTokens,
-      slidingCapacity: slidingCapacity)
-    step.reset(chunkOffset: slidingCapacity.map { heldTokens + 1 - $0 - rollingTokens } ?? -chunk)
+      stage: 0, chunk: chunk, streamPosition: tokenCount, heldTokens: heldTokens, newerTokens: 0,
+      olderTokens: rollingTokens, usesOriginalPositions: usesOriginalPositions, slidingCapacity: capacity)
+    step.reset(chunkOffset: capacity.map { heldTokens + 1 - $0 - rollingTokens } ?? -chunk)
     _ = step.index(of: StepPlan.QueryClock(first: tokenCount))
     for index in stages.indices {
       context.stage = index
@@ -170,26 +196,40 @@ public final class KVCache {
     }
   }
 
+  /// Lets the tokens of the chunk fall through the stages, one after another.
   private func planMoves(chunk: Int) {
     let slotsMayRepeat = chunk > smallestRing
     for token in 0..<chunk {
-      var source = StepPlan.Move.Source.chunk(token: token)
-      var clock = tokenCount + Int64(token)
       let firstMove = step.moves.count
+      var source = StepPlan.Move.Source.chunk(token: token)
+      var arrival = arrival(of: token)
       walk: for index in stages.indices {
-        switch stages[index].accept(clock: clock) {
+        let acceptance = stages[index].accept(arrival)
+        if acceptance == .pass { continue }
+        if scores != nil { step.append(StepPlan.Placement(token: token, stage: index, acceptance: acceptance)) }
+        switch acceptance {
         case .pass: continue
-        case .take(let slot, let newClock):
-          step.append(StepPlan.Move(source: source, stage: index, slot: slot, clock: newClock))
+        case .take(let slot, let clock), .contest(let slot, let clock):
+          if scores == nil { step.append(StepPlan.Move(source: source, stage: index, slot: slot, clock: clock)) }
           break walk
-        case .exchange(let slot, let newClock, let fallingClock):
-          step.append(StepPlan.Move(source: source, stage: index, slot: slot, clock: newClock))
+        case .challenge:
+          assert(scores != nil, "tokens are challenged by score")
+          break walk
+        case .exchange(let slot, let clock, let fallingClock):
+          if scores == nil { step.append(StepPlan.Move(source: source, stage: index, slot: slot, clock: clock)) }
           source = .slot(stage: index, slot: slot, clock: fallingClock)
-          clock = fallingClock
+          arrival.clock = fallingClock
         }
       }
       step.orderMoves(from: firstMove, slotsMayRepeat: slotsMayRepeat)
     }
+  }
+
+  private func arrival(of token: Int) -> Arrival {
+    let position = tokenCount + Int64(token)
+    return Arrival(
+      clock: position, streamIndex: position - Int64(sinkCount),
+      cacheIsFilling: capacity.map { position <= Int64($0) } ?? true)
   }
 
   /// Takes up a state saved in a snapshot.

@@ -91,6 +91,11 @@ package final class LocalAttention: AttentionService {
     let table = tables[segmentCount]
     table.prepare(segment.cache, rows: segment.rows)
     if table.isLinearBias { for scratch in scratch { scratch.reserveBias(slots: table.largestBlock) } }
+    if let selection = table.selection {
+      for scratch in scratch {
+        scratch.reserveSelection(slots: selection.slots, columns: shape.queryHeads * SelectionTables.unitSlots)
+      }
+    }
     addTasks(table, count: segment.rows.count)
     segmentCount += 1
   }
@@ -131,7 +136,13 @@ package final class LocalAttention: AttentionService {
     }
     for index in 0..<segmentCount {
       let isLarge = tables[index].rows.count >= Self.parallelTokens
-      perform(.move(segment: index), call, inParallel: isLarge)
+      if let selection = tables[index].selection {
+        nextTask.store(0, ordering: .relaxed)
+        perform(.score(segment: index), call, inParallel: selection.unitCount > 1)
+        perform(.select(segment: index), call, inParallel: isLarge)
+      } else {
+        perform(.move(segment: index), call, inParallel: isLarge)
+      }
     }
   }
 
@@ -153,6 +164,8 @@ package final class LocalAttention: AttentionService {
     case storeChunk(segment: Int)
     case attendTasks
     case attendShare
+    case score(segment: Int)
+    case select(segment: Int)
     case move(segment: Int)
   }
 
@@ -183,6 +196,11 @@ package final class LocalAttention: AttentionService {
       table.storeChunk(Self.share(thread, threads, of: table.rows.count), call, scratch[thread], kernels)
     case .attendTasks: attendTasks(call, scratch[thread])
     case .attendShare: attendShare(call, scratch[thread], thread: thread, threads: threads)
+    case .score(let segment): score(tables[segment], call, scratch[thread])
+    case .select(let segment):
+      for head in stride(from: thread, to: shape.keyValueHeads, by: threads) {
+        tables[segment].select(head: head, call, scratch[thread], kernels)
+      }
     case .move(let segment): move(tables[segment], call, scratch[thread], thread: thread, threads: threads)
     }
   }
@@ -195,6 +213,7 @@ package final class LocalAttention: AttentionService {
       let table = tables[task.segment]
       table.start(task, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
       table.attend(task, call, share: (0, 1), firstRow: 0, scratch: scratch, kernels)
+      table.keepSoftmax(task, firstRow: 0, scratch)
       scratch.partial.finish(rows: task.tokens.count * task.queryHeads.count, kernels: kernels)
       table.store(task, scratch, into: call.output)
     }
@@ -215,8 +234,21 @@ package final class LocalAttention: AttentionService {
     for thread in 1..<team.threads {
       total.merge(scratch[thread].partial, rows: shape.queryHeads, kernels: kernels)
     }
+    for index in 0..<taskCount {
+      let task = tasks.pointer[index]
+      tables[0].keepSoftmax(task, firstRow: task.queryHeads.lowerBound, scratch[0])
+    }
     total.finish(rows: shape.queryHeads, kernels: kernels)
     call.output.update(from: total.output.pointer, count: shape.queryHeads * shape.headDim)
+  }
+
+  private func score(_ table: StepTables, _ call: LayerCall, _ scratch: ThreadScratch) {
+    guard let count = table.selection?.unitCount else { return }
+    while true {
+      let index = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
+      guard index < count else { return }
+      table.score(index, call, tileTokens: tileTokens, scratch, kernels)
+    }
   }
 
   private func move(

@@ -53,12 +53,21 @@ package struct RotaryEmbedding: Sendable, Hashable {
   package func angles(
     at position: Int64, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>
   ) {
-    frequencies.withUnsafeBufferPointer { frequencies in
-      for index in 0..<frequencies.count {
-        let angle = (Double(position) * frequencies[index]).truncatingRemainder(dividingBy: 2 * .pi)
-        cosine[index] = Float(cos(angle))
-        sine[index] = Float(sin(angle))
-      }
+    frequencies.withUnsafeBufferPointer {
+      guard let base = $0.baseAddress else { return }
+      Self.angles(at: position, frequencies: base, count: $0.count, cosine: cosine, sine: sine)
+    }
+  }
+
+  /// Writes the cosines and sines of one position for `count` frequencies.
+  static func angles(
+    at position: Int64, frequencies: UnsafePointer<Double>, count: Int, cosine: UnsafeMutablePointer<Float>,
+    sine: UnsafeMutablePointer<Float>
+  ) {
+    for index in 0..<count {
+      let angle = (Double(position) * frequencies[index]).truncatingRemainder(dividingBy: 2 * .pi)
+      cosine[index] = Float(cos(angle))
+      sine[index] = Float(sin(angle))
     }
   }
 }

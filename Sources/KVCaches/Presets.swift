@@ -7,7 +7,7 @@ struct Preset: Sendable {
   let options: [String]
   let stages: @Sendable (StageParameters) throws(KVCacheError) -> [any StageSpecification]
 
-  static let all: [Preset] = [full, streamingLLM]
+  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
 
@@ -27,5 +27,73 @@ struct Preset: Sendable {
     let sinks = try parameters.number(parts[0], "sinks", in: 0...StageParameters.largestCount)
     let window = try parameters.number(parts[1], "window", in: 1...StageParameters.largestCount)
     return sinks == 0 ? [Window(window)] : [Sinks(sinks), Window(window)]
+  }
+
+  private static let cascading = Preset(
+    name: "cascading", form: "cascading:BUDGET/LEVELS",
+    summary: "sinks and windows that keep ever fewer of ever older tokens (arXiv 2406.17808)",
+    options: Window.options + ["sinks", "schedule"]
+  ) { parameters throws(KVCacheError) in
+    let parts = (parameters.argument ?? "1024/4").split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2 else { throw parameters.fail("needs BUDGET/LEVELS, for example 'cascading:1024/4'") }
+    let budget = try parameters.number(parts[0], "budget", in: 1...StageParameters.largestCount)
+    let levels = try parameters.number(parts[1], "levels", in: 1...64)
+    let sinks = try parameters.sinks(default: 4)
+    let size = (budget - sinks) / levels
+    guard size >= 1 else {
+      throw parameters.fail("a budget of \(budget) leaves no slot for \(levels) levels beside \(sinks) sinks")
+    }
+    let schedule = try CascadeSchedule(parameters)
+    let scoring = try Window.cascadeScoring(parameters)
+    let isEager = try parameters.flag("eager", default: true)
+    var stages: [any StageSpecification] = sinks == 0 ? [] : [Sinks(sinks)]
+    for level in 0..<levels {
+      stages.append(
+        Window(size, every: schedule.period(level: level, of: levels), scoring: scoring, fillsEagerly: isEager))
+    }
+    return stages
+  }
+
+  private static let h2o = Preset(
+    name: "h2o", form: "h2o:BUDGET",
+    summary: "half recent tokens, half those with the most attention so far (arXiv 2306.14048)",
+    options: Scored.options + ["sinks", "window"]
+  ) { parameters throws(KVCacheError) in
+    try scored(parameters, decay: 1) { room in (room + 1) / 2 }
+  }
+
+  private static let tova = Preset(
+    name: "tova", form: "tova:BUDGET",
+    summary: "the tokens with the most attention from the last query (arXiv 2401.06104)",
+    options: Scored.options + ["sinks", "window"]
+  ) { parameters throws(KVCacheError) in
+    try scored(parameters, decay: 0) { _ in 1 }
+  }
+
+  /// Sinks, a window of recent tokens, and a scored stage for the rest of the budget.
+  private static func scored(
+    _ parameters: StageParameters, decay: Double, window standard: (Int) -> Int
+  ) throws(KVCacheError) -> [any StageSpecification] {
+    let budget = try parameters.count("budget", maximum: StageParameters.largestCount, example: 1024)
+    let sinks = try parameters.sinks(default: 4)
+    guard budget >= sinks + 2 else {
+      throw parameters.fail("a budget of \(budget) leaves no room for a window and scored tokens beside \(sinks) sinks")
+    }
+    let room = budget - sinks
+    var window = min(standard(room), room - 1)
+    if let text = parameters.options["window"] { window = try parameters.number(text, "window", in: 1...room - 1) }
+    let rule = try parameters.scoreRule(decay: decay, reduction: Scored.standardScoring.reduction)
+    let stages: [any StageSpecification] = [
+      Window(window), Scored(room - window, scoring: rule, distance: try parameters.distance(default: .original)),
+    ]
+    return sinks == 0 ? stages : [Sinks(sinks)] + stages
+  }
+}
+
+extension StageParameters {
+  /// The option `sinks`.
+  func sinks(default standard: Int) throws(KVCacheError) -> Int {
+    guard let text = options["sinks"] else { return standard }
+    return try number(text, "sinks", in: 0...Self.largestCount)
   }
 }

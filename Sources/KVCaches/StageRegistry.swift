@@ -24,6 +24,7 @@ enum StageRegistry {
     Tokens.registration,
     Sinks.registration,
     Window.registration,
+    Scored.registration,
   ]
 
   static func named(_ name: Substring) -> StageRegistration? { all.first { $0.name == name } }

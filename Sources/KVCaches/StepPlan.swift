@@ -43,13 +43,26 @@ public struct StepPlan: Sendable {
     package var clock: Int64
   }
 
+  /// One step of a token's way through the stages of a cache that scores its tokens.
+  ///
+  /// The placements of one token follow each other: each takes what the one before let fall.
+  package struct Placement: Sendable, Hashable {
+    /// The chunk's token whose coming causes it.
+    package var token: Int
+    package var stage: Int
+    package var acceptance: Acceptance
+  }
+
   package private(set) var clocks: [QueryClock] = []
   package private(set) var readings: [Reading] = []
   package private(set) var visibleFirst: [Int32] = []
   package private(set) var visibleLast: [Int32] = []
   /// From keys to the position of the chunk's first token, slot by slot of measured readings.
   package private(set) var distances: [Float] = []
+  /// Where tokens go, of a cache that does not score them.
   package private(set) var moves: [Move] = []
+  /// Where tokens go, of a cache that scores them: which token a placement moves may differ from head to head.
+  package private(set) var placements: [Placement] = []
   /// Whether moves may run in any order: every source is a chunk token and no slot is written twice.
   package private(set) var movesAreIndependent = true
   /// The first chunk token that chunk token r reads is r plus this, where that is positive.
@@ -68,6 +81,7 @@ public struct StepPlan: Sendable {
     visibleLast.removeAll(keepingCapacity: true)
     distances.removeAll(keepingCapacity: true)
     moves.removeAll(keepingCapacity: true)
+    placements.removeAll(keepingCapacity: true)
     movesAreIndependent = true
   }
 
@@ -75,6 +89,7 @@ public struct StepPlan: Sendable {
   func firstVisibleChunkToken(_ token: Int) -> Int { max(0, token + chunkOffset) }
 
   mutating func append(_ move: Move) { moves.append(move) }
+  mutating func append(_ placement: Placement) { placements.append(placement) }
 
   /// Puts the moves of one token, from index `first` on, into an order in which no slot is overwritten before it is
   /// read: the token that fell furthest moves first.

@@ -96,7 +96,7 @@ extension StepTables {
   }
 
   /// Shifts the partials of a task by the constant in which its tokens differ when they read by a clock.
-  private func shift(
+  func shift(
     _ task: LocalAttention.Task, clock: Int, by sign: Float, firstRow: Int, _ scratch: ThreadScratch
   ) {
     let slope = slopes.pointer[task.queryHeads.lowerBound]
@@ -106,7 +106,8 @@ extension StepTables {
     }
   }
 
-  private func rotateQueries(
+  /// Rotates and scales the queries of a task into the scratch.
+  func rotateQueries(
     _ task: LocalAttention.Task, _ call: LocalAttention.LayerCall, clock: Int, _ scratch: ThreadScratch,
     _ kernels: InstructionSet
   ) {
@@ -156,7 +157,7 @@ extension StepTables {
     }
   }
 
-  private func keyValueOffset(token: Int, head: Int) -> Int {
+  func keyValueOffset(token: Int, head: Int) -> Int {
     ((rows.lowerBound + token) * shape.keyValueHeads + head) * shape.headDim
   }
 }

@@ -47,6 +47,8 @@ final class StepTables {
   }
 
   let shape: KVCache.Shape
+  /// The place in the stream of the chunk's first token.
+  private(set) var firstPosition: Int64 = 0
   /// The sequence's rows of the batch; the first is token 0 of the chunk.
   private(set) var rows = 0..<0
   private(set) var type = ElementType.float32
@@ -64,11 +66,16 @@ final class StepTables {
   /// Whether moves may run in any order.
   private(set) var movesAreIndependent = true
 
+  /// Where tokens go by score, in a cache that scores its tokens.
+  private(set) var selection: SelectionTables?
+
   /// Rotated pairs of a head; 0 without rotation.
   private(set) var halfDim = 0
   private(set) var layout = RotaryLayout.halves
   /// Cosines then sines of each query clock, `[clock, token, (cosine | sine), pair]`.
   private var angles = GrowingBuffer<Float>()
+  /// Angle per position of each pair, `[pair]`.
+  private(set) var frequencies = GrowingBuffer<Double>()
   /// Cosines then sines of moves that turn, `[move, (cosine | sine), pair]`.
   private var moveAngles = GrowingBuffer<Float>()
 
@@ -98,10 +105,12 @@ final class StepTables {
   /// Takes over the decisions of the cache's step.
   func prepare(_ cache: KVCache, rows: Range<Int>) {
     self.rows = rows
+    firstPosition = cache.step.clocks[0].first
     type = cache.slotType.elementType
     prepareBlocks(cache)
     prepareReadings(cache.step, cache)
     prepareMoves(cache.step, cache)
+    prepareSelection(cache)
     halfDim = 0
     isLinearBias = false
     switch cache.positions {
@@ -173,6 +182,15 @@ final class StepTables {
     }
   }
 
+  private func prepareSelection(_ cache: KVCache) {
+    guard let rule = cache.plan.scoring, let scores = cache.scores else {
+      selection = nil
+      return
+    }
+    if selection == nil { selection = SelectionTables(shape: shape) }
+    selection?.prepare(cache, rule: rule, scores: scores, tokens: rows.count, runs: runs.pointer, count: runCount)
+  }
+
   /// Index in `blocks` of the first block of the storage in which a stage lies.
   private func firstBlock(of stage: Int, _ cache: KVCache) -> Int {
     var index = 0
@@ -198,6 +216,7 @@ final class StepTables {
   private func prepareAngles(_ step: StepPlan, _ rotary: RotaryEmbedding) {
     halfDim = rotary.dim / 2
     layout = rotary.layout
+    frequencies.copy(rotary.frequencies)
     angles.reserve(step.clocks.count * rows.count * 2 * halfDim)
     for (index, clock) in step.clocks.enumerated() {
       for token in 0..<rows.count {

@@ -9,7 +9,12 @@ final class ThreadScratch {
   let key: Buffer<Float>
   /// `[headDim]`
   let value: Buffer<Float>
+  /// Which token each slot holds while scores decide.
+  let origins = SlotOrigins()
+  let turns: TurnAngles
   private let kernelScratch: Buffer<Float>
+  /// What each head gives each slot of a unit that is scored, `[query head, slot]`.
+  private var columnSums = GrowingBuffer<Float>()
   /// ALiBi only: what is added to logits, `[slot]`.
   private var bias = GrowingBuffer<Float>()
 
@@ -18,11 +23,22 @@ final class ThreadScratch {
     queries = Buffer(count: rows * headDim)
     key = Buffer(count: headDim)
     value = Buffer(count: headDim)
+    turns = TurnAngles(headDim: headDim)
     kernelScratch = Buffer(count: InstructionSet.attentionScratch(rows: rows, headDim: headDim))
   }
 
   /// Makes room for the bias of every slot of a block.
   func reserveBias(slots: Int) { bias.reserve(slots) }
+
+  /// Makes room for the decisions of a step in a cache that scores its tokens, and forgets the angles of the last one.
+  func reserveSelection(slots: Int, columns: Int) {
+    origins.reserve(slots)
+    columnSums.reserve(columns)
+    turns.forget()
+  }
+
+  /// Room for the column sums of a unit, as reserved.
+  var columns: UnsafeMutablePointer<Float> { columnSums.pointer }
 
   /// Sets the bias of a run of slots, `-slope × distance`; `distances` begins with the first of them.
   func setBias(slots: Range<Int>, distances: UnsafePointer<Float>, slope: Float) {
@@ -40,5 +56,19 @@ final class ThreadScratch {
       queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
       partial: partial.rows(from: firstRow), logWeights: isBiased ? UnsafePointer(bias.pointer) : nil,
       visibleFirst: visibleFirst, visibleLast: visibleLast, scratch: kernelScratch.pointer)
+  }
+
+  /// Adds the probabilities that the task's queries give a run of slots, from their final maxima in `partial` and sums.
+  func addColumnSums(
+    _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, sum: UnsafePointer<Float>,
+    rowWeights: UnsafePointer<Float>, isBiased: Bool, visibleFirst: UnsafePointer<Int32>?,
+    visibleLast: UnsafePointer<Int32>?, to columns: UnsafeMutablePointer<Float>, headStride: Int,
+    _ kernels: InstructionSet
+  ) {
+    kernels.addColumnSums(
+      slots, run: run, queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
+      max: partial.maximum.pointer, sum: sum, rowWeights: rowWeights,
+      logWeights: isBiased ? UnsafePointer(bias.pointer) : nil, visibleFirst: visibleFirst, visibleLast: visibleLast,
+      scratch: kernelScratch.pointer, to: columns, headStride: headStride)
   }
 }

@@ -119,12 +119,13 @@ extension InstructionSet {
   ///   - max: [row], final running maxima, as `attend` and `merge` leave them; `sum` likewise.
   ///   - rowWeights: [row], what each row counts; nil for 1.
   ///   - scratch: `attentionScratch(rows:headDim:)` floats, not shared with other threads.
-  ///   - sums: [slot], of which only slots of the run are touched.
+  ///   - sums: [slot], of which only slots of the run are touched; with a `headStride` [head of the group, slot], each
+  ///     head apart.
   package func addColumnSums(
     _ storage: SlotStorage, run: Range<Int>, queries: QueryRows, max: UnsafePointer<Float>,
     sum: UnsafePointer<Float>, rowWeights: UnsafePointer<Float>? = nil, logWeights: UnsafePointer<Float>? = nil,
     visibleFirst: UnsafePointer<Int32>? = nil, visibleLast: UnsafePointer<Int32>? = nil,
-    scratch: UnsafeMutablePointer<Float>, to sums: UnsafeMutablePointer<Float>
+    scratch: UnsafeMutablePointer<Float>, to sums: UnsafeMutablePointer<Float>, headStride: Int = 0
   ) {
     precondition(run.lowerBound >= 0 && run.upperBound <= storage.slots, "the run leaves the storage")
     precondition(queries.stride >= storage.headDim, "rows must not overlap")
@@ -134,7 +135,7 @@ extension InstructionSet {
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: 0, visible_first: visibleFirst, visible_last: visibleLast, max: nil,
       sum: nil, out: nil, scratch: scratch)
-    kernels.pointee.column_sums(&attention, max, sum, rowWeights, sums)
+    kernels.pointee.column_sums(&attention, max, sum, rowWeights, sums, headStride)
   }
 
   /// Merges partial b into a; rows of both are contiguous ([row, headDim]).

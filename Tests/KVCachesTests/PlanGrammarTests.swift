@@ -22,6 +22,20 @@ struct PlanGrammarTests {
       ("streaming-llm:1000+1", "sinks:1000,window:1"),
       ("sinks:1,window:2,window:3,tokens", "sinks:1,window:2,window:3,tokens"),
       ("sinks:3,tokens", "sinks:3,tokens"),
+      ("cascading:1024/4", "sinks:4,window:255/1,window:255/2,window:255/4,window:255/8"),
+      (
+        "cascading:9/2[sinks=0,select=off,eager=off]",
+        "window:4/1[select=off,eager=off],window:4/2[select=off,eager=off]"
+      ),
+      (
+        "cascading:8/2[gamma=1e-3,reduce=mean,homogeneous=on]",
+        "sinks:4,window:2/1[gamma=0.001,reduce=mean,homogeneous=on],window:2/2[gamma=0.001,reduce=mean,homogeneous=on]"
+      ),
+      ("window:9/3[gamma=0.9999,select=on]", "window:9/3"),
+      ("h2o:1024", "sinks:4,window:510,scored:510[positions=original]"),
+      ("h2o:12[sinks=0,window=5,positions=clipped]", "window:5,scored:7"),
+      ("tova:64", "sinks:4,window:1,scored:59[gamma=0.0,positions=original]"),
+      ("scored:5[reduce=max],window:9", "scored:5[reduce=max],window:9"),
     ])
   func valid(specification: String, normal: String) throws {
     let plan = try KVCache.Plan(specification)
@@ -42,7 +56,9 @@ struct PlanGrammarTests {
     #expect(plan != .full)
   }
 
-  private static let known = "full, streaming-llm:SINKS+WINDOW, tokens, sinks:COUNT, window:SIZE"
+  private static let known =
+    "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, tokens, sinks:COUNT, "
+    + "window:SIZE[/PERIOD], scored:COUNT"
 
   @Test(
     "are refused with the reason",
@@ -88,8 +104,45 @@ struct PlanGrammarTests {
       ("streaming-llm:4+", "cache 'streaming-llm:4+': window must be a number, but is ''"),
       ("streaming-llm:4+0", "cache 'streaming-llm:4+0': window must be from 1 to 268435456, but is 0"),
       ("streaming-llm:1+2+3", "cache 'streaming-llm:1+2+3': needs SINKS+WINDOW, for example 'streaming-llm:4+1020'"),
-      ("window:5[size=4]", "cache 'window:5[size=4]': unknown option 'size'; it has none"),
-      ("window:5[,]", "cache 'window:5[,]': unknown option ''; it has none"),
+      (
+        "window:5[size=4]",
+        "cache 'window:5[size=4]': unknown option 'size'; known are gamma, reduce, homogeneous, select, eager"
+      ),
+      (
+        "window:5[,]", "cache 'window:5[,]': unknown option ''; known are gamma, reduce, homogeneous, select, eager"
+      ),
+      ("sinks:5[x=1]", "cache 'sinks:5[x=1]': unknown option 'x'; it has none"),
+      ("window:5[gamma=1]", "cache 'window:5[gamma=1]': gamma is for a window with a period"),
+      ("window:5/0", "cache 'window:5/0': period must be from 1 to 268435456, but is 0"),
+      ("window:5/2[gamma=2]", "cache 'window:5/2[gamma=2]': gamma must be from 0 to 1, but is '2'"),
+      ("window:5/2[gamma=nan]", "cache 'window:5/2[gamma=nan]': gamma must be from 0 to 1, but is 'nan'"),
+      ("window:5/2[reduce=sum]", "cache 'window:5/2[reduce=sum]': reduce must be max, mean or median, but is 'sum'"),
+      ("window:5/2[select=no]", "cache 'window:5/2[select=no]': select must be on or off, but is 'no'"),
+      (
+        "window:5/1,window:5/2[gamma=0.5]",
+        "cache 'window:5/1,window:5/2[gamma=0.5]': scores its tokens in more than one way"
+      ),
+      (
+        "window:5/2,tokens",
+        "cache 'window:5/2,tokens': cannot score the tokens of 'tokens', which grows without bound"
+      ),
+      (
+        "scored:5[positions=cache]",
+        "cache 'scored:5[positions=cache]': positions must be original or clipped, but is 'cache'"
+      ),
+      ("cascading:64", "cache 'cascading:64': needs BUDGET/LEVELS, for example 'cascading:1024/4'"),
+      (
+        "cascading:64/61",
+        "cache 'cascading:64/61': a budget of 64 leaves no slot for 61 levels beside 4 sinks"
+      ),
+      ("cascading:64/65", "cache 'cascading:64/65': levels must be from 1 to 64, but is 65"),
+      (
+        "cascading:64/4[schedule=pow9]",
+        "cache 'cascading:64/4[schedule=pow9]': unknown schedule 'pow9'; known are pow2, pow3, pow4, linear, twos, "
+          + "quarter, half, three-quarters, last"
+      ),
+      ("h2o:5", "cache 'h2o:5': a budget of 5 leaves no room for a window and scored tokens beside 4 sinks"),
+      ("h2o:9[window=5]", "cache 'h2o:9[window=5]': window must be from 1 to 4, but is 5"),
       ("full[x]", "cache 'full[x]': unknown option 'x'; it has none"),
       ("window:5[", "cache 'window:5[': a bracket is not closed"),
       ("window:5[x=1", "cache 'window:5[x=1': a bracket is not closed"),

@@ -27,6 +27,13 @@ enum StageMatrix {
     "sinks:4,window:2,window:17,window:3",
     "streaming-llm:0+9",
     "streaming-llm:4+12",
+    "cascading:20/1",
+    "cascading:28/3",
+    "cascading:20/4[select=off]",
+    "sinks:2,window:5/1,window:7/2,scored:6[gamma=0.9999,reduce=max]",
+    "h2o:16",
+    "h2o:16[positions=clipped]",
+    "tova:15",
   ]
 }
 

@@ -92,6 +92,33 @@ import Testing
     #expect(abs(whole.reduce(0, +) - 40) < 1e-4)
   }
 
+  /// Each head's sums apart add up to those of all heads together.
+  @Test(arguments: [ElementType.float32, .q8_0], InstructionSet.available)
+  func headsApart(type: ElementType, instructions: InstructionSet) {
+    var random = SplitMix64(seed: 74)
+    let stage = Stage(type: type, headDim: 32, slots: 90)
+    stage.fill(0..<90, using: &random)
+    for (tokens, group) in [(1, 3), (15, 3), (9, 8), (40, 1), (7, 5)] {
+      let queries = random.normals(tokens * group * 32, scale: 0.2)
+      var partial = Partial(rows: tokens * group, headDim: 32)
+      partial.attend(
+        stage, 7..<90, queries: queries, rowsPerToken: group, logWeights: nil, visible: nil, with: instructions)
+      let scratch = Buffer<Float>(count: InstructionSet.attentionScratch(rows: partial.rows, headDim: 32))
+      var apart = [Float](repeating: 0, count: group * 100)
+      instructions.addColumnSums(
+        stage.storage, run: 7..<90, queries: QueryRows(queries, stride: 32, count: tokens * group, rowsPerToken: group),
+        max: partial.max, sum: partial.sum, scratch: scratch.pointer, to: &apart, headStride: 100)
+      let expected = attentionReference(stage, run: 7..<90, queries: queries, rowsPerToken: group)
+      for head in 0..<group {
+        let sums = (0..<90).map { slot in
+          (0..<tokens).reduce(0.0) { $0 + expected.probabilities[$1 * group + head][slot] }
+        }
+        let difference = largestDifference(Array(apart[head * 100..<head * 100 + 90]), sums.map(Float.init))
+        #expect(difference < 5e-6, "\(instructions) \(type.name) \(tokens)x\(group) head \(head)")
+      }
+    }
+  }
+
   @Test(arguments: InstructionSet.available)
   func rowsWithoutSlotsAddNothing(instructions: InstructionSet) {
     var random = SplitMix64(seed: 73)

@@ -123,8 +123,9 @@ struct sluice_kernels {
   /// Adds to sums[slot] the probabilities that the rows give the run's slots, exp(logit - max[row]) / sum[row], each
   /// times its row weight (null = 1). `max` and `sum` are the rows' final ones over all that they see; `values`, `max`,
   /// `sum` and `out` of the attention are not used. Rows of sum 0 add nothing; slots outside the run are not touched.
+  /// A row of head h adds to sums[h * head_stride + slot].
   void (*column_sums)(const sluice_attention *attention, const float *max, const float *sum, const float *row_weights,
-                      float *sums);
+                      float *sums, ptrdiff_t head_stride);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
                 const float *sum_b, const float *out_b);

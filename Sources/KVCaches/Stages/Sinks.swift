@@ -33,13 +33,17 @@ struct SinksStage: Stage {
   var usedSlots: Int { count }
   var holdsStreamStart: Bool { true }
 
-  mutating func accept(clock: Int64) -> Acceptance {
+  mutating func accept(_ arrival: Arrival) -> Acceptance {
     guard count < limit else { return .pass }
     defer { count += 1 }
     return .take(slot: count, clock: Int64(count))
   }
 
   func read(_ context: ReadContext, into step: inout StepPlan) {
+    guard !context.usesOriginalPositions else {
+      return step.read(
+        stage: context.stage, slots: 0..<count, clock: StepPlan.QueryClock(first: context.streamPosition))
+    }
     let limit = context.slidingCapacity.map { $0 - 1 } ?? .max
     // A limit that no token of the chunk reaches is none: the clock is then the same as that of the other stages.
     let isReached = limit < context.heldTokens + context.chunk - 1

@@ -22,8 +22,8 @@ struct TokensStage: Stage {
   var count: Int { Int(entered) }
   var usedSlots: Int { count }
 
-  mutating func accept(clock: Int64) -> Acceptance {
-    if entered == 0 { nextClock = clock }
+  mutating func accept(_ arrival: Arrival) -> Acceptance {
+    if entered == 0 { nextClock = arrival.clock }
     defer {
       entered += 1
       nextClock += 1
