@@ -69,16 +69,23 @@ static int enter_block(attention_step *step, int block) {
   return step->first_slot < step->last_slot;
 }
 
+#include "attention_kept.inc.h"
+
 static void attend(const sluice_attention *a) {
   int start = a->first_slot / ATTENTION_SLOTS * ATTENTION_SLOTS;
+  float *kept = a->kept;
   for (int row = 0; row < a->rows; row += ATTENTION_ROWS) {
     attention_step step = start_tile(a, row);
     row_states states = load_states(a, row, step.rows);
     for (int block = start; block < a->last_slot; block += ATTENTION_SLOTS) {
       if (!enter_block(&step, block)) continue;
+      if (kept) step.scores = kept;
       score(&step);
       weigh(&step, &states);
       accumulate(&step, states.correction);
+      if (!kept) continue;
+      keep_maxima(&step, &states);
+      kept = next_kept(&step, kept);
     }
     memcpy(a->max + row, states.max, (size_t)step.rows * sizeof(float));
     memcpy(a->sum + row, states.sum, (size_t)step.rows * sizeof(float));

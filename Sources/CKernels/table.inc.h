@@ -30,6 +30,7 @@ const struct sluice_kernels SLUICE_TABLE = {
     .read_value = read_value,
     .attend = attend,
     .column_sums = column_sums,
+    .kept_column_sums = kept_column_sums,
     .merge = merge,
     .finish = finish,
     .peak_float32 = peak_float32,

@@ -36,6 +36,11 @@ package final class LocalAttention: AttentionService {
     var queryHeads: Range<Int> { firstQueryHead..<lastQueryHead }
     /// Tokens of the segment.
     var tokens: Range<Int> { firstToken..<lastToken }
+
+    /// The part of the task that has some of its tokens.
+    func tile(_ tokens: Range<Int>) -> Task {
+      Task(segment: segment, head: head, queryHeads: queryHeads, tokens: tokens)
+    }
   }
 
   let shape: KVCache.Shape
@@ -89,11 +94,12 @@ package final class LocalAttention: AttentionService {
     segment.cache.beginStep(tokens: segment.rows.count)
     if tables.count == segmentCount { tables.append(StepTables(shape: shape)) }
     let table = tables[segmentCount]
-    table.prepare(segment.cache, rows: segment.rows)
+    table.prepare(segment.cache, rows: segment.rows, tileTokens: tileTokens)
     if table.isLinearBias { for scratch in scratch { scratch.reserveBias(slots: table.largestBlock) } }
     if let selection = table.selection {
       for scratch in scratch {
-        scratch.reserveSelection(slots: selection.slots, columns: shape.queryHeads * SelectionTables.unitSlots)
+        let rows = max(tileTokens * table.headsPerTask, shape.queryHeads)
+        scratch.reserveSelection(slots: selection.slots, keptFloats: table.keptFloats(rows: rows))
       }
     }
     addTasks(table, count: segment.rows.count)
@@ -101,13 +107,15 @@ package final class LocalAttention: AttentionService {
   }
 
   private func addTasks(_ table: StepTables, count: Int) {
-    let tiles = (count + tileTokens - 1) / tileTokens
-    tasks.reserve(taskCount + tiles * shape.queryHeads / table.headsPerTask, keeping: taskCount)
+    // Where weights are added up, a task has the tiles of a group of tokens, one after another.
+    let taskTokens = table.selection?.groupTokens ?? tileTokens
+    let parts = (count + taskTokens - 1) / taskTokens
+    tasks.reserve(taskCount + parts * shape.queryHeads / table.headsPerTask, keeping: taskCount)
     for first in stride(from: 0, to: shape.queryHeads, by: table.headsPerTask) {
-      for start in stride(from: 0, to: count, by: tileTokens) {
+      for start in stride(from: 0, to: count, by: taskTokens) {
         tasks.pointer[taskCount] = Task(
           segment: segmentCount, head: first / shape.groupSize, queryHeads: first..<first + table.headsPerTask,
-          tokens: start..<min(start + tileTokens, count))
+          tokens: start..<min(start + taskTokens, count))
         taskCount += 1
       }
     }
@@ -130,15 +138,18 @@ package final class LocalAttention: AttentionService {
     if splitsSlots {
       perform(.attendShare, call, inParallel: true)
       finishSplit(call)
+      if tables[0].selection != nil { perform(.scoreShare, call, inParallel: true) }
     } else {
       nextTask.store(0, ordering: .relaxed)
       perform(.attendTasks, call, inParallel: true)
     }
     for index in 0..<segmentCount {
       let isLarge = tables[index].rows.count >= Self.parallelTokens
-      if let selection = tables[index].selection {
-        nextTask.store(0, ordering: .relaxed)
-        perform(.score(segment: index), call, inParallel: selection.unitCount > 1)
+      if tables[index].selection != nil {
+        if !splitsSlots {
+          nextTask.store(0, ordering: .relaxed)
+          perform(.score(segment: index), call, inParallel: isLarge)
+        }
         perform(.select(segment: index), call, inParallel: isLarge)
       } else {
         perform(.move(segment: index), call, inParallel: isLarge)
@@ -164,6 +175,7 @@ package final class LocalAttention: AttentionService {
     case storeChunk(segment: Int)
     case attendTasks
     case attendShare
+    case scoreShare
     case score(segment: Int)
     case select(segment: Int)
     case move(segment: Int)
@@ -196,7 +208,11 @@ package final class LocalAttention: AttentionService {
       table.storeChunk(Self.share(thread, threads, of: table.rows.count), call, scratch[thread], kernels)
     case .attendTasks: attendTasks(call, scratch[thread])
     case .attendShare: attendShare(call, scratch[thread], thread: thread, threads: threads)
-    case .score(let segment): score(tables[segment], call, scratch[thread])
+    case .scoreShare:
+      tables[0].scoreShare(
+        UnsafeBufferPointer(start: tasks.pointer, count: taskCount), share: (thread, threads), layer: call.layer,
+        scratch[thread], kernels)
+    case .score(let segment): score(tables[segment], call)
     case .select(let segment):
       for head in stride(from: thread, to: shape.keyValueHeads, by: threads) {
         tables[segment].select(head: head, call, scratch[thread], kernels)
@@ -211,21 +227,42 @@ package final class LocalAttention: AttentionService {
       guard index < taskCount else { return }
       let task = tasks.pointer[index]
       let table = tables[task.segment]
-      table.start(task, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
-      table.attend(task, call, share: (0, 1), firstRow: 0, scratch: scratch, kernels)
-      table.keepSoftmax(task, firstRow: 0, scratch)
-      scratch.partial.finish(rows: task.tokens.count * task.queryHeads.count, kernels: kernels)
-      table.store(task, scratch, into: call.output)
+      guard table.selection != nil else {
+        attend(task, table, call, scratch)
+        continue
+      }
+      table.startColumns(task)
+      for start in stride(from: task.tokens.lowerBound, to: task.tokens.upperBound, by: tileTokens) {
+        attend(task.tile(start..<min(start + tileTokens, task.tokens.upperBound)), table, call, scratch)
+      }
     }
+  }
+
+  private func attend(_ task: Task, _ table: StepTables, _ call: LayerCall, _ scratch: ThreadScratch) {
+    let keeps = table.selection != nil
+    table.start(task, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
+    table.attend(
+      task, call, share: (0, 1), firstRow: 0, keeping: keeps ? scratch.kept : nil, scratch: scratch, kernels)
+    if keeps {
+      let partial = scratch.partial
+      table.addColumns(
+        task, share: (0, 1), maximum: partial.maximum.pointer, sum: partial.sum.pointer, kept: scratch.kept, kernels)
+    }
+    scratch.partial.finish(rows: task.tokens.count * task.queryHeads.count, kernels: kernels)
+    table.store(task, scratch, into: call.output)
   }
 
   /// One token of one sequence: every thread attends to its share of the slots for all heads.
   private func attendShare(_ call: LayerCall, _ scratch: ThreadScratch, thread: Int, threads: Int) {
+    let keeps = tables[0].selection != nil
+    var kept = 0
     for index in 0..<taskCount {
       let task = tasks.pointer[index]
       let row = task.queryHeads.lowerBound
       tables[0].start(task, firstRow: row, sinkLogits: thread == 0 ? call.sinkLogits : nil, scratch)
-      tables[0].attend(task, call, share: (thread, threads), firstRow: row, scratch: scratch, kernels)
+      kept += tables[0].attend(
+        task, call, share: (thread, threads), firstRow: row, keeping: keeps ? scratch.kept + kept : nil,
+        scratch: scratch, kernels)
     }
   }
 
@@ -234,20 +271,17 @@ package final class LocalAttention: AttentionService {
     for thread in 1..<team.threads {
       total.merge(scratch[thread].partial, rows: shape.queryHeads, kernels: kernels)
     }
-    for index in 0..<taskCount {
-      let task = tasks.pointer[index]
-      tables[0].keepSoftmax(task, firstRow: task.queryHeads.lowerBound, scratch[0])
-    }
+    tables[0].keepSoftmax(total)
     total.finish(rows: shape.queryHeads, kernels: kernels)
     call.output.update(from: total.output.pointer, count: shape.queryHeads * shape.headDim)
   }
 
-  private func score(_ table: StepTables, _ call: LayerCall, _ scratch: ThreadScratch) {
-    guard let count = table.selection?.unitCount else { return }
+  private func score(_ table: StepTables, _ call: LayerCall) {
+    let count = table.scoreUnits
     while true {
       let index = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
       guard index < count else { return }
-      table.score(index, call, tileTokens: tileTokens, scratch, kernels)
+      table.updateScores(unit: index, layer: call.layer)
     }
   }
 

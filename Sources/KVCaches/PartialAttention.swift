@@ -38,9 +38,6 @@ package final class PartialAttention {
     sum.pointer[row] = sinkLogit == -.infinity ? 0 : 1
   }
 
-  /// Adds a constant to every logit that row `row` has seen.
-  package func shift(row: Int, by constant: Float) { maximum.pointer[row] += constant }
-
   /// Makes rows empty.
   package func reset(rows range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows)

@@ -5,15 +5,6 @@ import Kernels
 ///
 /// The buffers grow to the largest step seen.
 final class SelectionTables {
-  /// A share of the slots to score, for all heads.
-  struct Unit {
-    /// Index of the run, or -1 for the chunk's own tokens.
-    var run: Int
-    /// Slots `first` to `last`, exclusive, of the run's block, or tokens of the chunk.
-    var first: Int
-    var last: Int
-  }
-
   /// A placement of the step plan, with slots counted through all stages.
   struct Placement {
     enum Kind {
@@ -34,8 +25,11 @@ final class SelectionTables {
     static let asItComes = Int64.min
   }
 
-  /// Slots of one unit.
-  static let unitSlots = 256
+  /// Columns of one unit of the update.
+  static let unitColumns = 512
+  /// The tokens of a chunk are divided into so many groups at most, each of which adds up its columns alone and in
+  /// order: so sums do not depend on the number of threads.
+  private static let largestGroupCount = 8
 
   private(set) var rule = ScoreRule(decay: 1)
   /// What the scores of slots keep over the step.
@@ -48,15 +42,20 @@ final class SelectionTables {
   private(set) var stageFirst = GrowingBuffer<Int32>()
   private(set) var stageCount = 0
 
-  private(set) var units = GrowingBuffer<Unit>()
-  private(set) var unitCount = 0
+  /// Tokens of a group of the chunk, the last one's may be fewer.
+  private(set) var groupTokens = 1
+  private(set) var groupCount = 1
+  /// The probabilities that the tokens of each group give each slot and each token of the chunk in the layer, times what
+  /// the tokens count, `[group, query head, slot | token]`.
+  private(set) var columns = GrowingBuffer<Float>()
+  /// Slots, then tokens of the chunk.
+  private(set) var width = 0
   private(set) var placements = GrowingBuffer<Placement>()
   private(set) var placementCount = 0
 
   /// What each token's probabilities count, `[token, query head of the group]`.
   private(set) var rowWeights = GrowingBuffer<Float>()
-  /// Final maxima and sums of the layer's rows, `[KV head, token, query head of the group]`; with ALiBi, where a task has
-  /// one query head, `[query head, token]`.
+  /// Final maxima and sums of a single token's rows in the layer, `[query head]`.
   private(set) var maxima = GrowingBuffer<Float>()
   private(set) var sums = GrowingBuffer<Float>()
   /// The first scores of the chunk's tokens in the layer, `[KV head, token]`.
@@ -70,18 +69,21 @@ final class SelectionTables {
   }
 
   func prepare(
-    _ cache: KVCache, rule: ScoreRule, scores: Buffer<Float>, tokens: Int,
-    runs: UnsafePointer<StepTables.Run>, count: Int
+    _ cache: KVCache, rule: ScoreRule, scores: Buffer<Float>, tokens: Int, tileTokens: Int
   ) {
     self.rule = rule
     self.scores = scores.pointer
     slots = cache.storage[0].slotsPerBlock
     factor = rule.factor(after: tokens)
-    maxima.reserve(tokens * shape.queryHeads)
-    sums.reserve(tokens * shape.queryHeads)
+    maxima.reserve(shape.queryHeads)
+    sums.reserve(shape.queryHeads)
     chunkScores.reserve(tokens * shape.keyValueHeads)
     prepareWeights(tokens: tokens)
-    prepareUnits(tokens: tokens, runs: runs, count: count)
+    let tiles = (tokens + tileTokens - 1) / tileTokens
+    groupTokens = (tiles + Self.largestGroupCount - 1) / Self.largestGroupCount * tileTokens
+    groupCount = (tokens + groupTokens - 1) / groupTokens
+    width = slots + tokens
+    columns.reserve(groupCount * shape.queryHeads * width)
     preparePlacements(cache)
   }
 
@@ -91,24 +93,6 @@ final class SelectionTables {
     for token in (0..<tokens).reversed() {
       for head in 0..<shape.groupSize { rowWeights.pointer[token * shape.groupSize + head] = Float(weight) }
       weight *= rule.decay
-    }
-  }
-
-  private func prepareUnits(tokens: Int, runs: UnsafePointer<StepTables.Run>, count: Int) {
-    unitCount = 0
-    for run in 0..<count { addUnits(run: run, first: runs[run].first, last: runs[run].last) }
-    addUnits(run: -1, first: 0, last: tokens)
-  }
-
-  /// Cuts at multiples of a unit, where kernels cut as well.
-  private func addUnits(run: Int, first: Int, last: Int) {
-    var start = first
-    while start < last {
-      let end = min((start / Self.unitSlots + 1) * Self.unitSlots, last)
-      units.reserve(unitCount + 1, keeping: unitCount)
-      units.pointer[unitCount] = Unit(run: run, first: start, last: end)
-      unitCount += 1
-      start = end
     }
   }
 

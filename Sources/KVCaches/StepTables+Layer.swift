@@ -40,11 +40,55 @@ extension StepTables {
   /// With ALiBi the logit of token r loses slope × (position − clock). Slope × r is left out of that, which no softmax
   /// notices, so that one bias a slot serves all tokens. Only where a query clock stops at its limit do the tokens of
   /// a chunk differ, by a constant that the partial is shifted by while it meets the run.
+  ///
+  /// - Parameter kept: where to keep the weights for `addColumns`; nil where nobody asks for them.
+  /// - Returns: floats of kept weights.
+  @discardableResult
   func attend(
     _ task: LocalAttention.Task, _ call: LocalAttention.LayerCall, share: (index: Int, count: Int), firstRow: Int,
-    scratch: ThreadScratch, _ kernels: InstructionSet
-  ) {
+    keeping kept: UnsafeMutablePointer<Float>? = nil, scratch: ThreadScratch, _ kernels: InstructionSet
+  ) -> Int {
+    let rowCount = task.tokens.count * task.queryHeads.count
     var clock = -1
+    var keptFloats = 0
+    forEachRun(of: task, share: share) { run, slots in
+      if run.clock != clock {
+        clock = run.clock
+        rotateQueries(task, call, clock: clock, scratch, kernels)
+      }
+      let head = run.block == chunkBlock ? task.head : call.layer * shape.keyValueHeads + task.head
+      let storage = blocks.pointer[run.block].slots(head: head, type: type, headDim: shape.headDim)
+      if isLinearBias {
+        let distances = distances.pointer + run.distances + slots.lowerBound - run.first
+        scratch.setBias(slots: slots, distances: distances, slope: slopes.pointer[task.queryHeads.lowerBound])
+        shift(scratch.partial.maximum.pointer + firstRow, task, clock: run.clock, by: -1)
+      }
+      let bounds = bounds(of: run, task)
+      scratch.attend(
+        storage, run: slots, rows: rowCount, group: task.queryHeads.count, firstRow: firstRow, isBiased: isLinearBias,
+        visibleFirst: bounds.first, visibleLast: bounds.last, keeping: kept.map { $0 + keptFloats },
+        kernels)
+      if isLinearBias { shift(scratch.partial.maximum.pointer + firstRow, task, clock: run.clock, by: 1) }
+      if kept != nil { keptFloats += InstructionSet.keptFloats(rows: rowCount, run: slots) }
+    }
+    return keptFloats
+  }
+
+  /// Floats in which `attend` keeps the weights of a task.
+  func keptFloats(rows count: Int) -> Int {
+    var floats = InstructionSet.keptFloats(rows: count, run: 0..<rows.count)
+    for index in 0..<runCount {
+      floats += InstructionSet.keptFloats(rows: count, run: runs.pointer[index].first..<runs.pointer[index].last)
+    }
+    return floats
+  }
+
+  /// Calls `body` with each run that a task reads and the slots of it that belong to a share; the chunk itself belongs to
+  /// the last share.
+  @inline(__always)
+  func forEachRun(
+    of task: LocalAttention.Task, share: (index: Int, count: Int), _ body: (Run, Range<Int>) -> Void
+  ) {
     var (first, last) = (0, Int.max)
     if share.count > 1 {
       var total = 0
@@ -56,53 +100,36 @@ extension StepTables {
       let shares = run.shares
       let slots = run.slots(ofShares: max(0, first)..<max(0, first, min(last, shares)))
       (first, last) = (first - shares, last == .max ? .max : last - shares)
-      guard !slots.isEmpty else { continue }
-      if run.clock != clock {
-        clock = run.clock
-        rotateQueries(task, call, clock: clock, scratch, kernels)
-      }
-      let bounds = run.visible < 0 ? nil : run.visible + task.tokens.lowerBound
-      attend(
-        task, to: slots, of: run, headIndex: call.layer * shape.keyValueHeads + task.head, firstRow: firstRow,
-        visibleFirst: bounds.map { UnsafePointer(visibleFirst.pointer + $0) },
-        visibleLast: bounds.map { UnsafePointer(visibleLast.pointer + $0) }, scratch, kernels)
+      if !slots.isEmpty { body(run, slots) }
     }
     guard share.index == share.count - 1 else { return }
-    if clock != 0 { rotateQueries(task, call, clock: 0, scratch, kernels) }
-    let chunk = Run(
-      block: chunkBlock, first: 0, last: rows.count, clock: 0, visible: 0, distances: chunkDistances)
-    let firstOfChunk = Int(chunkFirst.pointer[task.tokens.lowerBound])
-    attend(
-      task, to: firstOfChunk..<task.tokens.upperBound, of: chunk, headIndex: task.head, firstRow: firstRow,
-      visibleFirst: chunkFirst.pointer + task.tokens.lowerBound,
-      visibleLast: chunkLast.pointer + task.tokens.lowerBound, scratch, kernels)
+    let chunk = Run(block: chunkBlock, first: 0, last: rows.count, clock: 0, visible: 0, distances: chunkDistances)
+    body(chunk, Int(chunkFirst.pointer[task.tokens.lowerBound])..<task.tokens.upperBound)
   }
 
-  private func attend(
-    _ task: LocalAttention.Task, to slots: Range<Int>, of run: Run, headIndex: Int, firstRow: Int,
-    visibleFirst: UnsafePointer<Int32>?, visibleLast: UnsafePointer<Int32>?, _ scratch: ThreadScratch,
-    _ kernels: InstructionSet
-  ) {
-    let storage = blocks.pointer[run.block].slots(head: headIndex, type: type, headDim: shape.headDim)
-    if isLinearBias {
-      let distances = distances.pointer + run.distances + slots.lowerBound - run.first
-      scratch.setBias(slots: slots, distances: distances, slope: slopes.pointer[task.queryHeads.lowerBound])
-      shift(task, clock: run.clock, by: -1, firstRow: firstRow, scratch)
+  /// What each token of a task sees of a run, nil for all of it.
+  func bounds(
+    of run: Run, _ task: LocalAttention.Task
+  ) -> (first: UnsafePointer<Int32>?, last: UnsafePointer<Int32>?) {
+    let token = task.tokens.lowerBound
+    if run.block == chunkBlock {
+      return (UnsafePointer(chunkFirst.pointer + token), UnsafePointer(chunkLast.pointer + token))
     }
-    scratch.attend(
-      storage, run: slots, rows: task.tokens.count * task.queryHeads.count, group: task.queryHeads.count,
-      firstRow: firstRow, isBiased: isLinearBias, visibleFirst: visibleFirst, visibleLast: visibleLast, kernels)
-    if isLinearBias { shift(task, clock: run.clock, by: 1, firstRow: firstRow, scratch) }
+    guard run.visible >= 0 else { return (nil, nil) }
+    return (
+      UnsafePointer(visibleFirst.pointer + run.visible + token),
+      UnsafePointer(visibleLast.pointer + run.visible + token)
+    )
   }
 
-  /// Shifts the partials of a task by the constant in which its tokens differ when they read by a clock.
+  /// Shifts the maxima of a task's rows by the constant in which its tokens differ when they read by a clock.
   func shift(
-    _ task: LocalAttention.Task, clock: Int, by sign: Float, firstRow: Int, _ scratch: ThreadScratch
+    _ maxima: UnsafeMutablePointer<Float>, _ task: LocalAttention.Task, clock: Int, by sign: Float
   ) {
     let slope = slopes.pointer[task.queryHeads.lowerBound]
     for token in task.tokens {
       let lag = lags.pointer[clock * rows.count + token]
-      if lag != 0 { scratch.partial.shift(row: firstRow + token - task.tokens.lowerBound, by: sign * slope * lag) }
+      if lag != 0 { maxima[token - task.tokens.lowerBound] += sign * slope * lag }
     }
   }
 

@@ -1,115 +1,141 @@
 import Kernels
 
-/// Scoring the slots of one layer, after its attention.
+/// Scoring the slots of one layer: attention keeps the weights it computes, and they are added up by columns as soon as
+/// the rows' final maxima and sums are known.
 extension StepTables {
-  /// Notes what the softmax of a finished task's rows came to.
-  func keepSoftmax(_ task: LocalAttention.Task, firstRow: Int, _ scratch: ThreadScratch) {
+  /// Makes the columns of a task empty.
+  func startColumns(_ task: LocalAttention.Task) {
     guard let selection else { return }
-    let heads = task.queryHeads
-    let offset = heads.lowerBound * rows.count + task.tokens.lowerBound * heads.count
-    let count = task.tokens.count * heads.count
-    (selection.maxima.pointer + offset).update(from: scratch.partial.maximum.pointer + firstRow, count: count)
-    (selection.sums.pointer + offset).update(from: scratch.partial.sum.pointer + firstRow, count: count)
+    for head in task.queryHeads {
+      columns(of: task, head: head, selection).update(repeating: 0, count: selection.width)
+    }
   }
 
-  /// Brings the scores of a unit's slots up to date, for all heads of the layer.
+  /// Notes what the softmax of a single token's rows came to.
+  func keepSoftmax(_ partial: PartialAttention) {
+    guard let selection else { return }
+    selection.maxima.pointer.update(from: partial.maximum.pointer, count: shape.queryHeads)
+    selection.sums.pointer.update(from: partial.sum.pointer, count: shape.queryHeads)
+  }
+
+  /// Adds up the weights that `attend` kept of a task, or of a share of a single token's slots.
   ///
-  /// A second pass over the keys, with the final maximum and sum of every row: exact, and in an order that does not depend
-  /// on the number of threads.
-  func score(
-    _ index: Int, _ call: LocalAttention.LayerCall, tileTokens: Int, _ scratch: ThreadScratch,
-    _ kernels: InstructionSet
+  /// - Parameters:
+  ///   - maximum: final maxima of the task's rows; may be changed
+  ///   - kept: where the task's weights begin
+  /// - Returns: floats of kept weights read.
+  @discardableResult
+  func addColumns(
+    _ task: LocalAttention.Task, share: (index: Int, count: Int), maximum: UnsafeMutablePointer<Float>,
+    sum: UnsafePointer<Float>, kept: UnsafePointer<Float>, _ kernels: InstructionSet
+  ) -> Int {
+    guard let selection else { return 0 }
+    let rowCount = task.tokens.count * task.queryHeads.count
+    let columns = columns(of: task, head: task.queryHeads.lowerBound, selection)
+    var offset = 0
+    forEachRun(of: task, share: share) { run, slots in
+      if isLinearBias { shift(maximum, task, clock: run.clock, by: -1) }
+      let bounds = bounds(of: run, task)
+      kernels.addKeptColumnSums(
+        run: slots, rows: rowCount, rowsPerToken: task.queryHeads.count, kept: kept + offset, max: maximum, sum: sum,
+        rowWeights: selection.rowWeights.pointer + task.tokens.lowerBound * task.queryHeads.count,
+        visibleFirst: bounds.first, visibleLast: bounds.last,
+        to: columns + firstColumn(of: run, selection), headStride: selection.width)
+      if isLinearBias { shift(maximum, task, clock: run.clock, by: 1) }
+      offset += InstructionSet.keptFloats(rows: rowCount, run: slots)
+    }
+    return offset
+  }
+
+  /// The column of a run's slot 0: slots come first, then the chunk's tokens.
+  private func firstColumn(of run: Run, _ selection: SelectionTables) -> Int {
+    run.block == chunkBlock ? selection.slots : 0
+  }
+
+  private func columns(
+    of task: LocalAttention.Task, head: Int, _ selection: SelectionTables
+  ) -> UnsafeMutablePointer<Float> {
+    let group = task.tokens.lowerBound / selection.groupTokens
+    return selection.columns.pointer + (group * shape.queryHeads + head) * selection.width
+  }
+
+  /// Brings the scores of a unit's columns up to date, for all heads of the layer.
+  func updateScores(unit: Int, layer: Int) {
+    guard let selection else { return }
+    let first = unit * SelectionTables.unitColumns
+    updateScores(first..<min(first + SelectionTables.unitColumns, selection.width), layer: layer, selection)
+  }
+
+  /// Units of columns to update.
+  var scoreUnits: Int {
+    guard let selection else { return 0 }
+    return (selection.width + SelectionTables.unitColumns - 1) / SelectionTables.unitColumns
+  }
+
+  /// Scores a thread's share of a single token's slots: columns of the weights that it kept, then scores.
+  func scoreShare(
+    _ tasks: UnsafeBufferPointer<LocalAttention.Task>, share: (index: Int, count: Int), layer: Int,
+    _ scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
     guard let selection else { return }
-    let unit = selection.units.pointer[index]
-    let run = unit.run < 0 ? chunkRun : runs.pointer[unit.run]
-    let width = SelectionTables.unitSlots
-    let columns = scratch.columns
-    columns.update(repeating: 0, count: shape.queryHeads * width)
-    for firstHead in stride(from: 0, to: shape.queryHeads, by: headsPerTask) {
-      let heads = firstHead..<firstHead + headsPerTask
-      // A token of the chunk is seen by itself and by those after it.
-      var start = unit.run < 0 ? unit.first : 0
-      while start < rows.count {
-        let task = LocalAttention.Task(
-          segment: 0, head: firstHead / shape.groupSize, queryHeads: heads,
-          tokens: start..<min(start + tileTokens, rows.count))
-        addColumns(
-          task, call, run: run, slots: unit.first..<unit.last, to: columns + firstHead * width, selection, scratch,
-          kernels)
-        start = task.tokens.upperBound
+    forEachRun(of: tasks[0], share: share) { run, slots in
+      for head in 0..<shape.queryHeads {
+        let columns =
+          selection.columns.pointer + head * selection.width + firstColumn(of: run, selection) + slots.lowerBound
+        columns.update(repeating: 0, count: slots.count)
       }
     }
-    update(unit, columns: columns, layer: call.layer, selection)
-  }
-
-  /// The chunk's own tokens as a run of slots.
-  private var chunkRun: Run {
-    Run(block: chunkBlock, first: 0, last: rows.count, clock: 0, visible: 0, distances: chunkDistances)
-  }
-
-  private func addColumns(
-    _ task: LocalAttention.Task, _ call: LocalAttention.LayerCall, run: Run, slots: Range<Int>,
-    to columns: UnsafeMutablePointer<Float>, _ selection: SelectionTables, _ scratch: ThreadScratch,
-    _ kernels: InstructionSet
-  ) {
-    rotateQueries(task, call, clock: run.clock, scratch, kernels)
-    let isChunk = run.block == chunkBlock
-    let storage = blocks.pointer[run.block].slots(
-      head: isChunk ? task.head : call.layer * shape.keyValueHeads + task.head, type: type, headDim: shape.headDim)
-    let firstToken = task.tokens.lowerBound
-    var (first, last): (UnsafePointer<Int32>?, UnsafePointer<Int32>?)
-    if isChunk {
-      (first, last) = (UnsafePointer(chunkFirst.pointer + firstToken), UnsafePointer(chunkLast.pointer + firstToken))
-    } else if run.visible >= 0 {
-      first = UnsafePointer(visibleFirst.pointer + run.visible + firstToken)
-      last = UnsafePointer(visibleLast.pointer + run.visible + firstToken)
+    var kept = 0
+    for task in tasks {
+      let row = task.queryHeads.lowerBound
+      kept += addColumns(
+        task, share: share, maximum: selection.maxima.pointer + row, sum: selection.sums.pointer + row,
+        kept: scratch.kept + kept, kernels)
     }
-    let rowOffset = task.queryHeads.lowerBound * rows.count + firstToken * task.queryHeads.count
-    scratch.partial.maximum.pointer.update(
-      from: selection.maxima.pointer + rowOffset, count: task.tokens.count * task.queryHeads.count)
-    if isLinearBias {
-      let distances = distances.pointer + run.distances + slots.lowerBound - run.first
-      scratch.setBias(slots: slots, distances: distances, slope: slopes.pointer[task.queryHeads.lowerBound])
-      shift(task, clock: run.clock, by: -1, firstRow: 0, scratch)
+    forEachRun(of: tasks[0], share: share) { run, slots in
+      updateScores(
+        slots.lowerBound + firstColumn(of: run, selection)..<slots.upperBound + firstColumn(of: run, selection),
+        layer: layer, selection)
     }
-    // Slots are counted from the block's first, columns from the unit's.
-    scratch.addColumnSums(
-      storage, run: slots, rows: task.tokens.count * task.queryHeads.count, group: task.queryHeads.count,
-      sum: selection.sums.pointer + rowOffset,
-      rowWeights: selection.rowWeights.pointer + firstToken * task.queryHeads.count,
-      isBiased: isLinearBias, visibleFirst: first, visibleLast: last, to: columns - slots.lowerBound,
-      headStride: SelectionTables.unitSlots, kernels)
   }
 
   /// score ← factor × score + what the heads agree on; the chunk's own tokens have no score yet.
-  private func update(
-    _ unit: SelectionTables.Unit, columns: UnsafeMutablePointer<Float>, layer: Int, _ selection: SelectionTables
-  ) {
-    let (count, width) = (unit.last - unit.first, SelectionTables.unitSlots)
-    let group = selection.rule.isHomogeneous ? shape.queryHeads : shape.groupSize
-    let groups = shape.queryHeads / group
-    for index in 0..<groups { reduce(columns + index * group * width, heads: group, count: count, selection.rule) }
-    for head in 0..<shape.keyValueHeads {
-      let source = columns + (groups == 1 ? 0 : head * group * width)
-      if unit.run < 0 {
-        (selection.chunkScores.pointer + head * rows.count + unit.first).update(from: source, count: count)
-      } else {
-        let scores = selection.scores + (layer * shape.keyValueHeads + head) * selection.slots + unit.first
-        for slot in 0..<count { scores[slot] = scores[slot] * selection.factor + source[slot] }
+  private func updateScores(_ range: Range<Int>, layer: Int, _ selection: SelectionTables) {
+    let base = selection.columns.pointer + range.lowerBound
+    for group in 1..<max(selection.groupCount, 1) {
+      for head in 0..<shape.queryHeads {
+        let target = base + head * selection.width
+        let source = base + (group * shape.queryHeads + head) * selection.width
+        for index in 0..<range.count { target[index] += source[index] }
       }
+    }
+    let heads = selection.rule.isHomogeneous ? shape.queryHeads : shape.groupSize
+    for first in stride(from: 0, to: shape.queryHeads, by: heads) {
+      reduce(base + first * selection.width, heads: heads, count: range.count, selection)
+    }
+    let slots = range.clamped(to: 0..<selection.slots)
+    let tokens = range.clamped(to: selection.slots..<selection.width)
+    for head in 0..<shape.keyValueHeads {
+      let source = selection.columns.pointer + head * shape.groupSize / heads * heads * selection.width
+      let scores = selection.scores + (layer * shape.keyValueHeads + head) * selection.slots
+      let factor = selection.factor
+      for slot in slots { scores[slot] = scores[slot] * factor + source[slot] }
+      let chunkScores = selection.chunkScores.pointer + head * rows.count - selection.slots
+      for token in tokens { chunkScores[token] = source[token] }
     }
   }
 
-  /// Reduces the columns of `heads` heads, `[head, slot]`, into the first one's.
-  private func reduce(_ columns: UnsafeMutablePointer<Float>, heads: Int, count: Int, _ rule: ScoreRule) {
+  /// Reduces the columns of `heads` heads into the first one's.
+  private func reduce(
+    _ columns: UnsafeMutablePointer<Float>, heads: Int, count: Int, _ selection: SelectionTables
+  ) {
     guard heads > 1 else { return }
-    let width = SelectionTables.unitSlots
-    switch rule.reduction {
+    let width = selection.width
+    switch selection.rule.reduction {
     case .maximum:
       for head in 1..<heads {
         let other = columns + head * width
-        for slot in 0..<count where other[slot] > columns[slot] { columns[slot] = other[slot] }
+        for slot in 0..<count { columns[slot] = other[slot] > columns[slot] ? other[slot] : columns[slot] }
       }
     case .mean:
       for head in 1..<heads {
@@ -118,13 +144,12 @@ extension StepTables {
       }
       for slot in 0..<count { columns[slot] /= Float(heads) }
     case .median:
-      for slot in 0..<count { columns[slot] = median(columns + slot, heads: heads) }
+      for slot in 0..<count { columns[slot] = median(columns + slot, heads: heads, width: width) }
     }
   }
 
   /// The lower middle value of one slot's heads; sorts them in place.
-  private func median(_ values: UnsafeMutablePointer<Float>, heads: Int) -> Float {
-    let width = SelectionTables.unitSlots
+  private func median(_ values: UnsafeMutablePointer<Float>, heads: Int, width: Int) -> Float {
     for last in 1..<heads {
       var index = last
       while index > 0, values[index * width] < values[(index - 1) * width] {

@@ -103,14 +103,16 @@ final class StepTables {
   var headsPerTask: Int { isLinearBias ? 1 : shape.groupSize }
 
   /// Takes over the decisions of the cache's step.
-  func prepare(_ cache: KVCache, rows: Range<Int>) {
+  ///
+  /// - Parameter tileTokens: tokens that are attended with at once
+  func prepare(_ cache: KVCache, rows: Range<Int>, tileTokens: Int) {
     self.rows = rows
     firstPosition = cache.step.clocks[0].first
     type = cache.slotType.elementType
     prepareBlocks(cache)
     prepareReadings(cache.step, cache)
     prepareMoves(cache.step, cache)
-    prepareSelection(cache)
+    prepareSelection(cache, tileTokens: tileTokens)
     halfDim = 0
     isLinearBias = false
     switch cache.positions {
@@ -182,13 +184,13 @@ final class StepTables {
     }
   }
 
-  private func prepareSelection(_ cache: KVCache) {
+  private func prepareSelection(_ cache: KVCache, tileTokens: Int) {
     guard let rule = cache.plan.scoring, let scores = cache.scores else {
       selection = nil
       return
     }
     if selection == nil { selection = SelectionTables(shape: shape) }
-    selection?.prepare(cache, rule: rule, scores: scores, tokens: rows.count, runs: runs.pointer, count: runCount)
+    selection?.prepare(cache, rule: rule, scores: scores, tokens: rows.count, tileTokens: tileTokens)
   }
 
   /// Index in `blocks` of the first block of the storage in which a stage lies.

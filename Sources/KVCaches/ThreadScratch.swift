@@ -13,8 +13,8 @@ final class ThreadScratch {
   let origins = SlotOrigins()
   let turns: TurnAngles
   private let kernelScratch: Buffer<Float>
-  /// What each head gives each slot of a unit that is scored, `[query head, slot]`.
-  private var columnSums = GrowingBuffer<Float>()
+  /// The weights of a task that scores its slots, as the attention kernel keeps them.
+  private var keptWeights = GrowingBuffer<Float>()
   /// ALiBi only: what is added to logits, `[slot]`.
   private var bias = GrowingBuffer<Float>()
 
@@ -31,14 +31,14 @@ final class ThreadScratch {
   func reserveBias(slots: Int) { bias.reserve(slots) }
 
   /// Makes room for the decisions of a step in a cache that scores its tokens, and forgets the angles of the last one.
-  func reserveSelection(slots: Int, columns: Int) {
+  func reserveSelection(slots: Int, keptFloats: Int) {
     origins.reserve(slots)
-    columnSums.reserve(columns)
+    keptWeights.reserve(keptFloats)
     turns.forget()
   }
 
-  /// Room for the column sums of a unit, as reserved.
-  var columns: UnsafeMutablePointer<Float> { columnSums.pointer }
+  /// Room for the weights of a task, as reserved.
+  var kept: UnsafeMutablePointer<Float> { keptWeights.pointer }
 
   /// Sets the bias of a run of slots, `-slope × distance`; `distances` begins with the first of them.
   func setBias(slots: Range<Int>, distances: UnsafePointer<Float>, slope: Float) {
@@ -49,26 +49,13 @@ final class ThreadScratch {
   /// Attends with the task's queries to a run of slots, continuing the partial from row `firstRow` on.
   func attend(
     _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, firstRow: Int, isBiased: Bool,
-    visibleFirst: UnsafePointer<Int32>?, visibleLast: UnsafePointer<Int32>?, _ kernels: InstructionSet
+    visibleFirst: UnsafePointer<Int32>?, visibleLast: UnsafePointer<Int32>?,
+    keeping kept: UnsafeMutablePointer<Float>? = nil, _ kernels: InstructionSet
   ) {
     kernels.attend(
       slots, run: run,
       queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
       partial: partial.rows(from: firstRow), logWeights: isBiased ? UnsafePointer(bias.pointer) : nil,
-      visibleFirst: visibleFirst, visibleLast: visibleLast, scratch: kernelScratch.pointer)
-  }
-
-  /// Adds the probabilities that the task's queries give a run of slots, from their final maxima in `partial` and sums.
-  func addColumnSums(
-    _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, sum: UnsafePointer<Float>,
-    rowWeights: UnsafePointer<Float>, isBiased: Bool, visibleFirst: UnsafePointer<Int32>?,
-    visibleLast: UnsafePointer<Int32>?, to columns: UnsafeMutablePointer<Float>, headStride: Int,
-    _ kernels: InstructionSet
-  ) {
-    kernels.addColumnSums(
-      slots, run: run, queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
-      max: partial.maximum.pointer, sum: sum, rowWeights: rowWeights,
-      logWeights: isBiased ? UnsafePointer(bias.pointer) : nil, visibleFirst: visibleFirst, visibleLast: visibleLast,
-      scratch: kernelScratch.pointer, to: columns, headStride: headStride)
+      visibleFirst: visibleFirst, visibleLast: visibleLast, keeping: kept, scratch: kernelScratch.pointer)
   }
 }

@@ -88,16 +88,23 @@ extension InstructionSet {
     sluice_attention_scratch(Int32(rows), Int32(headDim))
   }
 
+  /// Floats in which `attend` keeps the weights of so many rows and a run of slots.
+  package static func keptFloats(rows: Int, run: Range<Int>) -> Int {
+    sluice_attention_kept(Int32(rows), Int32(run.lowerBound), Int32(run.upperBound))
+  }
+
   /// Attends to the slots of `run`, continuing the partial; a row that sees none of them is left as it is.
   ///
   /// - Parameters:
   ///   - logWeights: [slot], added to the logits.
   ///   - visibleFirst: [token], the first slot that a token sees; nil for all of the run. `visibleLast` is exclusive.
+  ///   - kept: `keptFloats(rows:run:)` floats for the weights, which `addKeptColumnSums` reads; nil keeps none.
   ///   - scratch: `attentionScratch(rows:headDim:)` floats, not shared with other threads.
   package func attend(
     _ storage: SlotStorage, run: Range<Int>, queries: QueryRows, partial: PartialRows,
     logWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
-    visibleLast: UnsafePointer<Int32>? = nil, scratch: UnsafeMutablePointer<Float>
+    visibleLast: UnsafePointer<Int32>? = nil, keeping kept: UnsafeMutablePointer<Float>? = nil,
+    scratch: UnsafeMutablePointer<Float>
   ) {
     precondition(run.lowerBound >= 0 && run.upperBound <= storage.slots, "the run leaves the storage")
     precondition(queries.stride >= storage.headDim && partial.stride >= storage.headDim, "rows must not overlap")
@@ -106,7 +113,8 @@ extension InstructionSet {
       first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: partial.stride, visible_first: visibleFirst,
-      visible_last: visibleLast, max: partial.max, sum: partial.sum, out: partial.out, scratch: scratch)
+      visible_last: visibleLast, max: partial.max, sum: partial.sum, out: partial.out, scratch: scratch,
+      kept: kept)
     kernels.pointee.attend(&attention)
   }
 
@@ -134,8 +142,24 @@ extension InstructionSet {
       first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: 0, visible_first: visibleFirst, visible_last: visibleLast, max: nil,
-      sum: nil, out: nil, scratch: scratch)
+      sum: nil, out: nil, scratch: scratch, kept: nil)
     kernels.pointee.column_sums(&attention, max, sum, rowWeights, sums, headStride)
+  }
+
+  /// The same sums from the weights that `attend` kept of the same rows, run and visible slots.
+  ///
+  /// - Parameter kept: what `attend` wrote.
+  package func addKeptColumnSums(
+    run: Range<Int>, rows: Int, rowsPerToken: Int, kept: UnsafePointer<Float>, max: UnsafePointer<Float>,
+    sum: UnsafePointer<Float>, rowWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
+    visibleLast: UnsafePointer<Int32>? = nil, to sums: UnsafeMutablePointer<Float>, headStride: Int = 0
+  ) {
+    precondition(rows >= 0 && rowsPerToken > 0 && rows % rowsPerToken == 0, "rows are whole tokens")
+    var attention = sluice_attention()
+    (attention.first_slot, attention.last_slot) = (Int32(run.lowerBound), Int32(run.upperBound))
+    (attention.rows, attention.rows_per_token) = (Int32(rows), Int32(rowsPerToken))
+    (attention.visible_first, attention.visible_last) = (visibleFirst, visibleLast)
+    kernels.pointee.kept_column_sums(&attention, kept, max, sum, rowWeights, sums, headStride)
   }
 
   /// Merges partial b into a; rows of both are contiguous ([row, headDim]).

@@ -16,7 +16,8 @@ struct BenchCommand: ParsableCommand {
       threads make in registers (two operations for each weight of the layers; attention and the output matrix are not
       counted), writing to the bandwidth of memory (weights, and the keys and values held).
 
-      --machine measures those limits alone, --kernels single kernels beside them.
+      --machine measures those limits alone, --kernels single kernels beside them, --attention one attention layer over a
+      prompt of --prefill tokens in the cache, against exact attention to all of it.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -42,6 +43,14 @@ struct BenchCommand: ParsableCommand {
   var machine = false
   @Flag(name: .long, help: "Measure single kernels: products, attention, norms.")
   var kernels = false
+  @Flag(name: .long, help: "Measure one attention layer over a long prompt, 1,000,000 tokens without --prefill.")
+  var attention = false
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "The heads of --attention: query heads, KV heads and dimensions; the default model's 9/3x64 without it.",
+      valueName: "Q/KVxDIM"))
+  var heads: AttentionHeads?
   @Option(name: .long, help: "Rows and columns of the matrices of --kernels, a multiple of 256; 2048 without it.")
   var width: Int?
   @Flag(name: .long, help: "Print JSON: one object, or one a line for --kernels.")
@@ -62,7 +71,9 @@ struct BenchCommand: ParsableCommand {
     if let width, !(256...16384).contains(width) || width % 256 != 0 {
       throw ValidationError("--width must be a multiple of 256 up to 16384, but is \(width)")
     }
-    if machine && kernels { throw ValidationError("give --machine or --kernels, not both") }
+    if [machine, kernels, attention].count(where: { $0 }) > 1 {
+      throw ValidationError("give one of --machine, --kernels and --attention")
+    }
     if fill && (depth ?? 0) == 0 { throw ValidationError("--fill fills a cache to --depth, which is missing") }
     try refuseForeignOptions()
   }
@@ -70,16 +81,23 @@ struct BenchCommand: ParsableCommand {
   /// Options that the kind of measurement has no use for are errors, not silence.
   private func refuseForeignOptions() throws {
     let ofModels = [
-      ("-m", model.model != nil), ("--chunk", model.chunk != 512), ("--exact", model.exact),
-      ("--cache", cache.cache != "full"), ("--cache-type", cache.slots.cacheType != .float16),
-      ("--decode", decode != nil), ("--sequences", sequences != nil), ("--fill", fill),
+      ("-m", model.model != nil), ("--exact", model.exact), ("--decode", decode != nil),
+      ("--sequences", sequences != nil), ("--fill", fill),
+    ]
+    let ofCaches = [
+      ("--chunk", model.chunk != 512), ("--cache", cache.cache != "full"),
+      ("--cache-type", cache.slots.cacheType != .float16),
     ]
     let ofKernels = [("--width", width != nil)]
-    let ofBoth = [("--prefill", prefill != nil), ("--depth", depth != nil), ("--rounds", rounds != nil)]
+    let ofAttention = [("--heads", heads != nil)]
+    let ofTime = [("--depth", depth != nil), ("--rounds", rounds != nil)]
     let (kind, foreign) =
       machine
-      ? ("--machine", ofModels + ofKernels + ofBoth)
-      : kernels ? ("--kernels", ofModels) : ("a model's measurement", ofKernels)
+      ? ("--machine", ofModels + ofCaches + ofKernels + ofAttention + ofTime + [("--prefill", prefill != nil)])
+      : kernels
+        ? ("--kernels", ofModels + ofCaches + ofAttention)
+        : attention
+          ? ("--attention", ofModels + ofKernels + ofTime) : ("a model's measurement", ofKernels + ofAttention)
     for (name, isGiven) in foreign where isGiven { throw ValidationError("\(name) means nothing to \(kind)") }
   }
 
@@ -89,6 +107,8 @@ struct BenchCommand: ParsableCommand {
       let team = try WorkerTeam(threads: model.threads)
       let limits = MachineLimits.measure(team, kernels: instructions)
       if machine { write(limits) } else { measureKernels(team, instructions, limits) }
+    } else if attention {
+      try measureAttention()
     } else {
       try measureModel()
     }
@@ -113,6 +133,23 @@ struct BenchCommand: ParsableCommand {
       if json { StandardOutput.write(report.json(row).text + "\n") }
     }
     if !json { StandardOutput.write(report.text(limits) + "\n" + report.table(rows).text) }
+  }
+
+  private func measureAttention() throws {
+    let plan = try KVCache.Plan(cache.cache)
+    let heads = heads ?? AttentionHeads(query: 9, keyValue: 3, dim: 64)
+    var options = AttentionLayerRun.Options()
+    options.tokens = prefill ?? options.tokens
+    options.chunk = model.chunk
+    let run = AttentionLayerRun(
+      shape: heads.shape, slotType: cache.slots.cacheType, options: options,
+      team: try WorkerTeam(threads: model.threads), kernels: try InstructionSet.select())
+    let result = try run.measure(plan)
+    let report = BenchReport()
+    StandardOutput.write(
+      json
+        ? report.json(result, cache: cache.cache, heads: heads, options: options).text + "\n"
+        : report.text(result, cache: cache.cache, heads: heads, options: options))
   }
 
   private func measureModel() throws {

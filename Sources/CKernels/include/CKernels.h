@@ -86,10 +86,14 @@ typedef struct sluice_attention {
   const int32_t *visible_first, *visible_last;  // [token], slots [first, last) that this token sees; null = whole run
   float *max, *sum, *out;                       // [row], [row], [row, head_dim]; (-inf, 0, 0) is the empty partial
   float *scratch;                               // sluice_attention_scratch(rows, head_dim) floats
+  float *kept;                                  // sluice_attention_kept(rows, first, last) floats for the weights; or null
 } sluice_attention;
 
 /// Floats of scratch that one `attend` call with so many rows needs.
 size_t sluice_attention_scratch(int rows, int head_dim);
+
+/// Floats in which `attend` keeps the weights of so many rows and the slots [first, last).
+size_t sluice_attention_kept(int rows, int first_slot, int last_slot);
 
 /// The kernels of one instruction set. No kernel allocates; results do not depend on the number of threads, nor on how
 /// tokens or rows are split into calls.
@@ -126,6 +130,9 @@ struct sluice_kernels {
   /// A row of head h adds to sums[h * head_stride + slot].
   void (*column_sums)(const sluice_attention *attention, const float *max, const float *sum, const float *row_weights,
                       float *sums, ptrdiff_t head_stride);
+  /// The same sums from the weights that `attend` kept of the same rows, run and visible slots: nothing is read but them.
+  void (*kept_column_sums)(const sluice_attention *attention, const float *kept, const float *max, const float *sum,
+                           const float *row_weights, float *sums, ptrdiff_t head_stride);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
                 const float *sum_b, const float *out_b);
