@@ -20,11 +20,16 @@ public final class LanguageModel: Sendable {
     public var chunk: Int
     /// Multiplies with float32 activations throughout instead of int8 ones: slower, and exact to rounding.
     public var exactArithmetic: Bool
+    /// Low-rank adapters whose effects add up.
+    public var adapters: [Adapter]
 
-    public init(threads: Int? = nil, chunk: Int = 512, exactArithmetic: Bool = false) {
+    public init(
+      threads: Int? = nil, chunk: Int = 512, exactArithmetic: Bool = false, adapters: [Adapter] = []
+    ) {
       self.threads = threads
       self.chunk = chunk
       self.exactArithmetic = exactArithmetic
+      self.adapters = adapters
     }
   }
 
@@ -80,9 +85,10 @@ public final class LanguageModel: Sendable {
       }
       let kernels = try InstructionSet.select()
       let file = try WeightFile.open(path)
+      let adapters = try options.adapters.map { try $0.open() }
       let tokenizer = try Tokenizer.load(from: file)
       let team = try WorkerTeam(threads: options.threads)
-      let model = try ModelRegistry.load(file, team: team)
+      let model = try ModelRegistry.load(file, adapters: adapters, team: team)
       guard tokenizer.vocabularySize <= model.configuration.vocabularySize else {
         throw LanguageModelError.vocabularyMismatch(
           tokenizer: tokenizer.vocabularySize, model: model.configuration.vocabularySize)

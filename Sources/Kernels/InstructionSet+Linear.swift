@@ -45,4 +45,24 @@ extension InstructionSet {
         team.handle, kernels, segments.baseAddress, Int32(count), &view, Int32(tokens), arithmetic == .int8 ? 1 : 0)
     }
   }
+
+  /// Multiplies some panels of a matrix with some rows of floats on the calling thread, for work that is divided elsewhere.
+  ///
+  /// The same sums as in a group, bit for bit; nothing is allocated.
+  /// - Parameters:
+  ///   - inputs: [token, columns], `stride` floats between tokens; token 0 is at the pointer, as it is in the output.
+  ///   - panels: which panels of 16 rows of the matrix.
+  package func linear(
+    _ segment: LinearSegment, panels: Range<Int>, inputs: UnsafePointer<Float>, stride: Int, tokens: Range<Int>
+  ) {
+    var segment = segment.kernelSegment
+    precondition(panels.lowerBound >= 0 && panels.upperBound <= (Int(segment.rows) + 15) / 16, "panels out of range")
+    precondition(tokens.lowerBound >= 0 && stride >= segment.columns, "inputs of two tokens must not overlap")
+    guard !panels.isEmpty, !tokens.isEmpty else { return }
+    var view = sluice_activations(
+      values: inputs, stride: stride, quants: nil, scales: nil, sums: nil, columns: segment.columns)
+    kernels.pointee.linear(
+      &segment, Int32(panels.lowerBound), Int32(panels.upperBound), &view, Int32(tokens.lowerBound),
+      Int32(tokens.upperBound), 0)
+  }
 }

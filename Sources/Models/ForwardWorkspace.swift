@@ -28,6 +28,8 @@ package final class ForwardWorkspace {
   let up: Buffer<Float>
   /// `[token, feed-forward]`
   let activated: Activations
+  /// What the adapters of a group of matrices make of its input, `[token, low-rank width]`.
+  let lowRank: Buffer<Float>
   /// What the output matrix reads, `[row, hidden]`.
   let last: Activations
   /// `[row, vocabulary]`
@@ -53,6 +55,7 @@ package final class ForwardWorkspace {
     gate = Buffer(count: rows * configuration.feedForwardSize)
     up = Buffer(count: rows * configuration.feedForwardSize)
     activated = Activations(capacity: rows, columns: configuration.feedForwardSize)
+    lowRank = Buffer(count: max(rows, logitRows) * configuration.lowRankWidth)
     last = Activations(capacity: logitRows, columns: hiddenSize)
     logits = Buffer(count: logitRows * configuration.vocabularySize)
   }

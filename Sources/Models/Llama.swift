@@ -48,18 +48,22 @@ package final class Llama: DecoderModel {
     head =
       source.has(.output)
       ? LinearGroup([try source.linear(.output, rows: configuration.vocabularySize, columns: hidden)])
-      : LinearGroup([Linear(matrix: embedding, bias: nil)])
+      : LinearGroup([
+        Linear(
+          matrix: embedding, bias: nil,
+          factors: try source.factors(.output, rows: configuration.vocabularySize, columns: hidden))
+      ])
   }
 
   package var weightBytes: Int {
-    layers.reduce(embedding.bytes + (head.linears[0].matrix === embedding ? 0 : head.bytes)) { $0 + $1.bytes }
+    layers.reduce(head.bytes + (head.linears[0].matrix === embedding ? 0 : embedding.bytes)) { $0 + $1.bytes }
   }
 
   package var bytesPerToken: Int { layers.reduce(head.bytes) { $0 + $1.bytes } }
 
   package var layerWeights: [ElementType: Int] {
-    layers.flatMap(\.groups).flatMap(\.linears).reduce(into: [:]) { weights, linear in
-      weights[linear.matrix.type, default: 0] += linear.matrix.rows * linear.matrix.columns
+    layers.flatMap(\.groups).flatMap(\.matrices).reduce(into: [:]) { weights, matrix in
+      weights[matrix.type, default: 0] += matrix.rows * matrix.columns
     }
   }
 

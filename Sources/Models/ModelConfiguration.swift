@@ -13,4 +13,6 @@ package struct ModelConfiguration: Sendable {
   /// The number of tokens the model was trained to see at once.
   package var trainedLength: Int
   package var normEpsilon: Float
+  /// The most low-rank products of a token that matrices with one input need at once; 0 without adapters.
+  package var lowRankWidth = 0
 }

@@ -5,6 +5,7 @@ public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
     case unsupported(String)
     case badValue(key: String, reason: String)
     case badTensor(name: String, expected: [Int], got: [Int])
+    case unusableTensor(name: String, reason: String)
   }
 
   private let file: String
@@ -26,6 +27,10 @@ public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
     Self(file: file, code: .badTensor(name: name, expected: expected, got: got))
   }
 
+  package static func unusableTensor(_ name: String, _ reason: String, in file: String) -> Self {
+    Self(file: file, code: .unusableTensor(name: name, reason: reason))
+  }
+
   public var description: String {
     switch code {
     case .unknownArchitecture(let name, let known):
@@ -34,6 +39,7 @@ public struct ModelError: Error, Sendable, Hashable, CustomStringConvertible {
     case .badValue(let key, let reason): "\(file): '\(key)' \(reason)"
     case .badTensor(let name, let expected, let got):
       "\(file): tensor '\(name)' has shape \(got), but the model needs \(expected)"
+    case .unusableTensor(let name, let reason): "\(file): tensor '\(name)' \(reason)"
     }
   }
 }

@@ -8,12 +8,15 @@ struct Pass {
   let team: WorkerTeam
   let rows: Int
 
-  private var kernels: InstructionSet { workspace.kernels }
+  var kernels: InstructionSet { workspace.kernels }
+
+  /// Whether the rows are too few for small steps to be worth a join.
+  var isShort: Bool { rows < 8 }
 
   /// Runs `body` over ranges of rows.
   @inline(__always)
   private func overRows(_ body: (Range<Int>) -> Void) {
-    if rows < 8 { body(0..<rows) } else { team.parallelFor(rows, body) }
+    if isShort { body(0..<rows) } else { team.parallelFor(rows, body) }
   }
 
   /// hidden = rows of the embedding.
@@ -56,7 +59,7 @@ struct Pass {
     activations.quantizeRows(range, with: kernels)
   }
 
-  /// outputs = input × matricesᵀ + biases, one output a matrix of the group.
+  /// outputs = input × matricesᵀ + biases, one output a matrix of the group, with what adapters add.
   func project(
     _ group: LinearGroup, _ input: Activations, into first: Buffer<Float>, _ second: Buffer<Float>? = nil,
     _ third: Buffer<Float>? = nil
@@ -64,19 +67,21 @@ struct Pass {
     let linears = group.linears
     kernels.linear(
       LinearSegment(linears[0].matrix, out: first.pointer, stride: linears[0].matrix.rows),
-      segment(linears, 1, second), segment(linears, 2, third), activations: input, tokens: rows,
+      segment(linears, 1, second), segment(linears, 2, third), downSegment(group), activations: input, tokens: rows,
       arithmetic: workspace.arithmetic, team: team)
+    addLowRank(group, input, to: (first, second, third))
     addBias(linears, 0, to: first)
     addBias(linears, 1, to: second)
     addBias(linears, 2, to: third)
   }
 
-  /// hidden += input × matrixᵀ + bias.
+  /// hidden += input × matrixᵀ + bias, with what adapters add.
   func addProjection(_ group: LinearGroup, _ input: Activations) {
     let linear = group.linears[0]
     kernels.linear(
       LinearSegment(linear.matrix, out: workspace.hidden.pointer, stride: linear.matrix.rows, accumulates: true),
-      activations: input, tokens: rows, arithmetic: workspace.arithmetic, team: team)
+      downSegment(group), activations: input, tokens: rows, arithmetic: workspace.arithmetic, team: team)
+    addLowRank(group, input, to: (workspace.hidden, nil, nil))
     addBias(group.linears, 0, to: workspace.hidden)
   }
 

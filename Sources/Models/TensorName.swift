@@ -15,6 +15,14 @@ enum TensorName: Hashable {
   case up(Int)
   case down(Int)
 
+  /// Whether the rotary embedding turns what the matrix makes.
+  var isRotated: Bool {
+    switch self {
+    case .query, .key: true
+    default: false
+    }
+  }
+
   /// The name of the tensor's `weight` or `bias`.
   func text(_ part: String, in format: WeightFile.Format) -> String {
     switch format {

@@ -9,6 +9,7 @@ struct TensorSource {
   let team: WorkerTeam
   /// Whether the output matrix is the embedding even if the file holds one.
   let tiesOutput: Bool
+  let adapters: AdapterSet
 
   func has(_ name: TensorName) -> Bool {
     if name == .output, tiesOutput { return false }
@@ -24,12 +25,18 @@ struct TensorSource {
     return packed
   }
 
-  /// A matrix with its bias, if the file has one.
+  /// A matrix with its bias, if the file has one, and what adapters add to it.
   func linear(_ name: TensorName, rows: Int, columns: Int) throws -> Linear {
     let bias = name.text("bias", in: file.format)
     return Linear(
       matrix: try matrix(name, rows: rows, columns: columns),
-      bias: file.hasTensor(bias) ? try vector(bias, count: rows) : nil)
+      bias: file.hasTensor(bias) ? try vector(bias, count: rows) : nil,
+      factors: try factors(name, rows: rows, columns: columns))
+  }
+
+  /// What adapters add to a matrix `[rows, columns]`; nil where they leave it alone.
+  func factors(_ name: TensorName, rows: Int, columns: Int) throws -> LowRankFactors? {
+    try adapters.factors(name, rows: rows, columns: columns)
   }
 
   /// A vector as floats.

@@ -82,7 +82,7 @@ struct BenchCommand: ParsableCommand {
   private func refuseForeignOptions() throws {
     let ofModels = [
       ("-m", model.model != nil), ("--exact", model.exact), ("--decode", decode != nil),
-      ("--sequences", sequences != nil), ("--fill", fill),
+      ("--sequences", sequences != nil), ("--fill", fill), ("--lora", !model.adapters.lora.isEmpty),
     ]
     let ofCaches = [
       ("--chunk", model.chunk != 512), ("--cache", cache.cache != "full"),

@@ -20,6 +20,8 @@ struct ModelOptions: ParsableArguments {
   @Flag(name: .long, help: "Multiply with float32 activations instead of int8 ones: slower, and exact to rounding.")
   var exact = false
 
+  @OptionGroup var adapters: AdapterOptions
+
   func validate() throws {
     guard (1...65536).contains(chunk) else { throw ValidationError("--chunk must be from 1 to 65536, but is \(chunk)") }
     if let threads, !(1...1024).contains(threads) {
@@ -30,7 +32,9 @@ struct ModelOptions: ParsableArguments {
   func load() throws -> LanguageModel.Loaded {
     let path = try ModelLocator.path(of: model)
     return try LanguageModel.Loaded(
-      path: path, options: LanguageModel.Options(threads: threads, chunk: chunk, exactArithmetic: exact))
+      path: path,
+      options: LanguageModel.Options(
+        threads: threads, chunk: chunk, exactArithmetic: exact, adapters: adapters.lora))
   }
 }
 

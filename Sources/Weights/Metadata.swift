@@ -125,6 +125,20 @@ extension Metadata {
     try elements(key, "an array of true and false", \.bool)
   }
 
+  /// The members of an object whose values are all numbers, in the order of the file; only JSON has objects.
+  package func namedDoubles(ifPresent key: String) throws(WeightsError) -> [(name: String, value: Double)]? {
+    guard case .json(let value) = item(key) else { return nil }
+    guard let object = value.object else { throw wrongKind(key, value.kind, "an object") }
+    var result: [(name: String, value: Double)] = []
+    for (name, member) in object {
+      guard let double = member.double else {
+        throw wrongKind(key, "an object with \(member.kind)", "an object of numbers")
+      }
+      result.append((name, double))
+    }
+    return result
+  }
+
   /// The length of an array, without decoding it; nil where the key is absent or holds no array.
   package func count(ofArray key: String) -> Int? {
     switch item(key) {

@@ -19,7 +19,7 @@ package final class WeightFile: Sendable {
   /// The directory of the model's other files; nil for GGUF, which needs none.
   private let directory: String?
 
-  private init(
+  init(
     path: String, format: Format, metadata: Metadata, files: [MappedFile], table: TensorTable, directory: String?
   ) {
     self.path = path
@@ -83,7 +83,7 @@ extension WeightFile {
     return try openSafetensors(file)
   }
 
-  private static func openGGUF(_ file: MappedFile) throws(WeightsError) -> WeightFile {
+  static func openGGUF(_ file: MappedFile) throws(WeightsError) -> WeightFile {
     let reader = try GGUFReader(file)
     var table = TensorTable()
     for tensor in reader.tensors { try table.add(tensor, path: file.path) }

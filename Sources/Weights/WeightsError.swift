@@ -7,6 +7,7 @@ public struct WeightsError: Error, Sendable, Hashable {
     case notRegular
     case unrecognised
     case directoryLacks(String)
+    case adapterLacks(String)
     case bigEndian
     case version(UInt32)
     case truncated(part: String)
@@ -88,6 +89,8 @@ extension WeightsError: CustomStringConvertible {
     case .unrecognised: "is neither GGUF nor safetensors"
     case .directoryLacks(let name):
       "has no \(name); a model's directory holds config.json and model.safetensors or model.safetensors.index.json"
+    case .adapterLacks(let name):
+      "has no \(name); an adapter's directory holds adapter_config.json and adapter_model.safetensors"
     case .bigEndian: "is a big-endian GGUF file; only little-endian files can be read"
     case .version(1): "is GGUF version 1, which is no longer read; convert the model again to get version 3"
     case .version(let version): "is GGUF version \(version); versions 2 and 3 can be read"
