@@ -4,7 +4,8 @@
   python3 -m venv ~/.cache/sluice/golden && . ~/.cache/sluice/golden/bin/activate
   pip install -r Scripts/requirements.txt
   Scripts/record-golden.py                          # the tiny random models and blocks.json
-  Scripts/record-golden.py --default-model FILE     # smollm2-logits.json too, from the GGUF of the default model
+  Scripts/record-golden.py --default-model FILE     # smollm2-logits.json too, from the GGUF of the default model;
+                                                    # with --adapter FOLDER smollm2-recall-logits.json as well
 
 Every tiny model is a Hugging Face directory (config.json, safetensors) or a GGUF file with logits beside it:
 {"ids", "positions", "logits"}, one row of logits per listed position. The weights come from seeds, are rounded to
@@ -20,7 +21,7 @@ import tempfile
 import gguf
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
@@ -180,9 +181,13 @@ def llama3_factors(config):
     return (1 / ((1 - smooth) / scaling["factor"] + smooth)).astype(np.float32)
 
 
-def logits_of(folder, ids):
+def logits_of(folder, ids, deltas=()):
+    """Logits of a model; `deltas` are (module, matrix) to add to its weights, which unties an output matrix."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     with torch.inference_mode():
+        for name, delta in deltas:
+            module = model.get_submodule(name)
+            module.weight = torch.nn.Parameter(module.weight + torch.from_numpy(delta))
         return model(torch.tensor([ids])).logits[0].numpy()
 
 
@@ -210,6 +215,7 @@ def record_models():
     weights = tiny_weights(1, MODELS["llama3-rope"]["shape"])
     record_gguf("llama3-rope.gguf", ids, config, weights, lambda *_: gguf.GGMLQuantizationType.F16,
                 llama3_factors(config))
+    record_adapters(ids)
 
     def mixed(name, shape):
         kind = gguf.GGMLQuantizationType
@@ -229,6 +235,102 @@ def record_gguf(file, ids, config, weights, type_of, rope_factors=None):
         save_file({name: torch.from_numpy(x) for name, x in stored.items()}, folder + "/model.safetensors",
                   {"format": "pt"})
         write_logits(GOLDEN / (file + ".golden.json"), ids, logits_of(folder, ids))
+
+
+# Low-rank adapters: seed, the base that gives the shapes, ranks by the ends of modules' names, and the configuration.
+ATTENTION = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"]
+FEED_FORWARD = ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
+PATTERNS = {"down_proj": 3, "model.layers.1.self_attn.q_proj": 9}
+ADAPTERS = {
+    "everything": dict(seed=20, base="llama3-rope", modules=ATTENTION + FEED_FORWARD, head=True, rank=4, alpha=6,
+                       patterns=PATTERNS, rslora=True),
+    "attention.gguf": dict(seed=21, base="llama3-rope", modules=ATTENTION, rank=3, alpha=5),
+    "tied-head": dict(seed=22, base="grouped-tied", modules=["self_attn.v_proj"], head=True, rank=2, alpha=2),
+}
+ADAPTER_CASES = [(base, adapters) for base in ("llama3-rope", "llama3-rope.gguf")
+                 for adapters in ([("everything", 1)], [("attention.gguf", -0.5)],
+                                  [("everything", 0.75), ("attention.gguf", 1)])]
+ADAPTER_CASES.append(("grouped-tied", [("tied-head", 1)]))
+
+
+def adapter_factors(seed, base, modules, rank, head=False, **_):
+    """Random (module, A, B): about as large as the weights that they change."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    shape = MODELS[base]["shape"]
+    sizes = {name: x.shape for name, x in tiny_weights(0, shape).items()}
+    names = [f"model.layers.{layer}.{module}" for layer in range(shape[1]) for module in modules]
+    for name in names + (["lm_head"] if head else []):
+        rows, columns = sizes[name + ".weight"]
+        ranks = rank - 1 if name == "lm_head" else rank
+        yield (name, (random.standard_normal((ranks, columns)) / columns**0.5).astype(np.float16),
+               (random.standard_normal((rows, ranks)) / 2).astype(np.float16))
+
+
+def adapter_alpha(name, alpha, patterns=(), **_):
+    return next((patterns[end] for end in patterns if f".{name}".endswith(f".{end}")), alpha)
+
+
+def write_adapter(path, **adapter):
+    path.parent.mkdir(exist_ok=True)
+    factors = list(adapter_factors(**adapter))
+    if path.suffix == ".gguf":
+        heads, kv_heads = MODELS[adapter["base"]]["shape"][2:4]
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_type(gguf.GGUFType.ADAPTER)
+        writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+        writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, adapter["alpha"])
+        for name, a, b in factors:
+            permuted = {"q_proj": heads, "k_proj": kv_heads}.get(name.split(".")[-1])
+            writer.add_tensor(gguf_name(name + ".weight") + ".lora_a", a)
+            writer.add_tensor(gguf_name(name + ".weight") + ".lora_b", interleave_heads(b, permuted) if permuted else b)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return
+    path.mkdir(exist_ok=True)
+    tensors = {}
+    for name, a, b in factors:
+        tensors[f"base_model.model.{name}.lora_A.weight"] = torch.from_numpy(a)
+        tensors[f"base_model.model.{name}.lora_B.weight"] = torch.from_numpy(b)
+    save_file(tensors, path / "adapter_model.safetensors", {"format": "pt"})
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": adapter["rank"], "lora_alpha": adapter["alpha"],
+              "bias": "none", "fan_in_fan_out": False, "use_dora": False, "use_rslora": adapter.get("rslora", False),
+              "modules_to_save": None, "alpha_pattern": adapter.get("patterns", {}),
+              "rank_pattern": {"lm_head": adapter["rank"] - 1} if adapter.get("head") else {},
+              "target_modules": sorted({name.split(".")[-1] for name, _, _ in factors})}
+    (path / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
+
+
+def adapter_deltas(scale, **adapter):
+    """scale * alpha / rank * B A of every module; alpha / sqrt(rank) with rslora."""
+    for name, a, b in adapter_factors(**adapter):
+        rank = a.shape[0]**(0.5 if adapter.get("rslora") else 1)
+        product = b.astype(np.float32) @ a.astype(np.float32)
+        yield name, np.float32(scale * adapter_alpha(name, **adapter) / rank) * product
+
+
+def record_adapters(ids):
+    for name, adapter in ADAPTERS.items():
+        write_adapter(GOLDEN / "adapters" / name, **adapter)
+    cases = []
+    for base, adapters in ADAPTER_CASES:
+        deltas = [delta for name, scale in adapters for delta in adapter_deltas(scale, **ADAPTERS[name])]
+        with tempfile.TemporaryDirectory() as folder:
+            if base.endswith(".gguf"):  # the weights that it holds, in float16
+                model = MODELS[base.removesuffix(".gguf")]
+                weights = tiny_weights(1, model["shape"])
+                weights = {k: x.astype(np.float16).astype(np.float32) if x.ndim > 1 else x for k, x in weights.items()}
+                (pathlib.Path(folder) / "config.json").write_text(json.dumps(configuration(**model)))
+                save_file({k: torch.from_numpy(x) for k, x in weights.items()}, folder + "/model.safetensors",
+                          {"format": "pt"})
+            logits = logits_of(folder if base.endswith(".gguf") else GOLDEN / base, ids, deltas)
+        named = [{"name": name, "scale": scale} for name, scale in adapters]
+        rows = ",\n   ".join(numbers(logits[p]) for p in POSITIONS[2:])
+        cases.append(f'{{"base": "{base}", "adapters": {json.dumps(named)},\n  "logits": [\n   {rows}]}}')
+    (GOLDEN / "adapters/golden.json").write_text(
+        f'{{"ids": {json.dumps(ids)},\n "positions": {json.dumps(POSITIONS[2:])},\n "cases": [\n '
+        + ",\n ".join(cases) + "]}\n")
 
 
 # Bytes of a block and where its float16 scales are; the rest of a block may hold any bits.
@@ -270,11 +372,18 @@ PASSAGE = (
     "remembers.")
 
 
-def record_default_model(path):
+def record_default_model(path, file, adapter=None):
     """Logits of the default model at four positions: 256 fixed vocabulary entries, the largest, log-sum-exp."""
     ids = load_tokenizer(path).encode(PASSAGE, add_special_tokens=False).ids[:64]
     model = load_model(path)
     with torch.inference_mode():
+        if adapter:
+            config = json.loads((adapter / "adapter_config.json").read_text())
+            factors = load_file(adapter / "adapter_model.safetensors")
+            for name in (name for name in factors if name.endswith(".lora_A.weight")):
+                a, b = factors[name].float(), factors[name.replace("lora_A", "lora_B")].float()
+                module = model.get_submodule(name.removeprefix("base_model.model.").removesuffix(".lora_A.weight"))
+                module.weight += config["lora_alpha"] / a.shape[0] * (b @ a)
         logits = model(torch.tensor([ids])).logits[0]
     positions = [0, 15, 40, len(ids) - 1]
     indices = list(range(0, 49152, 192))
@@ -282,7 +391,7 @@ def record_default_model(path):
         f'{{"position": {p}, "argmax": {int(logits[p].argmax())}, "max": {logits[p].max().item():.7g}, '
         f'"logSumExp": {logits[p].double().logsumexp(0).item():.9g},\n   "logits": {numbers(logits[p][indices])}}}'
         for p in positions)
-    (GOLDEN / "smollm2-logits.json").write_text(
+    (GOLDEN / file).write_text(
         f'{{"text": {json.dumps(PASSAGE)},\n "ids": {json.dumps(ids)},\n "indices": {json.dumps(indices)},\n'
         f' "positions": [\n  {rows}]}}\n')
 
@@ -291,6 +400,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--default-model", type=pathlib.Path, metavar="FILE",
                         help="the GGUF of the default model (Scripts/fetch-model prints where it is)")
+    parser.add_argument("--adapter", type=pathlib.Path, metavar="FOLDER",
+                        help="the recall adapter of the default model, in PEFT's layout")
     arguments = parser.parse_args()
     torch.set_num_threads(2)
     logging.disable_progress_bar()
@@ -298,7 +409,9 @@ def main():
     record_models()
     record_blocks()
     if arguments.default_model:
-        record_default_model(arguments.default_model)
+        record_default_model(arguments.default_model, "smollm2-logits.json")
+        if arguments.adapter:
+            record_default_model(arguments.default_model, "smollm2-recall-logits.json", arguments.adapter)
     print(f"recorded into {GOLDEN}")
 
 

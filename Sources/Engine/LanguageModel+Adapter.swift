@@ -1,4 +1,4 @@
-import Models
+package import Models
 import Weights
 
 extension LanguageModel {
@@ -16,6 +16,7 @@ extension LanguageModel {
       self.scale = scale
     }
 
-    func open() throws -> LowRankAdapter { try LowRankAdapter(WeightFile.openAdapter(path), scale: scale) }
+    /// Its description, without its weights.
+    package func open() throws -> LowRankAdapter { try LowRankAdapter(WeightFile.openAdapter(path), scale: scale) }
   }
 }

@@ -50,7 +50,8 @@ final class AdapterSet {
       let scale = adapter.scale(of: module)
       for position in up.indices { up[position] = Float(Double(up[position]) * scale) }
       guard up.allSatisfy(\.isFinite) else {
-        throw ModelError.unusableTensor(module.up.name, "overflows when it is scaled by \(scale)", in: adapter.file.path)
+        throw ModelError.unusableTensor(
+          module.up.name, "overflows when it is scaled by \(scale)", in: adapter.file.path)
       }
       if interleaves, name.isRotated, base.isGGUF != adapter.file.isGGUF {
         up = reordered(up, rank: module.rank, toInterleaved: base.isGGUF)

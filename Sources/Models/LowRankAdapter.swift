@@ -13,6 +13,11 @@ package struct LowRankAdapter: Sendable {
     let down: StoredTensor
     let up: StoredTensor
     package var rank: Int { down.shape[0] }
+    /// Its kind, the same in every layer: `q_proj`, `attn_q`.
+    package var kind: String {
+      let path = name.hasSuffix(".weight") ? name.dropLast(".weight".count) : name[...]
+      return path.split(separator: ".").last.map { String($0) } ?? name
+    }
   }
 
   /// What a pair of tensors is multiplied by.

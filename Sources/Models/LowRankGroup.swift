@@ -14,9 +14,7 @@ struct LowRankFactors: Sendable {
     guard !parts.isEmpty else { return nil }
     rank = parts.reduce(0) { $0 + $1.rank }
     down = parts.flatMap(\.down)
-    up = parts.count == 1 ? parts[0].up : (0..<rows).flatMap { row in
-      parts.flatMap { $0.up[row * $0.rank..<(row + 1) * $0.rank] }
-    }
+    up = (0..<rows).flatMap { row in parts.flatMap { $0.up[row * $0.rank..<(row + 1) * $0.rank] } }
   }
 
   init(rank: Int, down: [Float], up: [Float]) {

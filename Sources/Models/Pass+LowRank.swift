@@ -37,16 +37,19 @@ extension Pass {
       team.parallelFor(lowRank.ups.reduce(0) { $0 + $1.matrix.panelCount }) { range in
         var first = 0
         for up in lowRank.ups {
-          let panels = range.clamped(to: first..<first + up.matrix.panelCount)
-          add(up, of: lowRank, panels: panels.lowerBound - first..<panels.upperBound - first, rows: 0..<rows, to: outputs)
-          first += up.matrix.panelCount
+          let all = first..<first + up.matrix.panelCount
+          let part = range.clamped(to: all)
+          let panels = part.lowerBound - first..<part.upperBound - first
+          add(up, of: lowRank, panels: panels, rows: 0..<rows, to: outputs)
+          first = all.upperBound
         }
       }
     }
   }
 
-  private func add(_ up: LowRankGroup.Up, of group: LowRankGroup, panels: Range<Int>, rows: Range<Int>, to outputs: Outputs)
-  {
+  private func add(
+    _ up: LowRankGroup.Up, of group: LowRankGroup, panels: Range<Int>, rows: Range<Int>, to outputs: Outputs
+  ) {
     guard let output = up.index == 0 ? outputs.first : up.index == 1 ? outputs.second : outputs.third else { return }
     kernels.linear(
       LinearSegment(up.matrix, out: output.pointer, stride: up.matrix.rows, accumulates: true), panels: panels,

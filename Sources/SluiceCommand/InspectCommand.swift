@@ -15,6 +15,7 @@ struct InspectCommand: ParsableCommand {
 
   @Option(name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or the name of a fetched model.")
   var model: String?
+  @OptionGroup var adapters: AdapterOptions
   @OptionGroup var cache: CacheOptions
   @Flag(name: .long, help: "Print one JSON object.")
   var json = false
@@ -24,7 +25,9 @@ struct InspectCommand: ParsableCommand {
     let path = try ModelLocator.path(of: model)
     let file = try WeightFile.open(path)
     let configuration = try ModelRegistry.configuration(of: file)
-    let report = CacheReport(plan: plan, slotType: cache.slots.cacheType, configuration: configuration)
+    let report = CacheReport(
+      plan: plan, slotType: cache.slots.cacheType, configuration: configuration,
+      adapters: try adapters.lora.map { AdapterReport(adapter: try $0.open()) })
     if json {
       StandardOutput.write(report.json(path: path, file: file).text + "\n")
     } else {
@@ -33,11 +36,12 @@ struct InspectCommand: ParsableCommand {
   }
 }
 
-/// A model and the bytes of a cache for it.
+/// A model, its adapters and the bytes of a cache for it.
 private struct CacheReport {
   let plan: KVCache.Plan
   let slotType: KVCache.SlotType
   let configuration: ModelConfiguration
+  let adapters: [AdapterReport]
 
   /// Bytes of a stage's slots; of one that grows, for as many tokens as the model was trained for.
   private func bytes(_ stage: any StageSpecification) -> Int {
@@ -60,7 +64,7 @@ private struct CacheReport {
   func text(path: String, file: WeightFile, instructionSet: String) -> String {
     let shape = configuration.attention
     let parameters = file.storedTensors.reduce(0) { $0 + $1.elementCount }
-    let facts: [(String, String)] = [
+    var facts: [(String, String)] = [
       ("model", path), ("architecture", configuration.architecture),
       ("parameters", HumanReadable.count(parameters)),
       ("tensors", typeCounts(file).map { "\($0.count) \($0.type)" }.joined(separator: ", ")),
@@ -71,6 +75,7 @@ private struct CacheReport {
       ("trained length", HumanReadable.tokens(configuration.trainedLength)),
       ("instruction set", instructionSet), ("cache", "\(plan), \(slotType.rawValue)"),
     ]
+    facts += adapters.map { ("adapter", $0.text) }
     let width = facts.map(\.0.count).max() ?? 0
     var text = facts.map { $0.0 + String(repeating: " ", count: width + 2 - $0.0.count) + $0.1 + "\n" }.joined() + "\n"
     var table = TextTable([
@@ -109,7 +114,7 @@ private struct CacheReport {
       "vocabularySize": JSONValue(configuration.vocabularySize),
       "trainedLength": JSONValue(configuration.trainedLength), "cache": JSONValue(plan.description),
       "slotType": JSONValue(slotType.rawValue), "stages": .array(stages),
-      "cacheBytes": JSONValue(total),
+      "cacheBytes": JSONValue(total), "adapters": .array(adapters.map(\.json)),
     ]
   }
 }

@@ -97,6 +97,37 @@ import Testing
     }
   }
 
+  @Test func `adapters that cannot be used`() throws {
+    try withTemporaryDirectory { folder in
+      let path = try TinyModel().write(in: folder)
+      var spoiled = TinyAdapter().writer()
+      spoiled.tensors.removeAll { $0.name == TinyAdapter.name(0, "q_proj", "B") }
+      var dora = TinyAdapter()
+      dora.config += #", "use_dora": true"#
+      let lone = try TinyAdapter().write(to: "lone", in: folder, tensors: spoiled)
+      let cases: [(String, [String])] = [
+        (folder + "/none", ["cannot be opened"]), (folder, ["adapter_config.json"]), (path, ["no adapter"]),
+        (lone, ["layers.0.self_attn.q_proj.lora_A", "lora_B"]),
+        (try dora.write(to: "dora", in: folder), ["use_dora"]),
+      ]
+      for (adapter, parts) in cases {
+        for command in [["run", "-p", "a", "-n", "1"], ["inspect"]] {
+          let result = try Sluice.run(command + ["-m", path, "--lora", adapter + ":0.5"])
+          expectOneLine(result, adapter)
+          for part in parts { #expect(result.error.contains(part), "\(result.error)") }
+        }
+      }
+      // What only meets the model's shapes shows when it is loaded.
+      var wide = TinyAdapter().writer()
+      wide.add("base_model.model.lm_head.lora_A.weight", [1, 31], [Float](repeating: 1, count: 31))
+      wide.add("base_model.model.lm_head.lora_B.weight", [268, 1], [Float](repeating: 1, count: 268))
+      let adapter = try TinyAdapter().write(to: "wide", in: folder, tensors: wide)
+      for command in [["run", "-p", "a", "-n", "1"], ["chat"], ["bench"], ["evaluate", "perplexity", path]] {
+        expectOneLine(try Sluice.run(command + ["-m", path, "--lora", adapter]), adapter, "lm_head", "[1, 31]")
+      }
+    }
+  }
+
   @Test func `texts that cannot be read`() throws {
     try withTemporaryDirectory { folder in
       let path = try TinyModel().write(in: folder)

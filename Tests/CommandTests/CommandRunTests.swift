@@ -200,6 +200,40 @@ import Testing
     }
   }
 
+  @Test func `adapters change the text by their scale, and add up`() throws {
+    try withModel { model, folder in
+      let adapter = try TinyAdapter().write(in: folder)
+      let gguf = try write(TinyAdapter(seed: 2).ggufWriter().bytes(), to: "adapter.gguf", in: folder)
+      let text = { (adapters: [String]) in
+        let options = ["run", "-m", model, "-p", "Hello", "-n", "20", "--temp", "0", "--exact"]
+        return try success(options + adapters.flatMap { ["--lora", $0] }).output
+      }
+      let plain = try text([])
+      #expect(try text([adapter + ":0"]) == plain)
+      let changed = try text([adapter + ":4"])
+      #expect(changed != plain)
+      #expect(try text([adapter + ":1", adapter, adapter + ":2e0"]) == changed)
+      #expect(try text([adapter + ":4", adapter + ":-4"]) == plain)
+      #expect(try text([adapter + ":4", gguf + ":4"]) != changed)
+    }
+  }
+
+  @Test func `inspect tells an adapter's rank, scale and matrices`() throws {
+    try withModel { model, folder in
+      let adapter = try TinyAdapter().write(in: folder)
+      let options = ["inspect", "-m", model, "--lora", adapter + ":0.5"]
+      let text = try success(options).output
+      #expect(text.contains(adapter + ", rank 4, scale 1, 8 matrices: q_proj k_proj v_proj o_proj\n"), "\(text)")
+      let line = try success(options + ["--json"]).output
+      let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      let adapters = try #require(object["adapters"] as? [[String: Any]])
+      #expect(adapters.count == 1 && adapters[0]["path"] as? String == adapter)
+      #expect(adapters[0]["ranks"] as? [Int] == [4] && adapters[0]["scales"] as? [Double] == [1])
+      #expect(adapters[0]["matrices"] as? Int == 8)
+      #expect(adapters[0]["modules"] as? [String] == ["q_proj", "k_proj", "v_proj", "o_proj"])
+    }
+  }
+
   @Test(arguments: InstructionSet.available.map(\.name))
   func `every instruction set writes the same greedy text`(name: String) throws {
     try withModel { model, _ in

@@ -6,9 +6,11 @@ import Testing
 
 @Suite(.enabled(if: allocation_count() >= 0, "allocations cannot be counted"))
 struct DecodeAllocationTests {
-  @Test(arguments: ["streaming-llm:4+20", "window:16"], [1, 2])
-  func `a warm decode step of the whole model allocates nothing`(plan: String, threads: Int) throws {
-    let engine = try loadTiny(threads: threads).engine
+  @Test(arguments: ["streaming-llm:4+20", "window:16"], [(1, nil), (2, nil), (2, 4), (1, 512), (2, 512)])
+  func `a warm decode step of the whole model allocates nothing`(plan: String, run: (threads: Int, rank: Int?)) throws {
+    let (threads, rank) = run
+    // The larger rank is shared out over the team.
+    let engine = try loadTiny(adapter: rank.map { TinyAdapter(rank: $0) }, threads: threads).engine
     let cache = try engine.makeCache(KVCache.Plan(plan), slotType: .float16)
     engine.feed(randomIDs(40, seed: 1), cache: cache)
     let token = UnsafeMutableBufferPointer<Int32>.allocate(capacity: 1)

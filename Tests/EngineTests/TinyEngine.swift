@@ -5,11 +5,14 @@ import TestSupport
 import Tokenizers
 
 /// Loads a tiny model with exact arithmetic, so that different ways to compute the same thing agree to rounding.
-func loadTiny(_ tiny: TinyModel = TinyModel(), chunk: Int = 512, threads: Int = 1) throws -> LanguageModel.Loaded {
+func loadTiny(
+  _ tiny: TinyModel = TinyModel(), adapter: TinyAdapter? = nil, scale: Double = 1, chunk: Int = 512, threads: Int = 1
+) throws -> LanguageModel.Loaded {
   try withTemporaryDirectory { folder in
-    try LanguageModel.Loaded(
+    let adapters = try adapter.map { [LanguageModel.Adapter(try $0.write(in: folder), scale: scale)] } ?? []
+    return try LanguageModel.Loaded(
       path: tiny.write(in: folder),
-      options: LanguageModel.Options(threads: threads, chunk: chunk, exactArithmetic: true))
+      options: LanguageModel.Options(threads: threads, chunk: chunk, exactArithmetic: true, adapters: adapters))
   }
 }
 

@@ -212,6 +212,44 @@ private struct Batch {
     }
   }
 
+  /// Inputs that lie further apart than they are long, and any range of panels and tokens.
+  @Test(arguments: [ElementType.float32, .float16, .bfloat16])
+  func partsOfAMatrixMatchFloat64AndLeaveTheRestAlone(type: ElementType) {
+    var random = SplitMix64(seed: 16)
+    for columns in [1, 4, 16, 21, 70] {
+      let (rows, tokens, stride) = (37, 11, columns + 5)
+      let source = GGUFRows(type: type, rows: rows, columns: columns, using: &random)
+      let matrix = source.packed()
+      let inputs = random.normals(tokens * stride)
+      for instructions in InstructionSet.available {
+        for (panels, range) in [(0..<3, 0..<11), (1..<2, 3..<4), (2..<3, 0..<9), (1..<1, 0..<11), (0..<3, 5..<5)] {
+          var out = (0..<tokens * rows).map { Float($0) }
+          out.withUnsafeMutableBufferPointer { out in
+            instructions.linear(
+              LinearSegment(matrix, out: out.baseAddress!, stride: rows, accumulates: true), panels: panels,
+              inputs: inputs, stride: stride, tokens: range)
+          }
+          for token in 0..<tokens {
+            for row in 0..<rows {
+              let index = token * rows + row
+              guard panels.contains(row / 16), range.contains(token) else {
+                #expect(out[index] == Float(index))
+                continue
+              }
+              var (sum, magnitude) = (Double(index), Double(index))
+              for column in 0..<columns {
+                let product = source.value(row, column) * Double(inputs[token * stride + column])
+                sum += product
+                magnitude += abs(product)
+              }
+              #expect(abs(Double(out[index]) - sum) <= 2e-6 * magnitude, "\(instructions) \(columns) columns")
+            }
+          }
+        }
+      }
+    }
+  }
+
   @Test func quantizationStaysWithinHalfAStep() {
     var random = SplitMix64(seed: 15)
     let batch = Batch(tokens: 12, columns: 96, using: &random)

@@ -97,4 +97,23 @@ import Testing
       }
     }
   }
+
+  @Test func floatsArePackedAsHalvesOnlyWhereThatLosesNothing() {
+    let halves = (0...UInt16.max).map { Float(Float16(bitPattern: $0)) }.filter(\.isFinite)
+    let matrix = PackedMatrix.packing(halves, rows: 1, columns: halves.count)
+    var row = [Float](repeating: .nan, count: halves.count)
+    matrix.copyRow(0, to: &row)
+    #expect(matrix.type == .float16 && zip(row, halves).allSatisfy { $0.bitPattern == $1.bitPattern })
+    var random = SplitMix64(seed: 3)
+    let others: [Float] =
+      [0.1, 65_536, 0x1p-25, 0x1.8p-24, 0x1.001p0, 0x1.001p-15, .leastNonzeroMagnitude, .greatestFiniteMagnitude]
+      + random.normals(100)
+    for value in others {
+      let matrix = PackedMatrix.packing([1, value], rows: 2, columns: 1)
+      var read: Float = 0
+      matrix.copyRow(1, to: &read)
+      let isHalf = Float(Float16(value)) == value
+      #expect(matrix.type == (isHalf ? .float16 : .float32) && read == value, "\(value)")
+    }
+  }
 }

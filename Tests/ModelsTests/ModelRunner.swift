@@ -11,9 +11,12 @@ final class ModelRunner {
   private let attention: LocalAttention
   private let chunk: Int
 
-  init(_ path: String, chunk: Int = 64, arithmetic: Arithmetic = .float32, kernels: InstructionSet = .current) throws {
+  init(
+    _ path: String, adapters: [LowRankAdapter] = [], chunk: Int = 64, arithmetic: Arithmetic = .float32,
+    kernels: InstructionSet = .current
+  ) throws {
     team = try WorkerTeam(threads: 2)
-    model = try ModelRegistry.load(WeightFile.open(path), team: team)
+    model = try ModelRegistry.load(WeightFile.open(path), adapters: adapters, team: team)
     self.chunk = chunk
     workspace = ForwardWorkspace(
       model.configuration, rows: chunk, logitRows: chunk, arithmetic: arithmetic, kernels: kernels)
