@@ -33,7 +33,9 @@ let package = Package(
     .target(name: "Models", dependencies: ["Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(
       name: "Engine", dependencies: ["Kernels", "Weights", "KVCaches", "Models", "Tokenizers"], swiftSettings: fast),
-    .target(name: "Evaluation", dependencies: ["Kernels", "KVCaches", "Models", "Engine"], swiftSettings: fast),
+    .target(
+      name: "Evaluation", dependencies: ["Kernels", "ModelJSON", "Tokenizers", "KVCaches", "Models", "Engine"],
+      swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",

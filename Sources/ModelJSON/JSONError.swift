@@ -36,7 +36,8 @@ package struct JSONError: Error, Sendable, Hashable {
 extension JSONError: CustomStringConvertible {
   package var description: String { "line \(line), column \(column): \(reason)" }
 
-  private var reason: String {
+  /// Why, without the place.
+  package var reason: String {
     switch code {
     case .expectedValue: "expected a value"
     case .expectedKey: "expected a key in double quotes"

@@ -25,6 +25,8 @@ package struct TinyModel: Sendable {
   package var trainedLength = 128
   /// Added to the logit of `<|im_end|>`, about three-fold; the other special tokens never come.
   package var endBias: Float = -10
+  /// Added to the logits of other tokens, about three-fold: a great one makes a token the answer to everything.
+  package var biases: [Int32: Float] = [:]
   package var architecture = "llama"
 
   package init() {}
@@ -103,6 +105,7 @@ package struct TinyModel: Sendable {
       values[Int(Self.endOfText) * hidden] = -10
       values[Int(Self.startOfMessage) * hidden] = -10
       values[Int(Self.endOfMessage) * hidden] = endBias
+      for (token, bias) in biases { values[Int(token) * hidden] = bias }
     }
   }
 

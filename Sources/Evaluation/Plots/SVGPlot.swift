@@ -55,17 +55,7 @@ private struct SVGPlot {
     writeXAxis()
   }
 
-  var text: String {
-    let size = "width=\"\(number(width))\" height=\"\(number(y))\""
-    let head = """
-      <svg xmlns="http://www.w3.org/2000/svg" \(size) viewBox="0 0 \(number(width)) \(number(y))" \
-      role="img" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif" font-size="12">
-      <title>\(SVGText.escape(plot.title))</title>
-      \(SVGStyle.sheet)
-      <rect class="paper" width="100%" height="100%" rx="6"/>
-      """
-    return ([head] + body + ["</svg>", ""]).joined(separator: "\n")
-  }
+  var text: String { SVGText.document(title: plot.title, width: width, height: y, body: body) }
 
   private mutating func writeHeadings() {
     y = 14

@@ -1,5 +1,18 @@
 /// Text on its way into an SVG file.
 enum SVGText {
+  /// A whole file: a picture on paper of the reader's mode.
+  static func document(title: String, width: Double, height: Double, styles: [String] = [], body: [String]) -> String {
+    let size = "width=\"\(coordinate(width))\" height=\"\(coordinate(height))\""
+    let head = """
+      <svg xmlns="http://www.w3.org/2000/svg" \(size) viewBox="0 0 \(coordinate(width)) \(coordinate(height))" \
+      role="img" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif" font-size="12">
+      <title>\(escape(title))</title>
+      \(([SVGStyle.sheet] + styles).joined(separator: "\n"))
+      <rect class="paper" width="100%" height="100%" rx="6"/>
+      """
+    return ([head] + body + ["</svg>", ""]).joined(separator: "\n")
+  }
+
   /// `text` with the characters escaped that mean something in XML, and those replaced that XML 1.0 forbids.
   static func escape(_ text: String) -> String {
     var escaped = ""
