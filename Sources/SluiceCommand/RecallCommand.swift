@@ -12,12 +12,14 @@ struct RecallCommand: ParsableCommand {
       Each prompt is completed greedily from an empty cache, and the first number in the answer counts. Exact match is the \
       share of right numbers; digit accuracy the mean share of their digits that stand in the right place.
 
-      The prompts are those of a file, {"prompt": "...", "expected_number": 48213} on each line, or made by --task:
-      pass-key     a five-digit key in a text, said three times in one place
-      needle       a number in a text, said once
-      lines        a record of lines with a number each, one of which is asked for
-      stream-eval  one stream of such lines with a query after every tenth, --lines-back lines after its answer;
-                   nothing is reset, --lengths are the ends of windows, and the right answer stays in the stream
+      The prompts come from a file, a line each: {"prompt": "...", "expected_number": 48213}; a "depth" from 0 to 1 lets \
+      --plot sort them. Or they are made, by --task:
+
+      pass-key: a five-digit key in a text, said twice in one place.
+      needle: a number in a text, said once and by name.
+      lines: a record of named lines with a number each, one of which is asked for.
+      stream-eval: an endless stream of numbered lines with a query after every tenth, which asks for the number some \
+      lines back. Nothing is reset, the right answer stays in the stream, and --lengths says where windows of it end.
       """)
 
   @OptionGroup var model: ModelOptions

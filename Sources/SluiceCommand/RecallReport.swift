@@ -92,7 +92,7 @@ struct RecallReport {
 
   private func placeLabels(_ grid: RecallGrid) -> [String] {
     switch grid.places {
-    case .depths(let depths): depths.map { "\($0)" }
+    case .depths(let depths): depths.map { Int(exactly: $0).map { "\($0)" } ?? "\($0)" }
     case .linesBack(let lines): lines.map { HumanReadable.count($0) }
     }
   }

@@ -31,11 +31,15 @@ package struct TinyModel: Sendable {
 
   package init() {}
 
-  package init(seed: UInt64 = 1, encoding: ElementEncoding = .float32, trainedLength: Int = 128, endBias: Float = -10) {
+  package init(
+    seed: UInt64 = 1, encoding: ElementEncoding = .float32, trainedLength: Int = 128, endBias: Float = -10,
+    biases: [Int32: Float] = [:]
+  ) {
     self.seed = seed
     self.encoding = encoding
     self.trainedLength = trainedLength
     self.endBias = endBias
+    self.biases = biases
   }
 
   private static let hidden = 32

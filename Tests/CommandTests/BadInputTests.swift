@@ -16,7 +16,7 @@ import Testing
   /// The commands that open a model, without it.
   private static let commands: [[String]] = [
     ["run", "-p", "a", "-n", "1"], ["inspect"], ["tokenize", "-p", "a"], ["chat"],
-    ["evaluate", "perplexity", "/dev/null"],
+    ["evaluate", "perplexity", "/dev/null"], ["evaluate", "recall"],
   ]
 
   @Test(arguments: commands)
@@ -88,7 +88,9 @@ import Testing
       let path = try TinyModel().write(in: folder)
       let text = try write("some text", to: "text.txt", in: folder)
       // All commands read it in one place, so one case for each of them is enough.
-      let commands = [["inspect"], ["run", "-p", "a", "-n", "1"], ["chat"], ["evaluate", "perplexity", text]]
+      let commands = [
+        ["inspect"], ["run", "-p", "a", "-n", "1"], ["chat"], ["evaluate", "perplexity", text], ["evaluate", "recall"],
+      ]
       for command in cache == "nonsense" ? commands : Array(commands.prefix(1)) {
         let result = try Sluice.run(command + ["-m", path, "--cache", cache])
         expectOneLine(result, "'")
@@ -131,7 +133,9 @@ import Testing
   @Test func `texts that cannot be read`() throws {
     try withTemporaryDirectory { folder in
       let path = try TinyModel().write(in: folder)
-      for command in [["run", "-n", "1", "-f"], ["tokenize", "-f"], ["evaluate", "perplexity"]] {
+      for command in [
+        ["run", "-n", "1", "-f"], ["tokenize", "-f"], ["evaluate", "perplexity"], ["evaluate", "recall"],
+      ] {
         let arguments = { (text: String) in command + [text, "-m", path] }
         expectOneLine(try Sluice.run(arguments("/no/such.txt")), "/no/such.txt")
         expectOneLine(try Sluice.run(arguments(folder)), folder, "directory")

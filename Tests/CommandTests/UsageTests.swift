@@ -5,7 +5,8 @@ import Testing
 /// Help, and exit status 2 with one line and a hint for what was typed wrongly.
 @Suite struct UsageTests {
   private static let commands = [
-    [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"], ["bench"],
+    [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"],
+    ["evaluate", "recall"], ["bench"],
     ["demo"],
   ]
 
@@ -42,6 +43,18 @@ import Testing
     (["evaluate", "perplexity", "x", "--progress-every", "0"], "--progress-every"),
     (["evaluate", "perplexity", "-", "--cache", "full", "--cache", "window:8"], "standard input"),
     (["evaluate", "perplexity", "-", "-"], "standard input"),
+    (["evaluate", "recall", "--task", "riddles"], "riddles"),
+    (["evaluate", "recall", "--lengths", "1000,x"], "1000,x"),
+    (["evaluate", "recall", "--lengths", "0"], "--lengths"), (["evaluate", "recall", "--lengths", "9,9"], "twice"),
+    (["evaluate", "recall", "--depths", "0,1.5"], "--depths"), (["evaluate", "recall", "--depths", "nan"], "--depths"),
+    (["evaluate", "recall", "--cases", "0"], "--cases"), (["evaluate", "recall", "--lines-back", "3"], "--lines-back"),
+    (["evaluate", "recall", "--answer-tokens", "0"], "--answer-tokens"),
+    (["evaluate", "recall", "--progress-every", "0"], "--progress-every"),
+    (["evaluate", "recall", "--task", "lines", "--text", "x"], "--text"),
+    (["evaluate", "recall", "--task", "stream-eval", "--depths", "0"], "--depths"),
+    (["evaluate", "recall", "--task", "stream-eval", "--answer-tokens", "3"], "--answer-tokens"),
+    (["evaluate", "recall", "x", "--seed", "3"], "--seed"), (["evaluate", "recall", "x", "--task", "lines"], "--task"),
+    (["evaluate", "recall", "x", "--lengths", "9"], "--lengths"), (["evaluate", "recall", "x", "y"], "y"),
     (["bench", "--prefill", "0"], "--prefill"), (["bench", "--depth=-1"], "--depth"),
     (["bench", "--sequences", "0"], "--sequences"), (["bench", "--sequences", "9", "--chunk", "8"], "--sequences"),
     (["bench", "--rounds", "0"], "--rounds"), (["bench", "--fill"], "--depth"),

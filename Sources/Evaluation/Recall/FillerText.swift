@@ -58,6 +58,8 @@ package struct FillerText: Sendable {
       guard byte == UInt8(ascii: ".") || byte == UInt8(ascii: "!") || byte == UInt8(ascii: "?") else { continue }
       let end = skipClosing(from: place)
       guard end == bytes.count || bytes[end] == 0x20 else { continue }
+      // As in: "Why?" she asked.
+      if end + 1 < bytes.count, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(bytes[end + 1]) { continue }
       if byte != UInt8(ascii: ".") || !isAbbreviation(bytes[start..<place - 1]) { return end }
     }
     guard limit < bytes.count else { return limit }

@@ -3,7 +3,7 @@ package import Tokenizers
 
 /// A kind of recall that cases are made for.
 package enum RecallTask: String, Sendable, Hashable, CaseIterable {
-  /// A five-digit key, said three times in one place of a long text.
+  /// A five-digit key, said twice in one place of a long text.
   case passKey = "pass-key"
   /// One of many lines, each with a name and a number.
   case lines

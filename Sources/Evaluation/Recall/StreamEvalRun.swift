@@ -52,7 +52,8 @@ package final class StreamEvalRun {
       sequence.read(part.tokens, afterChunk: afterChunk)
       sequence.finishPrompt()
       var score = RecallScore()
-      let (exact, digits) = try judge(part.answer)
+      let choices = [try sequence.likeliest()] + (try sequence.choices(reading: part.answer))
+      let (exact, digits) = Self.judge(part.answer, choices: choices, tokenizer: tokenizer)
       score.add(exact: exact, digitShare: digits)
       position += part.tokens.count + part.answer.count
       let window = grid.lengths.firstIndex { $0 >= position } ?? grid.lengths.count - 1
@@ -63,8 +64,11 @@ package final class StreamEvalRun {
     result.cacheBytesPeak = sequence.cacheBytesPeak
   }
 
-  private func judge(_ answer: [Int32]) throws(LanguageModelError) -> (exact: Bool, digitShare: Double) {
-    let choices = [try sequence.likeliest()] + (try sequence.choices(reading: answer))
+  /// Compares an answer, token by token, with the likeliest tokens at its places and at the one after it.
+  package static func judge(
+    _ answer: [Int32], choices: [Int32], tokenizer: Tokenizer
+  ) -> (exact: Bool, digitShare: Double) {
+    precondition(choices.count == answer.count + 1, "a choice for every token and one for what follows")
     var (right, digits) = (0, 0)
     for (token, choice) in zip(answer, choices) {
       let count = tokenizer.decode([token]).count { $0.isNumber }
@@ -72,6 +76,6 @@ package final class StreamEvalRun {
       if token == choice { right += count }
     }
     let goesOn = tokenizer.decode(choices.suffix(1)).first.map { ("0"..."9").contains($0) } ?? false
-    return (right == digits && !goesOn, Double(right) / Double(max(digits, 1)))
+    return (answer.elementsEqual(choices.dropLast()) && !goesOn, Double(right) / Double(max(digits, 1)))
   }
 }
