@@ -71,5 +71,6 @@ final class GreedySequence {
 }
 
 extension KVCache {
+  /// Marks the end of a prompt; no stage acts on it yet.
   func finishPrompt() {}
 }
