@@ -3,11 +3,16 @@
 // The run is cut at multiples of 64 slots, so what a row accumulates depends on the run and on what the row sees, not
 // on which rows are computed beside it. Slots that no row sees are never read: they may hold anything.
 
+#include "attention_step.inc.h"
+#include "attention_pairs.inc.h"
 #include "attention_scores.inc.h"
 #include "attention_weights.inc.h"
 #include "attention_values.inc.h"
+#include "attention_pair_scores.inc.h"
+#include "attention_pair_values.inc.h"
 
 static void score(const attention_step *step) {
+  if (step->score_kind != PAIR_NONE) return pair_scores(step);
   switch (step->attention->type) {
     case SLUICE_F32: scores_f32(step); break;
     case SLUICE_F16: scores_f16(step); break;
@@ -19,6 +24,7 @@ static void score(const attention_step *step) {
 }
 
 static void accumulate(const attention_step *step, const float *corrections) {
+  if (step->value_kind != PAIR_NONE) return pair_values(step, corrections);
   switch (step->attention->type) {
     case SLUICE_F32: values_f32(step, corrections); break;
     case SLUICE_F16: values_f16(step, corrections); break;
@@ -29,12 +35,11 @@ static void accumulate(const attention_step *step, const float *corrections) {
   }
 }
 
-/// Quantises the queries of a tile behind the scores.
-static void quantize_queries(attention_step *step) {
+/// Quantises the queries of a tile, where slots are quantised.
+static void quantize_queries(attention_step *step, float *scratch) {
   const sluice_attention *a = step->attention;
-  if (!quantized_layout_of(a->type).parts) return;
   int blocks = a->head_dim / BLOCK;
-  float *scales = step->scores + (ptrdiff_t)step->rows * ATTENTION_SLOTS;
+  float *scales = scratch;
   int32_t *sums = (int32_t *)(void *)(scales + (ptrdiff_t)step->rows * blocks);
   int8_t *quants = (int8_t *)(void *)(sums + (ptrdiff_t)step->rows * 2 * blocks);
   for (int row = 0; row < step->rows; row++)
@@ -43,11 +48,12 @@ static void quantize_queries(attention_step *step) {
   step->queries = (quantized_rows){quants, scales, sums, a->head_dim};
 }
 
-/// A tile of rows, its queries quantised where slots are.
+/// A tile of rows, its queries as the slots' type meets them.
 static attention_step start_tile(const sluice_attention *a, int row) {
   attention_step step = {.attention = a, .first_row = row, .scores = a->scratch};
   step.rows = a->rows - row < ATTENTION_ROWS ? a->rows - row : ATTENTION_ROWS;
-  quantize_queries(&step);
+  float *rest = start_pairs(&step, step.scores + (ptrdiff_t)step.rows * ATTENTION_SLOTS);
+  if (quantized_layout_of(a->type).parts) quantize_queries(&step, rest);
   return step;
 }
 
@@ -69,8 +75,6 @@ static int enter_block(attention_step *step, int block) {
   return step->first_slot < step->last_slot;
 }
 
-#include "attention_kept.inc.h"
-
 static void attend(const sluice_attention *a) {
   int start = a->first_slot / ATTENTION_SLOTS * ATTENTION_SLOTS;
   float *kept = a->kept;
@@ -82,47 +86,15 @@ static void attend(const sluice_attention *a) {
       if (kept) step.scores = kept;
       score(&step);
       weigh(&step, &states);
+      if (kept) {
+        kept += step.rows * ATTENTION_SLOTS;
+        memcpy(kept, states.max, (size_t)step.rows * sizeof(float));
+        kept += step.rows;
+      }
       accumulate(&step, states.correction);
-      if (!kept) continue;
-      keep_maxima(&step, &states);
-      kept = next_kept(&step, kept);
     }
     memcpy(a->max + row, states.max, (size_t)step.rows * sizeof(float));
     memcpy(a->sum + row, states.sum, (size_t)step.rows * sizeof(float));
-  }
-}
-
-/// Adds the probabilities of some rows of a scored step, every `step_rows`-th one from row `first_row` on.
-static void add_columns(const attention_step *step, int first_row, int step_rows, const float *max, const float *sum,
-                        const float *row_weights, float *sums) {
-  // A copy, since other threads may be writing the rest of the first and the last panel.
-  float columns[ATTENTION_SLOTS] = {0};
-  size_t bytes = (size_t)(step->last_slot - step->first_slot) * sizeof(float);
-  memcpy(columns + (step->first_slot - step->block), sums + step->first_slot, bytes);
-  int first = step->first_slot / PANEL * PANEL - step->block, last = step->last_slot - step->block;
-  for (int r = first_row; r < step->rows; r += step_rows) {
-    int row = step->first_row + r;
-    if (mask_row(step, r) == -INFINITY || !(sum[row] > 0)) continue;
-    float factor = (row_weights ? row_weights[row] : 1.0f) / sum[row];
-    for (int i = first; i < last; i += PANEL) {
-      lanes weight = lanes_exp(lanes_load(step->scores + r * ATTENTION_SLOTS + i) - max[row]);
-      lanes_store(columns + i, lanes_fma(weight, (lanes)factor, lanes_load(columns + i)));
-    }
-  }
-  memcpy(sums + step->first_slot, columns + (step->first_slot - step->block), bytes);
-}
-
-static void column_sums(const sluice_attention *a, const float *max, const float *sum, const float *row_weights,
-                        float *sums, ptrdiff_t head_stride) {
-  int start = a->first_slot / ATTENTION_SLOTS * ATTENTION_SLOTS, heads = head_stride ? a->rows_per_token : 1;
-  for (int row = 0; row < a->rows; row += ATTENTION_ROWS) {
-    attention_step step = start_tile(a, row);
-    for (int block = start; block < a->last_slot; block += ATTENTION_SLOTS) {
-      if (!enter_block(&step, block)) continue;
-      score(&step);
-      for (int r = 0; r < heads && r < step.rows; r++)
-        add_columns(&step, r, heads, max, sum, row_weights, sums + (row + r) % heads * head_stride);
-    }
   }
 }
 

@@ -1,21 +1,5 @@
 // Logits of a step: tiles of query rows and key panels. Quantised keys meet queries quantised as activations are.
 
-/// One step of the walk: a tile of rows meeting up to 64 slots.
-typedef struct attention_step {
-  const sluice_attention *attention;
-  int first_row, rows;
-  int block;                  // first slot of the step, a multiple of ATTENTION_SLOTS
-  int first_slot, last_slot;  // slots of the step that at least one row sees
-  float *scores;              // [row, ATTENTION_SLOTS], logits and then weights
-  quantized_rows queries;     // of the tile, where slots are quantised
-} attention_step;
-
-/// Asks for the cache lines of [p, p + bytes), which the next step will read: hardware prefetchers stop at each page
-/// and lose the keys while the values are read. Addresses past the end do no harm.
-INLINE void prefetch(const void *p, size_t bytes) {
-  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 0, 3);
-}
-
 INLINE quantized_rows rows_from(quantized_rows x, int row) {
   x.quants += row * x.columns;
   x.scales += row * (x.columns / BLOCK);

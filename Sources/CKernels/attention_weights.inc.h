@@ -7,9 +7,10 @@ typedef struct row_states {
 } row_states;
 
 INLINE void visible_range(const sluice_attention *a, int row, int *first, int *last) {
-  int token = row / a->rows_per_token;
   *first = a->first_slot;
   *last = a->last_slot;
+  if (!a->visible_first && !a->visible_last) return;
+  int token = row / a->rows_per_token;
   if (a->visible_first && a->visible_first[token] > *first) *first = a->visible_first[token];
   if (a->visible_last && a->visible_last[token] < *last) *last = a->visible_last[token];
 }
@@ -24,6 +25,14 @@ INLINE float mask_row(const attention_step *step, int row) {
   if (first >= step->last_slot || last <= step->first_slot) return -INFINITY;
   lanes largest = -INFINITY;
   int is_whole = first <= start && last >= end && !a->log_weights;
+  if (is_whole && end - start == ATTENTION_SLOTS) {
+    lanes logits[ATTENTION_SLOTS / PANEL];
+    UNROLL for (int i = 0; i < ATTENTION_SLOTS / PANEL; i++) {
+      logits[i] = lanes_min(lanes_load(scores + start + i * PANEL), (lanes)0x1.fffffep127f);
+      lanes_store(scores + start + i * PANEL, logits[i]);
+    }
+    return lanes_largest(lanes_max(lanes_max(logits[0], logits[1]), lanes_max(logits[2], logits[3])));
+  }
   for (int slot = start; slot < end; slot += PANEL) {
     lanes logit = lanes_min(lanes_load(scores + slot), (lanes)0x1.fffffep127f);
     if (!is_whole) {
@@ -39,6 +48,17 @@ INLINE float mask_row(const attention_step *step, int row) {
   return lanes_largest(largest);
 }
 
+/// Turns the logits [start, end) of a row into weights and returns their sum.
+INLINE float weigh_row(float *scores, int start, int end, float max) {
+  lanes sum = 0;
+  for (int i = start; i < end; i += PANEL) {
+    lanes weight = lanes_exp_weight(lanes_load(scores + i) - max);
+    lanes_store(scores + i, weight);
+    sum += weight;
+  }
+  return lanes_sum(sum);
+}
+
 /// Turns logits into weights and updates the rows' maxima, sums and corrections, these for 16 rows at once.
 static void weigh(const attention_step *step, row_states *states) {
   int start = step->first_slot / PANEL * PANEL - step->block;
@@ -52,22 +72,17 @@ static void weigh(const attention_step *step, row_states *states) {
     lanes block_max = lanes_load(largest + tile), old_max = lanes_load(states->max + tile);
     lanes_i is_seen = block_max > -INFINITY;
     lanes new_max = lanes_select(is_seen, lanes_max(old_max, block_max), old_max);
-    lanes correction = lanes_exp(old_max - new_max);
+    lanes correction = lanes_exp_weight(old_max - new_max);
     lanes_store(states->max + tile, new_max);
     lanes_store(states->correction + tile, lanes_select(is_seen, correction, (lanes)-1.0f));
     for (int row = tile; row < tile + count; row++) {
       float *scores = step->scores + row * ATTENTION_SLOTS, max = states->max[row];
-      lanes sum = 0;
       if (states->correction[row] < 0) {
         for (int i = start; i < end; i += PANEL) lanes_store(scores + i, (lanes)0.0f);
         continue;
       }
-      for (int i = start; i < end; i += PANEL) {
-        lanes weight = lanes_exp(lanes_load(scores + i) - max);
-        lanes_store(scores + i, weight);
-        sum += weight;
-      }
-      sums[row] = lanes_sum(sum);
+      sums[row] = end - start == ATTENTION_SLOTS ? weigh_row(scores, 0, ATTENTION_SLOTS, max)
+                                                 : weigh_row(scores, start, end, max);
     }
     lanes old_sum = lanes_load(states->sum + tile);
     lanes new_sum = lanes_fma(old_sum, correction, lanes_load(sums + tile));

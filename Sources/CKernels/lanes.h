@@ -16,6 +16,10 @@
 //   PEAK_WEIGHTS, PEAK_INPUTS     the register tile that measures the CPU's own limits
 //   HAS_BYTES_DOT                 1 where bytes_dot is faster than float arithmetic
 //   HAS_BFLOAT_DOT                1 where lanes_dot_bfloats(acc, w, x) multiplies pairs of bf16
+//   HAS_WORDS_DOT                 1 where lanes_dot_words(acc, w, x) multiplies pairs of int16, exactly, twice as fast
+//                                 as lanes_fma multiplies floats
+//   HAS_POWER_SCALE               1 where lanes_scale_power(y, n) is y * 2^n for integral n, underflow included, and
+//                                 lanes_nearest(x) the nearest integer as a float
 
 #include <math.h>
 #include <stdint.h>
@@ -28,6 +32,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define SCALAR_LOOP _Pragma("clang loop vectorize(disable)")
 #define KEEP_LOOP _Pragma("clang loop unroll(disable)")
 
 typedef float lanes __attribute__((ext_vector_type(16)));
@@ -35,6 +40,8 @@ typedef int32_t lanes_i __attribute__((ext_vector_type(16)));
 typedef uint32_t lanes_u __attribute__((ext_vector_type(16)));
 typedef uint16_t lanes_h __attribute__((ext_vector_type(16)));
 typedef int8_t lanes_b __attribute__((ext_vector_type(16)));
+typedef uint16_t lanes_h2 __attribute__((ext_vector_type(32)));
+typedef int16_t lanes_w __attribute__((ext_vector_type(16)));
 typedef uint8_t lanes_ub __attribute__((ext_vector_type(16)));
 
 INLINE lanes lanes_load(const void *p) {
@@ -50,6 +57,8 @@ INLINE lanes_u lanes_load_bits(const void *p) {
   memcpy(&x, p, sizeof x);
   return x;
 }
+
+INLINE void lanes_store_bits(void *p, lanes_u x) { memcpy(p, &x, sizeof x); }
 
 /// The first `count` (1...16) values, the rest zeros; reads no further.
 INLINE lanes lanes_load_first(const float *p, int count) {

@@ -20,6 +20,8 @@
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1
 #define HAS_BFLOAT_DOT 0
+#define HAS_WORDS_DOT 0
+#define HAS_POWER_SCALE 0
 
 #define LOW(x) ((__m256)(x).lo)
 #define HIGH(x) ((__m256)(x).hi)

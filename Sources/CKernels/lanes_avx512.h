@@ -20,6 +20,8 @@
 #define PEAK_INPUTS 5
 #define HAS_BYTES_DOT 1
 #define HAS_BFLOAT_DOT SLUICE_TARGET_HAS_BFLOAT
+#define HAS_WORDS_DOT 1
+#define HAS_POWER_SCALE 1
 
 INLINE lanes lanes_fma(lanes a, lanes b, lanes c) {
   return (lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -49,6 +51,19 @@ INLINE lanes_u bytes_lookup(const int8_t table[16], lanes_u x) {
   __m512i values = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table));
   return (lanes_u)_mm512_shuffle_epi8(values, (__m512i)x);
 }
+
+/// In assembly, since clang replaces vpdpwssd by vpmaddwd and vpaddd.
+INLINE lanes_i lanes_dot_words(lanes_i acc, lanes_u w, uint32_t x) {
+  __m512i sum = (__m512i)acc;
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(_mm512_set1_epi32((int32_t)x)));
+  return (lanes_i)sum;
+}
+
+INLINE lanes lanes_nearest(lanes x) {
+  return (lanes)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+INLINE lanes lanes_scale_power(lanes y, lanes n) { return (lanes)_mm512_scalef_ps((__m512)y, (__m512)n); }
 
 #if HAS_BFLOAT_DOT
 INLINE lanes lanes_dot_bfloats(lanes acc, lanes_u w, uint32_t x) {

@@ -18,6 +18,8 @@
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 0
 #define HAS_BFLOAT_DOT 0
+#define HAS_WORDS_DOT 0
+#define HAS_POWER_SCALE 0
 
 INLINE lanes lanes_fma(lanes a, lanes b, lanes c) { return a * b + c; }
 

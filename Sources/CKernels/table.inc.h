@@ -11,6 +11,7 @@
 #include "elementwise.inc.h"
 #include "slots.inc.h"
 #include "attention.inc.h"
+#include "attention_columns.inc.h"
 #include "peaks.inc.h"
 
 const struct sluice_kernels SLUICE_TABLE = {

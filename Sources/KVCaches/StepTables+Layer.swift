@@ -69,16 +69,16 @@ extension StepTables {
         visibleFirst: bounds.first, visibleLast: bounds.last, keeping: kept.map { $0 + keptFloats },
         kernels)
       if isLinearBias { shift(scratch.partial.maximum.pointer + firstRow, task, clock: run.clock, by: 1) }
-      if kept != nil { keptFloats += InstructionSet.keptFloats(rows: rowCount, run: slots) }
+      if kept != nil { keptFloats += InstructionSet.keptFloats(rows: rowCount, slots: slots.count) }
     }
     return keptFloats
   }
 
   /// Floats in which `attend` keeps the weights of a task.
   func keptFloats(rows count: Int) -> Int {
-    var floats = InstructionSet.keptFloats(rows: count, run: 0..<rows.count)
+    var floats = InstructionSet.keptFloats(rows: count, slots: rows.count)
     for index in 0..<runCount {
-      floats += InstructionSet.keptFloats(rows: count, run: runs.pointer[index].first..<runs.pointer[index].last)
+      floats += InstructionSet.keptFloats(rows: count, slots: runs.pointer[index].last - runs.pointer[index].first)
     }
     return floats
   }

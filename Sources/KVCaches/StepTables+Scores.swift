@@ -27,7 +27,7 @@ extension StepTables {
   @discardableResult
   func addColumns(
     _ task: LocalAttention.Task, share: (index: Int, count: Int), maximum: UnsafeMutablePointer<Float>,
-    sum: UnsafePointer<Float>, kept: UnsafePointer<Float>, _ kernels: InstructionSet
+    sum: UnsafePointer<Float>, kept: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
   ) -> Int {
     guard let selection else { return 0 }
     let rowCount = task.tokens.count * task.queryHeads.count
@@ -37,12 +37,12 @@ extension StepTables {
       if isLinearBias { shift(maximum, task, clock: run.clock, by: -1) }
       let bounds = bounds(of: run, task)
       kernels.addKeptColumnSums(
-        run: slots, rows: rowCount, rowsPerToken: task.queryHeads.count, kept: kept + offset, max: maximum, sum: sum,
+        kept + offset, run: slots, rows: rowCount, rowsPerToken: task.queryHeads.count, max: maximum, sum: sum,
         rowWeights: selection.rowWeights.pointer + task.tokens.lowerBound * task.queryHeads.count,
         visibleFirst: bounds.first, visibleLast: bounds.last,
         to: columns + firstColumn(of: run, selection), headStride: selection.width)
       if isLinearBias { shift(maximum, task, clock: run.clock, by: 1) }
-      offset += InstructionSet.keptFloats(rows: rowCount, run: slots)
+      offset += InstructionSet.keptFloats(rows: rowCount, slots: slots.count)
     }
     return offset
   }

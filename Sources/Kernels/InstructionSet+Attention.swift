@@ -88,9 +88,9 @@ extension InstructionSet {
     sluice_attention_scratch(Int32(rows), Int32(headDim))
   }
 
-  /// Floats in which `attend` keeps the weights of so many rows and a run of slots.
-  package static func keptFloats(rows: Int, run: Range<Int>) -> Int {
-    sluice_attention_kept(Int32(rows), Int32(run.lowerBound), Int32(run.upperBound))
+  /// Floats in which `attend` keeps the weights of so many rows and a run of so many slots.
+  package static func keptFloats(rows: Int, slots: Int) -> Int {
+    sluice_attention_kept(Int32(rows), Int32(slots))
   }
 
   /// Attends to the slots of `run`, continuing the partial; a row that sees none of them is left as it is.
@@ -98,13 +98,13 @@ extension InstructionSet {
   /// - Parameters:
   ///   - logWeights: [slot], added to the logits.
   ///   - visibleFirst: [token], the first slot that a token sees; nil for all of the run. `visibleLast` is exclusive.
-  ///   - kept: `keptFloats(rows:run:)` floats for the weights, which `addKeptColumnSums` reads; nil keeps none.
   ///   - scratch: `attentionScratch(rows:headDim:)` floats, not shared with other threads.
+  ///   - keeping: `keptFloats(rows:slots:)` floats in which the weights are left for `addKeptColumnSums`; nil for none.
   package func attend(
     _ storage: SlotStorage, run: Range<Int>, queries: QueryRows, partial: PartialRows,
     logWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
-    visibleLast: UnsafePointer<Int32>? = nil, keeping kept: UnsafeMutablePointer<Float>? = nil,
-    scratch: UnsafeMutablePointer<Float>
+    visibleLast: UnsafePointer<Int32>? = nil, scratch: UnsafeMutablePointer<Float>,
+    keeping: UnsafeMutablePointer<Float>? = nil
   ) {
     precondition(run.lowerBound >= 0 && run.upperBound <= storage.slots, "the run leaves the storage")
     precondition(queries.stride >= storage.headDim && partial.stride >= storage.headDim, "rows must not overlap")
@@ -114,7 +114,7 @@ extension InstructionSet {
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: partial.stride, visible_first: visibleFirst,
       visible_last: visibleLast, max: partial.max, sum: partial.sum, out: partial.out, scratch: scratch,
-      kept: kept)
+      kept: keeping)
     kernels.pointee.attend(&attention)
   }
 
@@ -146,20 +146,28 @@ extension InstructionSet {
     kernels.pointee.column_sums(&attention, max, sum, rowWeights, sums, headStride)
   }
 
-  /// The same sums from the weights that `attend` kept of the same rows, run and visible slots.
+  /// Adds to `sums` what `addColumnSums` would, from the weights that `attend` has kept, without the keys.
   ///
-  /// - Parameter kept: what `attend` wrote.
+  /// The run, the rows and what they see must be those of the `attend` call; `max` and `sum` may have grown since.
+  ///
+  /// - Parameters:
+  ///   - kept: What `attend` has left.
+  ///   - max: [row], final running maxima, as `attend` and `merge` leave them; `sum` likewise.
+  ///   - rowWeights: [row], what each row counts; nil for 1.
+  ///   - sums: as for `addColumnSums`.
   package func addKeptColumnSums(
-    run: Range<Int>, rows: Int, rowsPerToken: Int, kept: UnsafePointer<Float>, max: UnsafePointer<Float>,
+    _ kept: UnsafeMutablePointer<Float>, run: Range<Int>, rows: Int, rowsPerToken: Int, max: UnsafePointer<Float>,
     sum: UnsafePointer<Float>, rowWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
     visibleLast: UnsafePointer<Int32>? = nil, to sums: UnsafeMutablePointer<Float>, headStride: Int = 0
   ) {
+    precondition(run.lowerBound >= 0 && run.upperBound <= Int32.max, "the run leaves the storage")
     precondition(rows >= 0 && rowsPerToken > 0 && rows % rowsPerToken == 0, "rows are whole tokens")
     var attention = sluice_attention()
     (attention.first_slot, attention.last_slot) = (Int32(run.lowerBound), Int32(run.upperBound))
     (attention.rows, attention.rows_per_token) = (Int32(rows), Int32(rowsPerToken))
     (attention.visible_first, attention.visible_last) = (visibleFirst, visibleLast)
-    kernels.pointee.kept_column_sums(&attention, kept, max, sum, rowWeights, sums, headStride)
+    attention.kept = kept
+    kernels.pointee.kept_column_sums(&attention, max, sum, rowWeights, sums, headStride)
   }
 
   /// Merges partial b into a; rows of both are contiguous ([row, headDim]).

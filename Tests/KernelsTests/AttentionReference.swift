@@ -11,6 +11,37 @@ struct AttentionReference {
   var probabilities: [[Double]] = []
 }
 
+/// How far attention may be from its reference.
+struct AttentionTolerance {
+  var output: Float
+  var logSumExp: Double
+  var probability: Float
+
+  /// Float32 arithmetic throughout.
+  static let exact = AttentionTolerance(output: 5e-6, logSumExp: 1e-5, probability: 5e-6)
+
+  private init(output: Float, logSumExp: Double, probability: Float) {
+    (self.output, self.logSumExp, self.probability) = (output, logSumExp, probability)
+  }
+
+  /// Where several heads share a key, AVX-512 rounds as it stores: to bf16 for BF16, to 12 to 14 bits for F16; weights
+  /// of Q8_0 to 15 bits.
+  ///
+  /// - Parameter scale: How much longer queries are than those whose logits have a variance of 1.
+  init(_ type: ElementType, rowsPerToken: Int, scale: Float = 1, with instructions: InstructionSet) {
+    self = .exact
+    guard instructions.name.hasPrefix("avx512") else { return }
+    switch type {
+    case .bfloat16 where rowsPerToken >= 4 && instructions.name == "avx512bf16":
+      self = AttentionTolerance(output: 0.02 * scale, logSumExp: 0.01 * Double(scale), probability: 0.01 * scale)
+    case .float16 where rowsPerToken >= 4:
+      self = AttentionTolerance(output: 1.5e-3 * scale, logSumExp: 2e-3 * Double(scale), probability: 5e-4 * scale)
+    case .q8_0 where rowsPerToken >= 4: output = 7e-4
+    default: break
+    }
+  }
+}
+
 func attentionReference(
   _ stage: Stage, run: Range<Int>, queries: [Float], rowsPerToken: Int, logWeights: [Float]? = nil,
   visible: [Range<Int>]? = nil

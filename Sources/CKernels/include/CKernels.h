@@ -73,7 +73,9 @@ typedef struct sluice_linear_segment {
 /// Attention of query rows to a run of slots of one KV head, continuing a running partial.
 ///
 /// Rows are tokens x heads of the group, token-major. Quantised keys meet queries quantised to int8 per 32 dims, as
-/// activations are; all else is float32. A row that sees no slot of the run stays bit-identical.
+/// activations are. Where several heads share a key and the CPU multiplies 16-bit numbers faster, queries, weights and
+/// slots of 16 bits are rounded about as finely as the slots' type; all else is float32. A row that sees no slot of the
+/// run stays bit-identical.
 typedef struct sluice_attention {
   sluice_type type;
   int head_dim;
@@ -86,14 +88,14 @@ typedef struct sluice_attention {
   const int32_t *visible_first, *visible_last;  // [token], slots [first, last) that this token sees; null = whole run
   float *max, *sum, *out;                       // [row], [row], [row, head_dim]; (-inf, 0, 0) is the empty partial
   float *scratch;                               // sluice_attention_scratch(rows, head_dim) floats
-  float *kept;                                  // sluice_attention_kept(rows, first, last) floats for the weights; or null
+  float *kept;  // sluice_attention_kept(rows, slots of the run) floats in which weights are left; null = none
 } sluice_attention;
 
 /// Floats of scratch that one `attend` call with so many rows needs.
 size_t sluice_attention_scratch(int rows, int head_dim);
-
-/// Floats in which `attend` keeps the weights of so many rows and the slots [first, last).
-size_t sluice_attention_kept(int rows, int first_slot, int last_slot);
+/// Floats in which one `attend` call leaves its weights: for each step of its walk those of all rows and 64 slots, and
+/// the maxima that they are relative to.
+size_t sluice_attention_kept(int rows, int slots);
 
 /// The kernels of one instruction set. No kernel allocates; results do not depend on the number of threads, nor on how
 /// tokens or rows are split into calls.
@@ -127,11 +129,11 @@ struct sluice_kernels {
   /// Adds to sums[slot] the probabilities that the rows give the run's slots, exp(logit - max[row]) / sum[row], each
   /// times its row weight (null = 1). `max` and `sum` are the rows' final ones over all that they see; `values`, `max`,
   /// `sum` and `out` of the attention are not used. Rows of sum 0 add nothing; slots outside the run are not touched.
-  /// A row of head h adds to sums[h * head_stride + slot].
+  /// A row of head h of its token adds to sums[h * head_stride + slot].
   void (*column_sums)(const sluice_attention *attention, const float *max, const float *sum, const float *row_weights,
                       float *sums, ptrdiff_t head_stride);
-  /// The same sums from the weights that `attend` kept of the same rows, run and visible slots: nothing is read but them.
-  void (*kept_column_sums)(const sluice_attention *attention, const float *kept, const float *max, const float *sum,
+  /// As column_sums, from what `attend` has left in `kept` for the same run, rows and visibility, without the keys.
+  void (*kept_column_sums)(const sluice_attention *attention, const float *max, const float *sum,
                            const float *row_weights, float *sums, ptrdiff_t head_stride);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
