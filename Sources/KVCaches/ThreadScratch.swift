@@ -56,6 +56,6 @@ final class ThreadScratch {
       slots, run: run,
       queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
       partial: partial.rows(from: firstRow), logWeights: isBiased ? UnsafePointer(bias.pointer) : nil,
-      visibleFirst: visibleFirst, visibleLast: visibleLast, keeping: kept, scratch: kernelScratch.pointer)
+      visibleFirst: visibleFirst, visibleLast: visibleLast, scratch: kernelScratch.pointer, keeping: kept)
   }
 }
