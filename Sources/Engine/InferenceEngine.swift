@@ -72,6 +72,9 @@ package final class InferenceEngine {
     }
   }
 
+  /// Says that a sequence's prompt has ended, once the logits of its last token need no more of the cache.
+  package func finishPrompt(of cache: KVCache) { cache.finishPrompt(team: team, kernels: kernels) }
+
   /// The logits of one row of the last step, valid until the next call.
   package func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
     model.logits(of: row..<row + 1, workspace: workspace, team: team)

@@ -12,6 +12,8 @@ package final class TokenStream {
   /// Tokens for the model, of which the first `fed` went through it; the last one of a prompt waits for its logits.
   private var pending: [Int32] = []
   private var fed = 0
+  /// Whether tokens came from outside since the last logits.
+  private var isInPrompt = false
 
   package init(
     engine: InferenceEngine, plan: KVCache.Plan, slotType: KVCache.SlotType = .float16, log: TokenLog = TokenLog()
@@ -27,13 +29,14 @@ package final class TokenStream {
   /// Tokens that have not gone through the model yet.
   package var waitingTokens: Int { pending.count - fed }
 
-  /// Takes in tokens, which wait for the next step.
+  /// Takes in tokens of a prompt, which wait for the next step; the prompt ends where logits are asked for.
   package func append(_ tokens: [Int32]) {
+    isInPrompt = isInPrompt || !tokens.isEmpty
     for token in tokens { log.append(token) }
     pending += tokens
   }
 
-  /// Takes in one token.
+  /// Takes in one token of the answer.
   package func append(_ token: Int32) {
     log.append(token)
     pending.append(token)
@@ -61,6 +64,9 @@ package final class TokenStream {
       if waitingTokens == 0 {
         pending.removeAll(keepingCapacity: pending.count <= engine.chunk)
         fed = 0
+        // The step is done with the cache: the first token of an answer sees all of the prompt.
+        if isInPrompt { engine.finishPrompt(of: cache) }
+        isInPrompt = false
         return engine.logits(row: rows - 1)
       }
       guard afterChunk() else { return nil }

@@ -47,6 +47,9 @@ extension KVCache {
     /// The sinks that the plan keeps.
     var sinkCount: Int { (stages[0] as? Sinks)?.count ?? 0 }
 
+    /// The stage that votes on a prompt, nil where there is none.
+    package var prompt: Prompt? { stages[0] as? Prompt }
+
     /// Why the stages cannot work together, or nil where they can.
     static func problem(with stages: [any StageSpecification]) -> String? {
       guard !stages.isEmpty else { return "names no stage" }
@@ -54,6 +57,7 @@ extension KVCache {
         return "nothing falls out of '\(unbounded)', so no stage can stand behind it"
       }
       if stages.dropFirst().contains(where: { $0 is Sinks }) { return "sinks must be the first stage" }
+      if stages.count > 1, let prompt = stages.first(where: { $0 is Prompt }) { return "'\(prompt)' must stand alone" }
       let rules = Set(stages.compactMap(\.scoring))
       if rules.count > 1 { return "scores its tokens in more than one way" }
       if !rules.isEmpty, let unbounded = stages.first(where: { $0.capacity == nil }) {

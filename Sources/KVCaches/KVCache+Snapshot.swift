@@ -7,7 +7,7 @@ extension KVCache {
   /// The whole state of the cache as bytes: decoded into a cache of the same plan it gives the same next token.
   ///
   /// Magic, version, what the cache is, counters, the used slots of every stage as they lie in memory, their scores where
-  /// the cache keeps them, and a CRC-32C of everything before it; all little-endian. A bounded cache has a bounded snapshot.
+  /// the cache keeps them, what it keeps of a prompt, and a CRC-32C of everything before it; all little-endian. A bounded cache has a bounded snapshot.
   public func snapshot() -> [UInt8] {
     var writer = SnapshotWriter()
     writer.reserve(bytes + 1024)
@@ -26,6 +26,7 @@ extension KVCache {
       }
     }
     forEachUsedScores(by: stages) { writer.write(UnsafeRawBufferPointer($0)) }
+    forEachPromptRange(tokens: tokenCount) { writer.write(UnsafeRawBufferPointer($0)) }
     writer.write(writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
     return writer.bytes
   }
@@ -59,6 +60,7 @@ extension KVCache {
     let stages = try readStages(&reader, tokens: tokens)
     var expected = storage.indices.reduce(0) { $0 + usedBytes(of: $1, slots: usedSlots(of: $1, by: stages)) }
     forEachUsedScores(by: stages) { expected += $0.count }
+    expected += try promptBytes(of: stages, tokens: tokens)
     guard reader.remaining == expected else {
       throw .badSnapshot("it holds \(reader.remaining) bytes of slots instead of \(expected)")
     }
@@ -72,10 +74,12 @@ extension KVCache {
         offset += target.count
       }
     }
-    forEachUsedScores(by: stages) { target in
+    let take = { (target: UnsafeMutableRawBufferPointer) in
       target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
       offset += target.count
     }
+    forEachUsedScores(by: stages, take)
+    forEachPromptRange(tokens: tokens, take)
   }
 
   private func readStages(_ reader: inout SnapshotReader, tokens: Int64) throws(KVCacheError) -> [any Stage] {

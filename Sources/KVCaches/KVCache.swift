@@ -23,6 +23,9 @@ public final class KVCache {
   /// The score of every slot of a cache that scores its tokens, `[layer, KV head, slot]`.
   let scores: Buffer<Float>?
 
+  /// The newest tokens' queries, of a cache in which a prompt ends with a vote; nil once no vote can come.
+  private(set) var observation: ObservationWindow?
+
   /// The plan's capacity where its window slides exactly, else nil.
   private let slidingCapacity: Int?
   /// The plan's capacity where a token that comes alone sees a window that slides exactly, else nil.
@@ -50,6 +53,7 @@ public final class KVCache {
     scores =
       plan.scoring == nil
       ? nil : Buffer(count: shape.layers * shape.keyValueHeads * storage[0].slotsPerBlock)
+    observation = plan.prompt.map { ObservationWindow(size: $0.window, shape: shape) }
     slidingCapacity = plan.slidesExactly ? plan.capacity : nil
     capacityOfOne = plan.evictsInOrder ? plan.capacity : nil
     usesOriginalPositions = plan.usesOriginalPositions
@@ -92,7 +96,7 @@ public final class KVCache {
     return (storage, places)
   }
 
-  /// The exact bytes a cache takes after `tokens` tokens, known without making it.
+  /// The exact bytes a cache takes after `tokens` tokens, known without making it; before a prompt of so many is voted on.
   public static func bytes(plan: Plan, shape: Shape, slotType: SlotType, tokens: Int) -> Int {
     let block = { StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: $0) }
     let bounded = plan.stages.compactMap(\.capacity).reduce(0, +)
@@ -100,6 +104,7 @@ public final class KVCache {
     if plan.scoring != nil {
       total += shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded) * 4
     }
+    if let prompt = plan.prompt { total += ObservationWindow.bytes(size: prompt.window, shape: shape) }
     if plan.capacity == nil {
       let growing = max(0, tokens - bounded)
       total += (growing + StageStorage.growthSlots - 1) / StageStorage.growthSlots * block(nil)
@@ -112,8 +117,8 @@ public final class KVCache {
     StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: 16) / 16
   }
 
-  /// Bytes of keys, values and scores held now.
-  public var bytes: Int { storage.reduce((scores?.count ?? 0) * 4) { $0 + $1.bytes } }
+  /// Bytes of keys, values, and the scores and queries that decide on them, held now.
+  public var bytes: Int { storage.reduce((scores?.count ?? 0) * 4 + (observation?.bytes ?? 0)) { $0 + $1.bytes } }
 
   /// Tokens held now.
   public var heldTokens: Int {
@@ -126,6 +131,11 @@ public final class KVCache {
   public func reset() {
     tokenCount = 0
     scores?.elements.update(repeating: 0)
+    if let observation {
+      observation.reset()
+    } else {
+      observation = plan.prompt.map { ObservationWindow(size: $0.window, shape: shape) }
+    }
     for index in storage.indices {
       // What one conversation left would end up in the snapshots of the next: they save whole panels.
       forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) {
@@ -232,10 +242,33 @@ public final class KVCache {
       cacheIsFilling: capacity.map { position <= Int64($0) } ?? true)
   }
 
-  /// Takes up a state saved in a snapshot.
+  /// Puts a packed block of so many tokens, `[layer, KV head]`, in the place of all that is held.
+  func pack(_ slots: PackedSlots, counts: [Int]) {
+    guard var stage = stages[0] as? PromptStage else { return assertionFailure("only a prompt is packed") }
+    stage.pack(counts)
+    stages[0] = stage
+    storage[places[0].storage].replace(with: slots)
+  }
+
+  /// Notes that a prompt has ended, and keeps no more queries where no vote can come.
+  func endPrompt() {
+    guard var stage = stages[0] as? PromptStage else { return }
+    stage.finish()
+    stages[0] = stage
+    if stage.isFinished { observation = nil }
+  }
+
+  /// Takes up a state saved in a snapshot; the cache has just been reset.
   func restore(tokenCount: Int64, stages: [any Stage]) {
     self.tokenCount = tokenCount
     self.stages = stages
+    if let stage = stages[0] as? PromptStage {
+      if stage.isFinished { observation = nil }
+      if !stage.packed.isEmpty {
+        storage[places[0].storage].replace(
+          with: PackedSlots(type: slotType.elementType, headDim: shape.headDim, counts: stage.packed))
+      }
+    }
     reserve()
   }
 }

@@ -145,6 +145,7 @@ package final class LocalAttention: AttentionService {
     }
     for index in 0..<segmentCount {
       let isLarge = tables[index].rows.count >= Self.parallelTokens
+      tables[index].observe(call)
       if tables[index].selection != nil {
         if !splitsSlots {
           nextTask.store(0, ordering: .relaxed)

@@ -7,7 +7,7 @@ struct Preset: Sendable {
   let options: [String]
   let stages: @Sendable (StageParameters) throws(KVCacheError) -> [any StageSpecification]
 
-  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova]
+  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova, snapKV]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
 
@@ -68,6 +68,14 @@ struct Preset: Sendable {
     options: Scored.options + ["sinks", "window"]
   ) { parameters throws(KVCacheError) in
     try scored(parameters, decay: 0) { _ in 1 }
+  }
+
+  private static let snapKV = Preset(
+    name: "snapkv", form: "snapkv:CAPACITY",
+    summary: "of a prompt what its last tokens attend to, and all of the answer (arXiv 2404.14469)",
+    options: Prompt.options
+  ) { parameters throws(KVCacheError) in
+    [try Prompt(parameters)]
   }
 
   /// Sinks, a window of recent tokens, and a scored stage for the rest of the budget.

@@ -25,6 +25,7 @@ enum StageRegistry {
     Sinks.registration,
     Window.registration,
     Scored.registration,
+    Prompt.registration,
   ]
 
   static func named(_ name: Substring) -> StageRegistration? { all.first { $0.name == name } }

@@ -26,6 +26,8 @@ struct StageStorage {
   private let keyBytes: Int
   private let headBytes: Int
   private var blocks: [Buffer<UInt8>] = []
+  /// A block in front of the others in which heads hold different numbers of tokens.
+  private(set) var packed: PackedSlots?
 
   /// Storage of bounded stages of so many slots together, allocated at once, or (nil) of a growing one.
   init(type: ElementType, shape: KVCache.Shape, capacity: Int?) {
@@ -47,7 +49,8 @@ struct StageStorage {
         + SlotStorage.valueBytes(type: type, headDim: shape.headDim, slots: slots))
   }
 
-  var bytes: Int { blocks.count * shape.layers * shape.keyValueHeads * headBytes }
+  var bytes: Int { blocks.count * shape.layers * shape.keyValueHeads * headBytes + (packed?.bytes ?? 0) }
+  /// Blocks of `slotsPerBlock` slots; a packed block is not counted.
   var blockCount: Int { blocks.count }
 
   private mutating func addBlock() {
@@ -60,15 +63,28 @@ struct StageStorage {
     while blocks.count * slotsPerBlock < slots { addBlock() }
   }
 
+  /// Gives up everything for a packed block.
+  mutating func replace(with packed: PackedSlots) {
+    blocks = []
+    self.packed = packed
+  }
+
   /// Where a block lies: all that a layer's replay needs, without references.
   struct Block {
     let base: UnsafeMutablePointer<UInt8>
     let slots: Int
     let keyBytes: Int
     let headBytes: Int
+    /// Of a packed block where each head's slots lie, `[layer, KV head]`; else nil.
+    var spans: UnsafePointer<PackedSlots.Span>?
 
     /// The slots of one KV head; `head` counts through all layers, `layer * KV heads + KV head`.
     func slots(head: Int, type: ElementType, headDim: Int) -> SlotStorage {
+      if let spans {
+        let keys = UnsafeMutableRawPointer(base + spans[head].offset)
+        return SlotStorage(
+          type: type, headDim: headDim, slots: spans[head].count, keys: keys, values: keys + spans[head].keyBytes)
+      }
       let keys = UnsafeMutableRawPointer(base + head * headBytes)
       return SlotStorage(type: type, headDim: headDim, slots: slots, keys: keys, values: keys + keyBytes)
     }

@@ -19,7 +19,8 @@ public struct StepPlan: Sendable {
   /// A run of slots of one stage that the chunk reads.
   package struct Reading: Sendable, Hashable {
     package var stage: Int
-    /// The run is `slots` of block `block` of the storage in which the stage lies.
+    /// The run is `slots` of block `block` of the storage in which the stage lies; -1 is its packed block, of which a head
+    /// reads as many slots as it holds.
     package var block: Int
     package var slots: Range<Int>
     /// Index into `clocks`.
@@ -117,6 +118,12 @@ public struct StepPlan: Sendable {
       let run = max(slots.lowerBound - start, 0)..<min(slots.upperBound - start, size)
       readings.append(Reading(stage: stage, block: block, slots: run, clock: clock, visible: nil))
     }
+  }
+
+  /// Adds the packed block of a stage, whose fullest head holds `slots` tokens, which every token of the chunk reads whole.
+  mutating func readPacked(stage: Int, slots: Int, clock: QueryClock) {
+    guard slots > 0 else { return }
+    readings.append(Reading(stage: stage, block: -1, slots: 0..<slots, clock: index(of: clock), visible: nil))
   }
 
   /// Adds a run of slots of a bounded stage of which token r sees only those from `first(r)` on.

@@ -58,6 +58,9 @@ extension StepTables {
       }
       let head = run.block == chunkBlock ? task.head : call.layer * shape.keyValueHeads + task.head
       let storage = blocks.pointer[run.block].slots(head: head, type: type, headDim: shape.headDim)
+      // Heads of a packed block hold different numbers of tokens.
+      let slots = min(slots.lowerBound, storage.slots)..<min(slots.upperBound, storage.slots)
+      guard !slots.isEmpty else { return }
       if isLinearBias {
         let distances = distances.pointer + run.distances + slots.lowerBound - run.first
         scratch.setBias(slots: slots, distances: distances, slope: slopes.pointer[task.queryHeads.lowerBound])

@@ -69,6 +69,9 @@ final class StepTables {
   /// Where tokens go by score, in a cache that scores its tokens.
   private(set) var selection: SelectionTables?
 
+  /// Where the queries of the newest tokens are kept, in a cache whose prompt ends with a vote.
+  private(set) var observation: ObservationWindow?
+
   /// Rotated pairs of a head; 0 without rotation.
   private(set) var halfDim = 0
   private(set) var layout = RotaryLayout.halves
@@ -113,6 +116,7 @@ final class StepTables {
     prepareReadings(cache.step, cache)
     prepareMoves(cache.step, cache)
     prepareSelection(cache, tileTokens: tileTokens)
+    observation = cache.observation
     halfDim = 0
     isLinearBias = false
     switch cache.positions {
@@ -129,12 +133,16 @@ final class StepTables {
       chunkStorage = StageStorage(type: type, shape: oneLayer, capacity: rows.count)
     }
     chunkBlock = 0
-    for storage in cache.storage { chunkBlock += storage.blockCount }
+    for storage in cache.storage { chunkBlock += storage.blockCount + (storage.packed == nil ? 0 : 1) }
     blocks.reserve(chunkBlock + 1)
     var index = 0
     largestBlock = chunkStorage!.slotsPerBlock
     for storage in cache.storage {
       largestBlock = max(largestBlock, storage.slotsPerBlock)
+      if let packed = storage.packed {
+        blocks.pointer[index] = packed.block
+        index += 1
+      }
       for block in 0..<storage.blockCount {
         blocks.pointer[index] = storage.block(block)
         index += 1
@@ -193,10 +201,11 @@ final class StepTables {
     selection?.prepare(cache, rule: rule, scores: scores, tokens: rows.count, tileTokens: tileTokens)
   }
 
-  /// Index in `blocks` of the first block of the storage in which a stage lies.
+  /// Index in `blocks` of the first block of the storage in which a stage lies; a packed block stands before it.
   private func firstBlock(of stage: Int, _ cache: KVCache) -> Int {
-    var index = 0
-    for earlier in 0..<cache.places[stage].storage { index += cache.storage[earlier].blockCount }
+    let storage = cache.places[stage].storage
+    var index = cache.storage[storage].packed == nil ? 0 : 1
+    for earlier in 0..<storage { index += cache.storage[earlier].blockCount }
     return index
   }
 

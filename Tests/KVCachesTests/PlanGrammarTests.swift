@@ -36,6 +36,16 @@ struct PlanGrammarTests {
       ("h2o:12[sinks=0,window=5,positions=clipped]", "window:5,scored:7"),
       ("tova:64", "sinks:4,window:1,scored:59[gamma=0.0,positions=original]"),
       ("scored:5[reduce=max],window:9", "scored:5[reduce=max],window:9"),
+      ("snapkv", "prompt:2048"),
+      ("snapkv:1024[]", "prompt:1024"),
+      ("prompt:64[window=32,kernel=7,pool=max,reduce=mean,mode=once,layers=uniform,heads=uniform]", "prompt:64"),
+      (
+        "snapkv:64[window=16,kernel=5,pool=avg,reduce=max,mode=every-prefill,layers=pyramid,heads=adaptive]",
+        "prompt:64[window=16,kernel=5,pool=avg,reduce=max,mode=every-prefill,layers=pyramid,heads=adaptive]"
+      ),
+      ("snapkv:64[pool=none]", "prompt:64[pool=none]"),
+      ("snapkv[ratio=0.75]", "prompt[ratio=0.75]"),
+      ("snapkv[ratio=1,window=1]", "prompt[ratio=1.0,window=1]"),
     ])
   func valid(specification: String, normal: String) throws {
     let plan = try KVCache.Plan(specification)
@@ -57,8 +67,8 @@ struct PlanGrammarTests {
   }
 
   private static let known =
-    "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, tokens, sinks:COUNT, "
-    + "window:SIZE[/PERIOD], scored:COUNT"
+    "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, "
+    + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY"
 
   @Test(
     "are refused with the reason",
@@ -143,6 +153,29 @@ struct PlanGrammarTests {
       ),
       ("h2o:5", "cache 'h2o:5': a budget of 5 leaves no room for a window and scored tokens beside 4 sinks"),
       ("h2o:9[window=5]", "cache 'h2o:9[window=5]': window must be from 1 to 4, but is 5"),
+      ("snapkv:", "cache 'snapkv:': needs a capacity, for example 'snapkv:2048'"),
+      ("snapkv:32", "cache 'snapkv:32': a capacity of 32 leaves nothing to choose beside a window of 32"),
+      ("snapkv:64[window=0]", "cache 'snapkv:64[window=0]': window must be from 1 to 268435456, but is 0"),
+      (
+        "snapkv[window=2048]",
+        "cache 'snapkv[window=2048]': a capacity of 2048 leaves nothing to choose beside a window of 2048"
+      ),
+      ("snapkv[kernel=4]", "cache 'snapkv[kernel=4]': kernel must be odd, but is 4"),
+      ("snapkv[kernel=257]", "cache 'snapkv[kernel=257]': kernel must be from 1 to 255, but is 257"),
+      ("snapkv[pool=none,kernel=3]", "cache 'snapkv[pool=none,kernel=3]': kernel is for pool=max and pool=avg"),
+      ("snapkv[pool=sum]", "cache 'snapkv[pool=sum]': pool must be max, avg or none, but is 'sum'"),
+      ("snapkv[reduce=median]", "cache 'snapkv[reduce=median]': reduce must be mean or max, but is 'median'"),
+      ("snapkv[mode=twice]", "cache 'snapkv[mode=twice]': mode must be once or every-prefill, but is 'twice'"),
+      ("snapkv[layers=flat]", "cache 'snapkv[layers=flat]': layers must be uniform or pyramid, but is 'flat'"),
+      ("snapkv[heads=x]", "cache 'snapkv[heads=x]': heads must be uniform or adaptive, but is 'x'"),
+      ("snapkv:64[ratio=0.5]", "cache 'snapkv:64[ratio=0.5]': takes a capacity or a ratio, not both"),
+      ("snapkv[ratio=1.5]", "cache 'snapkv[ratio=1.5]': ratio must be from 0 to 1, but is '1.5'"),
+      ("snapkv[ratio=nan]", "cache 'snapkv[ratio=nan]': ratio must be from 0 to 1, but is 'nan'"),
+      ("sinks:4,prompt:64", "cache 'sinks:4,prompt:64': 'prompt:64' must stand alone"),
+      (
+        "prompt:64,window:5",
+        "cache 'prompt:64,window:5': nothing falls out of 'prompt:64', so no stage can stand behind it"
+      ),
       ("full[x]", "cache 'full[x]': unknown option 'x'; it has none"),
       ("window:5[", "cache 'window:5[': a bracket is not closed"),
       ("window:5[x=1", "cache 'window:5[x=1': a bracket is not closed"),

@@ -34,6 +34,8 @@ enum StageMatrix {
     "h2o:16",
     "h2o:16[positions=clipped]",
     "tova:15",
+    "snapkv:20[window=7]",
+    "snapkv[ratio=0.5,window=3,layers=pyramid,heads=adaptive,mode=every-prefill]",
   ]
 }
 

@@ -1,3 +1,4 @@
+import Foundation
 import KVCaches
 import Kernels
 import TestSupport
@@ -43,6 +44,31 @@ struct TokenSequence {
   func value(layer: Int, token: Int, head: Int) -> ArraySlice<Float> {
     let start = (token * shape.keyValueHeads + head) * shape.headDim
     return values[layer][start..<start + shape.headDim]
+  }
+
+  /// Replaces the key of one KV head.
+  mutating func set(key: [Float], layer: Int, token: Int, head: Int) {
+    let start = (token * shape.keyValueHeads + head) * shape.headDim
+    keys[layer].replaceSubrange(start..<start + shape.headDim, with: key)
+  }
+
+  /// Replaces the query of one head.
+  mutating func set(query: [Float], layer: Int, token: Int, head: Int) {
+    let start = (token * shape.queryHeads + head) * shape.headDim
+    queries[layer].replaceSubrange(start..<start + shape.headDim, with: query)
+  }
+
+  /// A vector rotated by so many places; of rotary positions in halves.
+  func turned(_ vector: [Float], by places: Int) -> [Float] {
+    guard case .rotary(let rotary) = positions else { return vector }
+    var result = vector
+    let half = rotary.frequencies.count
+    for (pair, frequency) in rotary.frequencies.enumerated() {
+      let (cosine, sine) = (Float(cos(Double(places) * frequency)), Float(sin(Double(places) * frequency)))
+      result[pair] = vector[pair] * cosine - vector[pair + half] * sine
+      result[pair + half] = vector[pair] * sine + vector[pair + half] * cosine
+    }
+    return result
   }
 
   /// The sequence with a token of all-zero keys and values in front; its queries are zero too.

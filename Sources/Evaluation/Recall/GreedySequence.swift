@@ -54,7 +54,7 @@ final class GreedySequence {
 
   /// Lets the cache do what it does between a prompt and its answer.
   func finishPrompt() {
-    cache.finishPrompt()
+    engine.finishPrompt(of: cache)
     cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
   }
 
@@ -68,9 +68,4 @@ final class GreedySequence {
     lastRow = range.count - 1
     cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
   }
-}
-
-extension KVCache {
-  /// Marks the end of a prompt; no stage acts on it yet.
-  func finishPrompt() {}
 }
