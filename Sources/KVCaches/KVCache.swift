@@ -66,8 +66,9 @@ public final class KVCache {
     plan: Plan, shape: Shape, slotType: SlotType, positions: PositionEncoding
   ) throws(KVCacheError) {
     if case .linearBias = positions, plan.usesOriginalPositions {
+      let advice = plan.prompt == nil ? "; write positions=clipped" : ""
       throw .badSpecification(
-        plan.description, "a model with ALiBi needs to know which token stands where; write positions=clipped")
+        plan.description, "a model with ALiBi needs to know which token stands where" + advice)
     }
     guard SlotStorage.supports(type: slotType.elementType, headDim: shape.headDim) else {
       throw .badSpecification(

@@ -50,7 +50,7 @@ struct CacheCase: Sendable, CustomStringConvertible {
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let plan = try KVCache.Plan(plan)
-    guard plan.slidesExactly else { return }
+    guard plan.slidesExactly, !usesLinearBias || plan.stages.allSatisfy({ $0.distance != .original }) else { return }
     var sequence = TokenSequence(shape: shape, positions: positions, count: tokens, seed: UInt64(tokens + headDim))
     sequence.sinkLogits = sinkLogits.map { logits in (0..<shape.layers).map { _ in logits } }
     let expected = ReferenceAttention(sequence, plan: plan).outputs()
