@@ -43,10 +43,14 @@ private struct CacheReport {
   let configuration: ModelConfiguration
   let adapters: [AdapterReport]
 
+  private var bytesPerToken: Int { KVCache.bytesPerToken(shape: configuration.attention, slotType: slotType) }
+
+  /// Tokens that stay of a prompt of as many as the model was trained for; nil where no prompt is voted on.
+  private var promptTokens: Int? { plan.prompt?.keptTokens(of: configuration.trainedLength) }
+
   /// Bytes of a stage's slots; of one that grows, for as many tokens as the model was trained for.
   private func bytes(_ stage: any StageSpecification) -> Int {
-    (stage.capacity ?? configuration.trainedLength)
-      * KVCache.bytesPerToken(shape: configuration.attention, slotType: slotType)
+    (stage.capacity ?? configuration.trainedLength) * bytesPerToken
   }
 
   /// Bytes that are allocated: panels are whole, so a few more than the sum of the stages.
@@ -95,6 +99,10 @@ private struct CacheReport {
     if plan.capacity == nil {
       text += "at \(HumanReadable.tokens(configuration.trainedLength)), and growing with the stream\n"
     }
+    if let promptTokens {
+      text += "of a prompt that long \(HumanReadable.tokens(promptTokens)) stay when it ends, "
+      text += "\(HumanReadable.count(promptTokens * bytesPerToken)) bytes; what comes after it stays too\n"
+    }
     return text
   }
 
@@ -114,7 +122,8 @@ private struct CacheReport {
       "vocabularySize": JSONValue(configuration.vocabularySize),
       "trainedLength": JSONValue(configuration.trainedLength), "cache": JSONValue(plan.description),
       "slotType": JSONValue(slotType.rawValue), "stages": .array(stages),
-      "cacheBytes": JSONValue(total), "adapters": .array(adapters.map(\.json)),
+      "cacheBytes": JSONValue(total), "promptTokens": promptTokens.map { JSONValue($0) } ?? .null,
+      "adapters": .array(adapters.map(\.json)),
     ]
   }
 }

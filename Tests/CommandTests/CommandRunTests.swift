@@ -197,6 +197,9 @@ import Testing
       // 4 and 28 slots x 2 layers x 2 KV heads x 8 dimensions x 2 (key, value) x 2 bytes.
       #expect(stages.map { $0["bytes"] as? Int } == [512, 3584])
       #expect(object["cacheBytes"] as? Int == 4096)
+      let voting = try success(["inspect", "-m", model, "--cache", "snapkv:40[window=4]"]).output
+      // 40 slots x 2 layers x 2 KV heads x 8 dimensions x 2 x 2 bytes.
+      #expect(voting.contains("of a prompt that long 40 tokens stay when it ends, 5,120 bytes"))
     }
   }
 
