@@ -12,6 +12,7 @@
 #include "slots.inc.h"
 #include "attention.inc.h"
 #include "attention_columns.inc.h"
+#include "page_bounds.inc.h"
 #include "peaks.inc.h"
 
 const struct sluice_kernels SLUICE_TABLE = {
@@ -32,6 +33,8 @@ const struct sluice_kernels SLUICE_TABLE = {
     .attend = attend,
     .column_sums = column_sums,
     .kept_column_sums = kept_column_sums,
+    .widen_page = widen_page,
+    .bound_pages = bound_pages,
     .merge = merge,
     .finish = finish,
     .peak_float32 = peak_float32,

@@ -14,6 +14,7 @@ extension KVCache {
       left -= chunk
     }
     for index in storage.indices { scatter(into: storage[index], slots: usedSlots(of: index, by: stages), kernels) }
+    boundStoredPages(kernels)
   }
 
   private func scatter(into storage: StageStorage, slots: Int, _ kernels: InstructionSet) {

@@ -41,6 +41,9 @@ extension KVCache {
     /// How tokens are scored, nil where no stage asks for it.
     package var scoring: ScoreRule? { stages.lazy.compactMap(\.scoring).first }
 
+    /// How a token that comes alone reads only some pages of the last stage, nil where it reads all.
+    var pageReading: PageReading? { stages[stages.count - 1].pageReading }
+
     /// Whether queries keep their places in the stream for some stage.
     var usesOriginalPositions: Bool { stages.contains { $0.distance == .original } }
 

@@ -80,6 +80,7 @@ extension KVCache {
     }
     forEachUsedScores(by: stages, take)
     forEachPromptRange(tokens: tokens, take)
+    boundStoredPages(.current)
   }
 
   private func readStages(_ reader: inout SnapshotReader, tokens: Int64) throws(KVCacheError) -> [any Stage] {

@@ -26,6 +26,9 @@ public final class KVCache {
   /// The newest tokens' queries, of a cache in which a prompt ends with a vote; nil once no vote can come.
   private(set) var observation: ObservationWindow?
 
+  /// The bounds of the last stage's pages, of a cache that reads only some of them.
+  private(set) var pageBounds: PageBounds?
+
   /// The plan's capacity where its window slides exactly, else nil.
   private let slidingCapacity: Int?
   /// The plan's capacity where a token that comes alone sees a window that slides exactly, else nil.
@@ -54,6 +57,7 @@ public final class KVCache {
       plan.scoring == nil
       ? nil : Buffer(count: shape.layers * shape.keyValueHeads * storage[0].slotsPerBlock)
     observation = plan.prompt.map { ObservationWindow(size: $0.window, shape: shape) }
+    pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
     slidingCapacity = plan.slidesExactly ? plan.capacity : nil
     capacityOfOne = plan.evictsInOrder ? plan.capacity : nil
     usesOriginalPositions = plan.usesOriginalPositions
@@ -108,7 +112,8 @@ public final class KVCache {
     if let prompt = plan.prompt { total += ObservationWindow.bytes(size: prompt.window, shape: shape) }
     if plan.capacity == nil {
       let growing = max(0, tokens - bounded)
-      total += (growing + StageStorage.growthSlots - 1) / StageStorage.growthSlots * block(nil)
+      let bounds = plan.pageReading.map { PageBounds.blockBytes($0, shape: shape) } ?? 0
+      total += (growing + StageStorage.growthSlots - 1) / StageStorage.growthSlots * (block(nil) + bounds)
     }
     return total
   }
@@ -118,8 +123,10 @@ public final class KVCache {
     StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: 16) / 16
   }
 
-  /// Bytes of keys, values, and the scores and queries that decide on them, held now.
-  public var bytes: Int { storage.reduce((scores?.count ?? 0) * 4 + (observation?.bytes ?? 0)) { $0 + $1.bytes } }
+  /// Bytes of keys, values, and what decides on them (scores, queries, bounds of pages) held now.
+  public var bytes: Int {
+    storage.reduce((scores?.count ?? 0) * 4 + (observation?.bytes ?? 0) + (pageBounds?.bytes ?? 0)) { $0 + $1.bytes }
+  }
 
   /// Tokens held now.
   public var heldTokens: Int {
@@ -146,6 +153,7 @@ public final class KVCache {
     for (stage, place) in zip(stages, places) where stage.capacity == nil {
       storage[place.storage] = StageStorage(type: slotType.elementType, shape: shape, capacity: nil)
     }
+    pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
     stages = plan.stages.map { $0.makeStage() }
   }
 
@@ -176,6 +184,7 @@ public final class KVCache {
     for index in stages.indices where stages[index].capacity == nil {
       storage[places[index].storage].reserve(slots: stages[index].usedSlots)
     }
+    pageBounds?.reserve(blocks: storage[storage.count - 1].blockCount)
   }
 
   /// One past the highest slot of a storage that ever held a token.

@@ -135,6 +135,11 @@ package final class LocalAttention: AttentionService {
       let isLarge = tables[index].rows.count >= Self.parallelTokens
       perform(.storeChunk(segment: index), call, inParallel: isLarge)
     }
+    for index in 0..<segmentCount where tables[index].startPages(layer: layer) {
+      let isLarge = tables[index].boundCount >= Self.parallelBounds
+      perform(.boundPages(segment: index), call, inParallel: isLarge)
+      perform(.choosePages(segment: index), call, inParallel: isLarge)
+    }
     if splitsSlots {
       perform(.attendShare, call, inParallel: true)
       finishSplit(call)
@@ -171,9 +176,14 @@ package final class LocalAttention: AttentionService {
   /// Chunks of fewer tokens are stored and moved by the caller alone: a join would cost more.
   private static let parallelTokens = 16
 
+  /// Fewer pages are bounded and chosen by the caller alone.
+  private static let parallelBounds = 512
+
   /// A part of a layer that all threads of the team do together.
   private enum Work {
     case storeChunk(segment: Int)
+    case boundPages(segment: Int)
+    case choosePages(segment: Int)
     case attendTasks
     case attendShare
     case scoreShare
@@ -207,6 +217,10 @@ package final class LocalAttention: AttentionService {
     case .storeChunk(let segment):
       let table = tables[segment]
       table.storeChunk(Self.share(thread, threads, of: table.rows.count), call, scratch[thread], kernels)
+    case .boundPages(let segment):
+      tables[segment].boundPages(share: (thread, threads), call, scratch[thread], kernels)
+    case .choosePages(let segment):
+      for head in stride(from: thread, to: shape.keyValueHeads, by: threads) { tables[segment].choosePages(head: head) }
     case .attendTasks: attendTasks(call, scratch[thread])
     case .attendShare: attendShare(call, scratch[thread], thread: thread, threads: threads)
     case .scoreShare:

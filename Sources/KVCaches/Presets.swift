@@ -7,7 +7,7 @@ struct Preset: Sendable {
   let options: [String]
   let stages: @Sendable (StageParameters) throws(KVCacheError) -> [any StageSpecification]
 
-  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova, snapKV]
+  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova, snapKV, quest]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
 
@@ -77,6 +77,12 @@ struct Preset: Sendable {
   ) { parameters throws(KVCacheError) in
     [try Prompt(parameters)]
   }
+
+  private static let quest = Preset(
+    name: "quest", form: "quest:BUDGET",
+    summary: "every token, of which decoding reads the pages that could matter most (arXiv 2406.10774)",
+    options: Pages.options
+  ) { parameters throws(KVCacheError) in [try Pages(parameters)] }
 
   /// Sinks, a window of recent tokens, and a scored stage for the rest of the budget.
   private static func scored(

@@ -21,6 +21,10 @@ public protocol StageSpecification: Sendable, CustomStringConvertible {
   /// Where the stage's tokens stand for the queries that read them.
   var distance: StageDistance { get }
 
+  /// How a token that comes alone reads only some pages of the stage, nil where it reads all; for stages that keep every
+  /// token, in the order in which they come.
+  var pageReading: PageReading? { get }
+
   /// A fresh, empty stage.
   func makeStage() -> any Stage
 }
@@ -39,6 +43,7 @@ extension StageSpecification {
   public var showsWholeChunk: Bool { false }
   public var scoring: ScoreRule? { nil }
   public var distance: StageDistance { .inCache }
+  public var pageReading: PageReading? { nil }
 }
 
 /// The bookkeeping of one stage of one sequence: which slot a token takes, and which slots a query may read.

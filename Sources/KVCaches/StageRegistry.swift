@@ -26,6 +26,7 @@ enum StageRegistry {
     Window.registration,
     Scored.registration,
     Prompt.registration,
+    Pages.registration,
   ]
 
   static func named(_ name: Substring) -> StageRegistration? { all.first { $0.name == name } }

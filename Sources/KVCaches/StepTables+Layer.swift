@@ -92,16 +92,17 @@ extension StepTables {
   func forEachRun(
     of task: LocalAttention.Task, share: (index: Int, count: Int), _ body: (Run, Range<Int>) -> Void
   ) {
+    let (runs, runCount, cut) = readRuns(head: task.head)
     var (first, last) = (0, Int.max)
     if share.count > 1 {
       var total = 0
-      for index in 0..<runCount { total += runs.pointer[index].shares }
+      for index in 0..<runCount { total += runs[index].shares(cut: cut) }
       (first, last) = (total * share.index / share.count, total * (share.index + 1) / share.count)
     }
     for index in 0..<runCount {
-      let run = runs.pointer[index]
-      let shares = run.shares
-      let slots = run.slots(ofShares: max(0, first)..<max(0, first, min(last, shares)))
+      let run = runs[index]
+      let shares = run.shares(cut: cut)
+      let slots = run.slots(ofShares: max(0, first)..<max(0, first, min(last, shares)), cut: cut)
       (first, last) = (first - shares, last == .max ? .max : last - shares)
       if !slots.isEmpty { body(run, slots) }
     }
@@ -184,6 +185,7 @@ extension StepTables {
       let slots = blocks.pointer[move.target.block].slots(head: headIndex, type: type, headDim: shape.headDim)
       kernels.writeKey(key, to: move.target.slot, of: slots)
       kernels.writeValue(valueSource, to: move.target.slot, of: slots)
+      widenPage(move.target, of: slots, layer: call.layer, head: head, key, kernels)
     }
   }
 

@@ -25,13 +25,14 @@ final class StepTables {
         && distances < 0 && other.distances < 0
     }
 
-    /// Parts of the run that threads may share out: kernels cut slots at multiples of 64, so these cuts change no result.
-    var shares: Int { (last + 63) / 64 - first / 64 }
+    /// Parts of the run that threads may share out, cut at multiples of `cut` slots. Kernels cut them at multiples of 64,
+    /// so these cuts change no result.
+    func shares(cut: Int) -> Int { (last + cut - 1) / cut - first / cut }
 
     /// The slots of some shares.
-    func slots(ofShares range: Range<Int>) -> Range<Int> {
+    func slots(ofShares range: Range<Int>, cut: Int) -> Range<Int> {
       guard !range.isEmpty else { return first..<first }
-      return max(first, (first / 64 + range.lowerBound) * 64)..<min(last, (first / 64 + range.upperBound) * 64)
+      return max(first, (first / cut + range.lowerBound) * cut)..<min(last, (first / cut + range.upperBound) * cut)
     }
   }
 
@@ -71,6 +72,9 @@ final class StepTables {
 
   /// Where the queries of the newest tokens are kept, in a cache whose prompt ends with a vote.
   private(set) var observation: ObservationWindow?
+
+  /// What is read of a stage of which a single token reads only some pages.
+  private(set) var pages: PageTables?
 
   /// Rotated pairs of a head; 0 without rotation.
   private(set) var halfDim = 0
@@ -124,6 +128,7 @@ final class StepTables {
     case .linearBias(let slopes): prepareDistances(cache.step, slopes)
     case .none: break
     }
+    preparePages(cache)
   }
 
   private func prepareBlocks(_ cache: KVCache) {
@@ -199,6 +204,19 @@ final class StepTables {
     }
     if selection == nil { selection = SelectionTables(shape: shape) }
     selection?.prepare(cache, rule: rule, scores: scores, tokens: rows.count, tileTokens: tileTokens)
+  }
+
+  private func preparePages(_ cache: KVCache) {
+    guard let bounds = cache.pageBounds else {
+      pages = nil
+      return
+    }
+    let tables = pages ?? PageTables(shape: shape)
+    tables.prepare(
+      cache, bounds, firstBlock: firstBlock(of: cache.places.count - 1, cache),
+      runs: UnsafeBufferPointer(start: runs.pointer, count: runCount), tokens: rows.count)
+    if isLinearBias { tables.measure(runs: runs.pointer, distances: distances.pointer) }
+    pages = tables
   }
 
   /// Index in `blocks` of the first block of the storage in which a stage lies; a packed block stands before it.

@@ -135,6 +135,14 @@ struct sluice_kernels {
   /// As column_sums, from what `attend` has left in `kept` for the same run, rows and visibility, without the keys.
   void (*kept_column_sums)(const sluice_attention *attention, const float *max, const float *sum,
                            const float *row_weights, float *sums, ptrdiff_t head_stride);
+  /// Takes a key into the bounds of its page, the smallest and largest of each dimension as halves rounded outward,
+  /// [panel of 16 pages, dim, (smallest | largest), 16 pages]; the first key of a page forgets what was there.
+  void (*widen_page)(int head_dim, const float *key, uint16_t *bounds, int page, int is_first);
+  /// What no logit of a page exceeds, the sum over dims of max(q * smallest, q * largest), the largest over the rows;
+  /// [page]. With slopes ([row]) a row's bound loses slope * distance of the page ([page]). Infinity
+  /// where it is not a number.
+  void (*bound_pages)(int head_dim, const uint16_t *bounds, int pages, int rows, const float *queries,
+                      ptrdiff_t query_stride, const float *slopes, const float *distances, float *out);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
                 const float *sum_b, const float *out_b);
