@@ -4,33 +4,50 @@
 // Bounds are halves rounded outward, [panel of 16 pages, dim, (smallest | largest), 16 pages]: one load serves 16 pages,
 // and both bounds of a dimension are one cache line.
 
-/// The least half that is not below x.
-static uint16_t half_at_least(float x) {
-  uint16_t half = half_of_float(x);
-  if (!(float_of_half(half) < x)) return half;
-  return half & 0x8000 ? half - 1 : half + 1;
+/// The least halves that are not below x.
+INLINE void halves_at_least(uint16_t *p, lanes x) {
+  lanes_store_halves(p, x);
+  lanes_i is_below = lanes_of_halves(p) < x;
+  lanes_h bits;
+  memcpy(&bits, p, sizeof bits);
+  lanes_i half = __builtin_convertvector(bits, lanes_i), up = (half & 0x8000) ? (lanes_i)-1 : (lanes_i)1;
+  bits = __builtin_convertvector(is_below ? half + up : half, lanes_h);
+  memcpy(p, &bits, sizeof bits);
 }
 
-/// The greatest half that is not above x.
-static uint16_t half_at_most(float x) { return half_at_least(-x) ^ 0x8000; }
+/// Takes 16 (or `count`) dims of a key into one side of their page's bounds, each in a line of its own; `sign` -1 for
+/// the smallest, which are the largest of the negated keys.
+INLINE void widen_side(uint16_t *side, lanes key, int count, float sign, int is_first) {
+  uint16_t old[PANEL] = {0}, new[PANEL];
+  for (int d = 0; d < count; d++) old[d] = side[d * 2 * PANEL];
+  lanes_i is_outside = key * sign > lanes_of_halves(old) * sign;
+  if (!is_first && !__builtin_reduce_or(is_outside)) return;
+  halves_at_least(new, key * sign);
+  uint16_t flip = sign < 0 ? 0x8000 : 0;
+  for (int d = 0; d < count; d++) side[d * 2 * PANEL] = is_first || is_outside[d] ? new[d] ^ flip : old[d];
+}
 
 static void widen_page(int head_dim, const float *key, uint16_t *bounds, int page, int is_first) {
   uint16_t *smallest = bounds + (size_t)(page / PANEL) * (size_t)head_dim * (2 * PANEL) + page % PANEL;
-  for (int d = 0; d < head_dim; d++, smallest += 2 * PANEL) {
-    uint16_t *largest = smallest + PANEL;
-    if (is_first || key[d] < float_of_half(*smallest)) *smallest = half_at_most(key[d]);
-    if (is_first || key[d] > float_of_half(*largest)) *largest = half_at_least(key[d]);
+  for (int d = 0; d < head_dim; d += PANEL, smallest += PANEL * 2 * PANEL) {
+    int count = head_dim - d < PANEL ? head_dim - d : PANEL;
+    lanes x = count == PANEL ? lanes_load(key + d) : lanes_load_first(key + d, count);
+    widen_side(smallest, x, count, -1, is_first);
+    widen_side(smallest + PANEL, x, count, 1, is_first);
   }
 }
 
-/// Bounds of `rows` (constant) queries in `panels` (constant) panels of pages, merged by maximum into `largest`.
-INLINE void bound_tile(int head_dim, int panels, int rows, const uint16_t *bounds, const float *queries,
-                       ptrdiff_t query_stride, const float *slopes, const lanes *distances, lanes *largest) {
+/// Bounds of `rows` (constant) queries in `panels` (constant) panels of pages, merged by maximum into `largest`. Asks for
+/// the panels at `next` along the way, where that is not null: hardware prefetchers stop at each panel's end.
+INLINE void bound_tile(int head_dim, int panels, int rows, const uint16_t *bounds, const uint16_t *next,
+                       const float *queries, ptrdiff_t query_stride, const float *slopes, const lanes *distances,
+                       lanes *largest) {
   lanes total[2 * 3];
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int p = 0; p < panels; p++) total[r * panels + p] = slopes ? distances[p] * -slopes[r] : (lanes)0.0f;
   ptrdiff_t panel = (ptrdiff_t)head_dim * (2 * PANEL);
   for (int d = 0; d < head_dim; d++, bounds += 2 * PANEL) {
+    if (next) UNROLL for (int p = 0; p < 2; p++) __builtin_prefetch(next + d * 2 * PANEL + p * panel, 0, 3);
     UNROLL for (int r = 0; r < rows; r++) {
       float query = queries[r * query_stride + d];
       // A query below zero meets the smallest key. The choice is an address, not a branch.
@@ -48,38 +65,47 @@ INLINE void bound_tile(int head_dim, int panels, int rows, const uint16_t *bound
     }
 }
 
-INLINE void bound_panels(int head_dim, int panels, int rows, const uint16_t *bounds, int pages, const float *queries,
-                         ptrdiff_t query_stride, const float *slopes, const float *distances, float *out) {
-  lanes largest[2], page_distances[2] = {0, 0};
+typedef struct page_queries {
+  int head_dim, rows;
+  const float *queries;
+  ptrdiff_t query_stride;
+  const float *slopes;
+} page_queries;
+
+/// Bounds of pages 0 to `pages` - 1 of `panels` (constant) panels.
+INLINE void bound_panels(const page_queries *q, int panels, const uint16_t *bounds, const uint16_t *next, int pages,
+                         const float *distances, float *out) {
+  lanes largest[2], near[2] = {0, 0};
   UNROLL for (int p = 0; p < panels; p++) {
     int count = pages - p * PANEL < PANEL ? pages - p * PANEL : PANEL;
     largest[p] = -INFINITY;
-    if (slopes) page_distances[p] = lanes_load_first(distances + p * PANEL, count);
+    if (distances) near[p] = lanes_load_first(distances + p * PANEL, count);
   }
   int r = 0;
-  for (; rows - r >= 3; r += 3)
-    bound_tile(head_dim, panels, 3, bounds, queries + r * query_stride, query_stride, slopes ? slopes + r : 0,
-               page_distances, largest);
-  if (rows - r == 2)
-    bound_tile(head_dim, panels, 2, bounds, queries + r * query_stride, query_stride, slopes ? slopes + r : 0,
-               page_distances, largest);
-  if (rows - r == 1)
-    bound_tile(head_dim, panels, 1, bounds, queries + r * query_stride, query_stride, slopes ? slopes + r : 0,
-               page_distances, largest);
+#define BOUND_ROWS(ROWS)                                                                                          \
+  bound_tile(q->head_dim, panels, ROWS, bounds, r == 0 ? next : NULL, q->queries + r * q->query_stride,           \
+             q->query_stride, q->slopes ? q->slopes + r : NULL, near, largest)
+  for (; q->rows - r >= 3; r += 3) BOUND_ROWS(3);
+  if (q->rows - r == 2) BOUND_ROWS(2);
+  if (q->rows - r == 1) BOUND_ROWS(1);
+#undef BOUND_ROWS
   UNROLL for (int p = 0; p < panels; p++) {
-    int count = pages - p * PANEL < PANEL ? pages - p * PANEL : PANEL;
-    lanes_store_first(out + p * PANEL, largest[p], count);
+    int count = pages - p * PANEL;
+    if (count >= PANEL) lanes_store(out + p * PANEL, largest[p]);
+    else lanes_store_first(out + p * PANEL, largest[p], count);
   }
 }
 
-static void bound_pages(int head_dim, const uint16_t *bounds, int pages, int rows, const float *queries,
-                        ptrdiff_t query_stride, const float *slopes, const float *distances, float *out) {
+static void bound_pages(int head_dim, const uint16_t *bounds, const uint16_t *next, int pages, int rows,
+                        const float *queries, ptrdiff_t query_stride, const float *slopes, const float *distances,
+                        float *out) {
+  page_queries q = {head_dim, rows, queries, query_stride, slopes};
   ptrdiff_t panel = (ptrdiff_t)head_dim * (2 * PANEL);
-  int page = 0;
-  for (; pages - page > PANEL; page += 2 * PANEL)
-    bound_panels(head_dim, 2, rows, bounds + page / PANEL * panel, pages - page, queries, query_stride, slopes,
-                 slopes ? distances + page : 0, out + page);
-  if (page < pages)
-    bound_panels(head_dim, 1, rows, bounds + page / PANEL * panel, pages - page, queries, query_stride, slopes,
-                 slopes ? distances + page : 0, out + page);
+  for (int page = 0; page < pages; page += 2 * PANEL) {
+    const uint16_t *here = bounds + page / PANEL * panel;
+    const uint16_t *after = pages - page > 2 * PANEL ? here + 2 * panel : next;
+    const float *near = slopes ? distances + page : NULL;
+    if (pages - page > PANEL) bound_panels(&q, 2, here, after, pages - page, near, out + page);
+    else bound_panels(&q, 1, here, after, pages - page, near, out + page);
+  }
 }

@@ -22,6 +22,10 @@ extension StepTables {
     let units = shape.keyValueHeads * pages.blockCount
     let group = shape.groupSize
     var rotated = -1
+    let bounds = { (unit: Int) in
+      UnsafePointer(
+        pages.blocks.pointer[unit % pages.blockCount].bounds(layer: call.layer, head: unit / pages.blockCount))
+    }
     for unit in units * share.index / share.count..<units * (share.index + 1) / share.count {
       let (head, block) = unit.quotientAndRemainder(dividingBy: pages.blockCount)
       let count = pages.pages(ofBlock: block)
@@ -34,11 +38,11 @@ extension StepTables {
       }
       let first = block * pages.reading.pagesPerBlock
       kernels.boundPages(
-        pages.blocks.pointer[block].bounds(layer: call.layer, head: head), pages: count,
+        bounds(unit), pages: count,
         queries: QueryRows(scratch.queries.pointer, stride: shape.headDim, count: group, rowsPerToken: group),
         headDim: shape.headDim, slopes: isLinearBias ? UnsafePointer(slopes.pointer + heads.lowerBound) : nil,
         distances: isLinearBias ? UnsafePointer(pages.distances.pointer + first) : nil,
-        out: pages.bounds(head: head) + first)
+        next: unit + 1 < units ? bounds(unit + 1) : nil, out: pages.bounds(head: head) + first)
     }
   }
 

@@ -17,15 +17,16 @@ extension InstructionSet {
   ///
   /// - Parameters:
   ///   - slopes: ALiBi, `[row]`; then `distances`, `[page]`, is that of the nearest key of each page.
+  ///   - next: bounds that will be asked for next, fetched meanwhile.
   ///   - out: `[page]`
   package func boundPages(
     _ bounds: UnsafePointer<UInt16>, pages: Int, queries: QueryRows, headDim: Int, slopes: UnsafePointer<Float>? = nil,
-    distances: UnsafePointer<Float>? = nil, out: UnsafeMutablePointer<Float>
+    distances: UnsafePointer<Float>? = nil, next: UnsafePointer<UInt16>? = nil, out: UnsafeMutablePointer<Float>
   ) {
     precondition(pages >= 0 && queries.count > 0 && queries.stride >= headDim, "rows must not overlap")
     precondition((slopes == nil) == (distances == nil), "slopes and distances go together")
     kernels.pointee.bound_pages(
-      Int32(headDim), bounds, Int32(pages), Int32(queries.count), queries.queries, queries.stride, slopes, distances,
-      out)
+      Int32(headDim), bounds, next, Int32(pages), Int32(queries.count), queries.queries, queries.stride, slopes,
+      distances, out)
   }
 }

@@ -6,7 +6,9 @@ import Testing
 
 @Suite(.enabled(if: allocation_count() >= 0, "allocations cannot be counted"))
 struct DecodeAllocationTests {
-  @Test(arguments: ["streaming-llm:4+20", "window:16"], [(1, nil), (2, nil), (2, 4), (1, 512), (2, 512)])
+  @Test(
+    arguments: ["streaming-llm:4+20", "window:16", "quest:32[dense-layers=1]"],
+    [(1, nil), (2, nil), (2, 4), (1, 512), (2, 512)])
   func `a warm decode step of the whole model allocates nothing`(plan: String, run: (threads: Int, rank: Int?)) throws {
     let (threads, rank) = run
     // The larger rank is shared out over the team.

@@ -25,6 +25,14 @@ struct AllocationTests {
     }
   }
 
+  @Test("choosing pages allocates nothing while their stage does not grow", arguments: [1, 2, 3])
+  func warmPages(threads: Int) throws {
+    for plan in ["pages:32[dense-layers=1]", "window:9,pages:48[dense-layers=0]"] {
+      let counts = try allocations(plan: plan, positions: CacheCase(plan: plan).positions, threads: threads, chunk: 1)
+      #expect(counts == [Int](repeating: 0, count: threads), "\(plan)")
+    }
+  }
+
   /// Allocations of each thread in ten steps of `chunk` tokens, after the cache has turned over once.
   private func allocations(
     plan: String, positions: PositionEncoding, threads: Int, chunk: Int

@@ -46,6 +46,9 @@ struct PlanGrammarTests {
       ("snapkv:64[pool=none]", "prompt:64[pool=none]"),
       ("snapkv[ratio=0.75]", "prompt[ratio=0.75]"),
       ("snapkv[ratio=1,window=1]", "prompt[ratio=1.0,window=1]"),
+      ("quest:1024", "pages:1024"),
+      ("quest:96[page=32,dense-layers=0]", "pages:96[page=32,dense-layers=0]"),
+      ("sinks:4,window:60,pages:32[page=16,dense-layers=2]", "sinks:4,window:60,pages:32"),
     ])
   func valid(specification: String, normal: String) throws {
     let plan = try KVCache.Plan(specification)
@@ -67,8 +70,8 @@ struct PlanGrammarTests {
   }
 
   private static let known =
-    "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, "
-    + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY"
+    "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, quest:BUDGET, "
+    + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, pages:BUDGET"
 
   @Test(
     "are refused with the reason",
@@ -175,6 +178,26 @@ struct PlanGrammarTests {
       (
         "prompt:64,window:5",
         "cache 'prompt:64,window:5': nothing falls out of 'prompt:64', so no stage can stand behind it"
+      ),
+      ("quest", "cache 'quest': needs a budget, for example 'quest:1024'"),
+      ("pages:16", "cache 'pages:16': budget must be two or more whole pages of 16 tokens, but is 16"),
+      ("quest:1000", "cache 'quest:1000': budget must be two or more whole pages of 16 tokens, but is 1000"),
+      (
+        "quest:96[page=48]", "cache 'quest:96[page=48]': page must be a power of two from 16 to 1024, but is 48"
+      ),
+      (
+        "pages:64[dense-layers=-1]", "cache 'pages:64[dense-layers=-1]': dense-layers must be a number, but is '-1'"
+      ),
+      (
+        "pages:64,window:5",
+        "cache 'pages:64,window:5': nothing falls out of 'pages:64', so no stage can stand behind it"
+      ),
+      (
+        "h2o:9,pages:64", "cache 'h2o:9,pages:64': the preset 'h2o' cannot be one of several stages"
+      ),
+      (
+        "scored:9,pages:64",
+        "cache 'scored:9,pages:64': cannot score the tokens of 'pages:64', which grows without bound"
       ),
       ("full[x]", "cache 'full[x]': unknown option 'x'; it has none"),
       ("window:5[", "cache 'window:5[': a bracket is not closed"),

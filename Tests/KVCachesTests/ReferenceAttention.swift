@@ -63,7 +63,7 @@ struct ReferenceAttention {
   }
 
   /// Values of the attended tokens weighted by the softmax of the logits; logits beyond them have no value.
-  private func mix(_ logits: [Double], _ attended: [Int], layer: Int, head: Int) -> [Float] {
+  func mix(_ logits: [Double], _ attended: [Int], layer: Int, head: Int) -> [Float] {
     let largest = logits.max() ?? 0
     let weights = logits.map { exp($0 - largest) }
     let sum = weights.reduce(0, +)
@@ -76,11 +76,11 @@ struct ReferenceAttention {
     return mixed.map { Float($0) }
   }
 
-  private func slope(_ head: Int) -> Double {
+  func slope(_ head: Int) -> Double {
     if case .linearBias(let slopes) = sequence.positions { Double(slopes[head]) } else { 0 }
   }
 
-  private func rotated(_ vector: ArraySlice<Float>, at position: Int) -> [Double] {
+  func rotated(_ vector: ArraySlice<Float>, at position: Int) -> [Double] {
     var result = vector.map { Double($0) }
     guard case .rotary(let rotary) = sequence.positions else { return result }
     for (index, angle) in angles[position].enumerated() {

@@ -102,7 +102,10 @@ struct SnapshotTests {
 
   @Test(
     "hostile counters under a right checksum never crash, nor allocate what they claim",
-    arguments: ["full", "window:3", "sinks:2,window:3", "sinks:1,window:2,window:2", "window:2,tokens"])
+    arguments: [
+      "full", "window:3", "sinks:2,window:3", "sinks:1,window:2,window:2", "window:2,tokens",
+      "pages:32[dense-layers=0]",
+    ])
   func hostileCounters(plan: String) throws {
     for positions in [Self.positions, .linearBias(slopes: [0.5]), .none] {
       let cache = try makeCache(plan, positions: positions, tokens: 8)

@@ -36,6 +36,8 @@ enum StageMatrix {
     "tova:15",
     "snapkv:20[window=7]",
     "snapkv[ratio=0.5,window=3,layers=pyramid,heads=adaptive,mode=every-prefill]",
+    "quest:32[dense-layers=1]",
+    "sinks:3,window:7,pages:32[dense-layers=0]",
   ]
 }
 

@@ -71,6 +71,12 @@ struct TokenSequence {
     return result
   }
 
+  /// Makes the key of one KV head larger or smaller.
+  mutating func scaleKey(layer: Int, token: Int, head: Int, by factor: Float) {
+    let start = (token * shape.keyValueHeads + head) * shape.headDim
+    for index in start..<start + shape.headDim { keys[layer][index] *= factor }
+  }
+
   /// The sequence with a token of all-zero keys and values in front; its queries are zero too.
   func prependingZeros() -> TokenSequence {
     var longer = TokenSequence(shape: shape, positions: positions, count: count + 1, seed: 0)

@@ -140,9 +140,10 @@ struct sluice_kernels {
   void (*widen_page)(int head_dim, const float *key, uint16_t *bounds, int page, int is_first);
   /// What no logit of a page exceeds, the sum over dims of max(q * smallest, q * largest), the largest over the rows;
   /// [page]. With slopes ([row]) a row's bound loses slope * distance of the page ([page]). Infinity
-  /// where it is not a number.
-  void (*bound_pages)(int head_dim, const uint16_t *bounds, int pages, int rows, const float *queries,
-                      ptrdiff_t query_stride, const float *slopes, const float *distances, float *out);
+  /// where it is not a number. `next` are the bounds that will be asked for next, to be fetched meanwhile; or null.
+  void (*bound_pages)(int head_dim, const uint16_t *bounds, const uint16_t *next, int pages, int rows,
+                      const float *queries, ptrdiff_t query_stride, const float *slopes, const float *distances,
+                      float *out);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
                 const float *sum_b, const float *out_b);
