@@ -57,6 +57,13 @@ package final class InferenceEngine {
     model.forward(tokens, attention: attention, workspace: workspace, team: team)
   }
 
+  /// Brings one chunk through the model with a memory of the caller's, which knows of the step already.
+  ///
+  /// - Precondition: the chunk is not longer than `chunk`; ids are in the vocabulary.
+  package func step(_ tokens: UnsafeBufferPointer<Int32>, attention: some AttentionService) {
+    model.forward(tokens, attention: attention, workspace: workspace, team: team)
+  }
+
   /// Brings chunks of several sequences through the model at once; linear layers see all rows together.
   ///
   /// Rows stand in the order of the parts. The same preconditions as for one sequence hold for each.

@@ -29,6 +29,9 @@ public final class KVCache {
   /// The bounds of the last stage's pages, of a cache that reads only some of them.
   private(set) var pageBounds: PageBounds?
 
+  /// Which tokens the slots hold, where someone asked for it.
+  private(set) var tokenRecord: TokenRecord?
+
   /// The plan's capacity where its window slides exactly, else nil.
   private let slidingCapacity: Int?
   /// The plan's capacity where a token that comes alone sees a window that slides exactly, else nil.
@@ -138,6 +141,7 @@ public final class KVCache {
   /// Forgets everything; a bounded cache keeps its memory, with zeros in it.
   public func reset() {
     tokenCount = 0
+    tokenRecord?.reset()
     scores?.elements.update(repeating: 0)
     if let observation {
       observation.reset()
@@ -155,6 +159,17 @@ public final class KVCache {
     }
     pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
     stages = plan.stages.map { $0.makeStage() }
+  }
+
+  /// Has the cache note which tokens its slots hold from now on, for `heldTokens(layer:head:)`.
+  ///
+  /// Takes 8 bytes a slot, in every head of a cache that scores its tokens; without it nothing is noted.
+  ///
+  /// - Precondition: no token has come yet.
+  package func recordTokens() {
+    precondition(tokenCount == 0, "tokens are recorded from the first one on")
+    tokenRecord = TokenRecord(
+      stages: stages.count, shape: shape, chosenSlots: scores == nil ? nil : storage[0].slotsPerBlock)
   }
 
   /// How many of `wanted` tokens the next chunk may have.
@@ -176,6 +191,7 @@ public final class KVCache {
     precondition(tokens > 0 && tokens <= admissibleChunk(tokens), "a chunk the cache does not admit")
     planReads(chunk: tokens)
     planMoves(chunk: tokens)
+    tokenRecord?.carryOut(step, first: tokenCount)
     tokenCount += Int64(tokens)
     reserve()
   }
@@ -279,6 +295,7 @@ public final class KVCache {
           with: PackedSlots(type: slotType.elementType, headDim: shape.headDim, counts: stage.packed))
       }
     }
+    tokenRecord = nil
     reserve()
   }
 }

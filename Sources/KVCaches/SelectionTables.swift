@@ -36,6 +36,8 @@ final class SelectionTables {
   private(set) var factor: Float = 1
   /// `[layer, KV head, slot]`
   private(set) var scores: UnsafeMutablePointer<Float>
+  /// Places in the stream of the tokens that slots hold, `[layer, KV head, slot]`; nil where nobody asked for them.
+  private(set) var tokens: UnsafeMutablePointer<Int64>?
   /// Slots of all stages together, as the cache stores them.
   private(set) var slots = 0
   /// Where the slots of each stage begin, and (last) where they end.
@@ -73,6 +75,7 @@ final class SelectionTables {
   ) {
     self.rule = rule
     self.scores = scores.pointer
+    self.tokens = cache.tokenRecord?.chosenTokens
     slots = cache.storage[0].slotsPerBlock
     factor = rule.factor(after: tokens)
     maxima.reserve(shape.queryHeads)

@@ -26,6 +26,7 @@ extension StepTables {
       let range = selection.stageFirst.pointer[stage]..<selection.stageFirst.pointer[stage + 1]
       for index in 0..<slots.touchedCount where range.contains(slots.touched[index]) {
         fill(slots.touched[index], head: head, call, slots, scratch, kernels)
+        note(slots.touched[index], head: call.layer * shape.keyValueHeads + head, slots, selection)
       }
     }
     slots.forget()
@@ -42,7 +43,7 @@ extension StepTables {
       if placement.token != token {
         token = placement.token
         carry = Carry(
-          origin: token, clock: chunkPosition(Int(token)), score: comparable(chunkScores[Int(token)]))
+          origin: token, clock: chunkPosition(token), score: comparable(chunkScores[Int(token)]))
       }
       switch placement.kind {
       case .take:
@@ -65,7 +66,7 @@ extension StepTables {
   }
 
   /// The place in the stream of a token of the chunk.
-  private func chunkPosition(_ token: Int) -> Int64 { firstPosition + Int64(token) }
+  private func chunkPosition(_ token: Int32) -> Int64 { firstPosition + Int64(token) }
 
   /// Broken numbers lose every comparison.
   private func comparable(_ score: Float) -> Float { score.isNaN ? -.infinity : score }
@@ -127,5 +128,12 @@ extension StepTables {
     }
     kernels.writeKey(key, to: Int(slot), of: storage)
     kernels.writeValue(source, to: Int(slot), of: storage)
+  }
+
+  /// Notes which token a slot that changed hands holds now, where that was asked for.
+  private func note(_ slot: Int32, head: Int, _ slots: SlotOrigins, _ selection: SelectionTables) {
+    guard let tokens = selection.tokens.map({ $0 + head * selection.slots }) else { return }
+    let origin = slots.origin[Int(slot)]
+    tokens[Int(slot)] = origin >= 0 ? chunkPosition(origin) : tokens[Int(-2 - origin)]
   }
 }

@@ -13,6 +13,8 @@ enum SVGStyle {
 
   static func isSolid(_ index: Int) -> Bool { dashes[index % dashes.count].isEmpty }
 
+  static func stroke(_ index: Int) -> String { "s\(index % colors.count)" }
+
   static func fill(_ index: Int) -> String { "f\(index % colors.count)" }
 
   static let sheet: String = {

@@ -1,0 +1,123 @@
+package import Engine
+package import KVCaches
+import Kernels
+import Models
+
+/// Reads a text under a cache and under a full cache beside it, and compares the two at some positions.
+///
+/// The model goes on with the full cache's attention. Up to the tokens that are compared the text comes in chunks, as a
+/// prompt does; those come one at a time, as in decode, so that a cache shows no token more than it holds.
+package final class AttentionRun {
+  /// Tokens read so far.
+  package private(set) var position = 0
+
+  private let engine: InferenceEngine
+  private let name: String
+  private let last: Int
+  private let attention: ComparingAttention
+  /// Of the last tokens that were compared, oldest first, at most `last`.
+  private var errors: [TokenErrors] = []
+
+  /// - Parameters:
+  ///   - name: what the cache is called in results
+  ///   - last: tokens over which errors are averaged
+  ///   - tokens: the most tokens that will be read
+  ///   - memory: bytes that the caches may take
+  /// - Throws: `KVCacheError` where the plan does not fit the model, or the caches not the memory.
+  package init(
+    engine: InferenceEngine, plan: KVCache.Plan, name: String, slotType: KVCache.SlotType, last: Int, tokens: Int,
+    memory: UInt64
+  ) throws(KVCacheError) {
+    precondition(last > 0, "errors are averaged over some tokens")
+    let shape = engine.model.configuration.attention
+    let bytes = [KVCache.Plan.full, plan].reduce(0) {
+      $0 + KVCache.bytes(plan: $1, shape: shape, slotType: slotType, tokens: tokens)
+    }
+    guard UInt64(bytes) < memory else {
+      throw .badSpecification(
+        name,
+        "\(tokens) tokens in it and in a full cache take \(bytes >> 20) MiB, but this machine has \(memory >> 20) MiB of memory"
+      )
+    }
+    self.engine = engine
+    self.name = name
+    self.last = last
+    let cache = try engine.makeCache(plan, slotType: slotType)
+    cache.recordTokens()
+    attention = ComparingAttention(
+      full: try engine.makeCache(.full, slotType: slotType), cache: cache, rows: engine.chunk, team: engine.team,
+      kernels: engine.kernels)
+  }
+
+  /// Reads on in the text up to a position, and says what the cache holds there.
+  ///
+  /// - Parameters:
+  ///   - text: the whole text's tokens, of which the first `position` are read already
+  ///   - target: tokens of the text, beyond `position`
+  ///   - afterStep: called after each step
+  package func measure(
+    at target: Int, of text: [Int32], afterStep: () -> Void = {}
+  ) -> AttentionMeasurement {
+    precondition(target > position && target <= text.count, "positions ascend within the text")
+    text.withUnsafeBufferPointer { text in
+      if target - last > position {
+        read(text, upTo: target - last, afterStep)
+        attention.cache.finishPrompt()
+      }
+      while position < target - 1 { compare(text[position...position], isSpread: false, afterStep) }
+    }
+    let before = heldTokens()
+    text.withUnsafeBufferPointer { compare($0[position...position], isSpread: true, afterStep) }
+    // Where tokens leave in order, what the query saw is what is left; elsewhere the step has chosen after it.
+    let held = attention.cache.plan.evictsInOrder ? heldTokens() : before.map { $0.map { $0 + [target - 1] } }
+    return measurement(held)
+  }
+
+  private func read(_ text: UnsafeBufferPointer<Int32>, upTo target: Int, _ afterStep: () -> Void) {
+    while position < target {
+      let count = attention.cache.admissibleChunk(min(engine.chunk, target - position))
+      attention.beginStep(tokens: count)
+      engine.step(UnsafeBufferPointer(rebasing: text[position..<position + count]), attention: attention)
+      position += count
+      afterStep()
+    }
+  }
+
+  private func compare(_ token: Slice<UnsafeBufferPointer<Int32>>, isSpread: Bool, _ afterStep: () -> Void) {
+    attention.beginMeasuredStep(isSpread: isSpread)
+    engine.step(UnsafeBufferPointer(rebasing: token), attention: attention)
+    if errors.count == last { errors.removeFirst() }
+    errors.append(attention.errors)
+    position += 1
+    afterStep()
+  }
+
+  /// `[layer][KV head][token]`
+  private func heldTokens() -> [[[Int]]] {
+    let cache = attention.cache
+    return (0..<cache.shape.layers).map { layer in
+      (0..<cache.shape.keyValueHeads).map { cache.heldTokens(layer: layer, head: $0) }
+    }
+  }
+
+  private func measurement(_ held: [[[Int]]]) -> AttentionMeasurement {
+    let mean = { (value: (TokenErrors) -> Double) in
+      self.errors.reduce(0) { $0 + value($1) } / Double(self.errors.count)
+    }
+    let layers = held.enumerated().map { layer, heads in
+      AttentionMeasurement.Layer(
+        held: heads, error: mean { $0.layers[layer] },
+        headErrors: (0..<attention.cache.shape.queryHeads).map { head in mean { $0.heads[layer][head] } },
+        masses: zip(heads, attention.probabilities[layer]).map { tokens, probabilities in
+          Self.share(of: tokens, in: probabilities)
+        })
+    }
+    return AttentionMeasurement(cache: name, position: position, last: errors.count, layers: layers)
+  }
+
+  /// The share of probabilities that fell on some tokens. Those of all are summed too: rounded, they are not quite 1.
+  private static func share(of tokens: [Int], in probabilities: [Float]) -> Double {
+    let held = tokens.reduce(0) { $0 + Double(probabilities[$1]) }
+    return held / probabilities.reduce(0) { $0 + Double($1) }
+  }
+}

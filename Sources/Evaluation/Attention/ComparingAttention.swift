@@ -1,0 +1,108 @@
+import KVCaches
+import Kernels
+
+/// Attention over a full cache, whose output the model goes on with, and over another cache beside it.
+///
+/// Both get the same queries, keys and values, so that what is compared in a layer is that layer's error alone: those of
+/// the layers before have not added up in it.
+final class ComparingAttention: AttentionService {
+  let full: KVCache
+  let cache: KVCache
+  private let reference: LocalAttention
+  private let subject: LocalAttention
+  private let kernels: InstructionSet
+  private let shape: KVCache.Shape
+  /// What the other cache makes of the step, `[token, query head, headDim]`.
+  private let output: Buffer<Float>
+  private var queries: UnsafePointer<Float>?
+  private var isMeasured = false
+  private var isSpread = false
+
+  /// Relative errors of the one token of the last measured step.
+  private(set) var errors: TokenErrors
+  /// How the last spread step's token attends to all tokens, `[layer][KV head][token]`.
+  private(set) var probabilities: [[[Float]]]
+
+  /// - Parameter rows: the most tokens of a step
+  init(full: KVCache, cache: KVCache, rows: Int, team: WorkerTeam, kernels: InstructionSet) {
+    precondition(full.plan == .full && full.shape == cache.shape, "two caches of one model")
+    self.full = full
+    self.cache = cache
+    self.kernels = kernels
+    shape = full.shape
+    reference = LocalAttention(shape: shape, team: team, kernels: kernels)
+    subject = LocalAttention(shape: shape, team: team, kernels: kernels)
+    output = Buffer(count: rows * shape.queryHeads * shape.headDim)
+    errors = TokenErrors(shape)
+    probabilities = Array(repeating: [], count: shape.layers)
+  }
+
+  /// Decides what both caches do with a chunk.
+  func beginStep(tokens: Int) {
+    (isMeasured, isSpread) = (false, false)
+    reference.beginStep(full, rows: tokens)
+    subject.beginStep(cache, rows: tokens)
+  }
+
+  /// Decides what both caches do with a single token, and compares what they make of it.
+  ///
+  /// - Parameter isSpread: whether its probabilities are wanted, too
+  func beginMeasuredStep(isSpread: Bool) {
+    beginStep(tokens: 1)
+    (isMeasured, self.isSpread) = (true, isSpread)
+  }
+
+  func begin(layer: Int, queries: UnsafePointer<Float>) {
+    self.queries = queries
+    reference.begin(layer: layer, queries: queries)
+    subject.begin(layer: layer, queries: queries)
+  }
+
+  func finish(
+    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, sinkLogits: UnsafePointer<Float>?,
+    output: UnsafeMutablePointer<Float>
+  ) {
+    guard let queries else { preconditionFailure("finish without begin") }
+    reference.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
+    subject.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: self.output.pointer)
+    if isMeasured { errors.measure(layer: layer, self.output.pointer, against: output, headDim: shape.headDim) }
+    if isSpread { probabilities[layer] = full.probabilities(layer: layer, queries: queries, kernels: kernels) }
+  }
+}
+
+/// How far the attention outputs of one token are from those of a full cache: |difference| / |output|.
+struct TokenErrors {
+  /// Over all heads of a layer together, `[layer]`.
+  private(set) var layers: [Double]
+  /// `[layer][query head]`
+  private(set) var heads: [[Double]]
+
+  init(_ shape: KVCache.Shape) {
+    layers = Array(repeating: 0, count: shape.layers)
+    heads = Array(repeating: Array(repeating: 0, count: shape.queryHeads), count: shape.layers)
+  }
+
+  /// Takes in one layer's outputs, `[query head, headDim]`.
+  mutating func measure(
+    layer: Int, _ output: UnsafePointer<Float>, against expected: UnsafePointer<Float>, headDim: Int
+  ) {
+    var (difference, norm) = (0.0, 0.0)
+    for head in heads[layer].indices {
+      var (headDifference, headNorm) = (0.0, 0.0)
+      for index in head * headDim..<(head + 1) * headDim {
+        let (value, wanted) = (Double(output[index]), Double(expected[index]))
+        headDifference += (value - wanted) * (value - wanted)
+        headNorm += wanted * wanted
+      }
+      heads[layer][head] = Self.ratio(headDifference, headNorm)
+      difference += headDifference
+      norm += headNorm
+    }
+    layers[layer] = Self.ratio(difference, norm)
+  }
+
+  /// The root of a ratio of squares; nothing is right only beside nothing, whose error would have no bound.
+  private static func ratio(_ difference: Double, _ norm: Double) -> Double {
+    norm == 0 ? (difference == 0 ? 0 : 1) : (difference / norm).squareRoot()
+  }
+}
