@@ -17,6 +17,7 @@ import Testing
   private static let commands: [[String]] = [
     ["run", "-p", "a", "-n", "1"], ["inspect"], ["tokenize", "-p", "a"], ["chat"],
     ["evaluate", "perplexity", "/dev/null"], ["evaluate", "recall"],
+    ["evaluate", "attention", "/dev/null", "--at", "1", "--cache", "full"],
   ]
 
   @Test(arguments: commands)

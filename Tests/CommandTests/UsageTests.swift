@@ -6,8 +6,7 @@ import Testing
 @Suite struct UsageTests {
   private static let commands = [
     [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"],
-    ["evaluate", "recall"], ["bench"],
-    ["demo"],
+    ["evaluate", "recall"], ["evaluate", "attention"], ["bench"], ["demo"],
   ]
 
   @Test(arguments: commands)
@@ -55,6 +54,14 @@ import Testing
     (["evaluate", "recall", "--task", "stream-eval", "--answer-tokens", "3"], "--answer-tokens"),
     (["evaluate", "recall", "x", "--seed", "3"], "--seed"), (["evaluate", "recall", "x", "--task", "lines"], "--task"),
     (["evaluate", "recall", "x", "--lengths", "9"], "--lengths"), (["evaluate", "recall", "x", "y"], "y"),
+    (["evaluate", "attention", "x", "--at", "9"], "--cache"),
+    (["evaluate", "attention", "x", "--cache", "full"], "--at"),
+    (["evaluate", "attention", "--at", "9", "--cache", "full"], "texts"),
+    (["evaluate", "attention", "x", "--at", "0", "--cache", "full"], "--at"),
+    (["evaluate", "attention", "x", "--at", "9,9", "--cache", "full"], "twice"),
+    (["evaluate", "attention", "x", "--at", "nine", "--cache", "full"], "nine"),
+    (["evaluate", "attention", "x", "--at", "9", "--last", "0", "--cache", "full"], "--last"),
+    (["evaluate", "attention", "-", "-", "--at", "9", "--cache", "full"], "standard input"),
     (["bench", "--prefill", "0"], "--prefill"), (["bench", "--depth=-1"], "--depth"),
     (["bench", "--sequences", "0"], "--sequences"), (["bench", "--sequences", "9", "--chunk", "8"], "--sequences"),
     (["bench", "--rounds", "0"], "--rounds"), (["bench", "--fill"], "--depth"),

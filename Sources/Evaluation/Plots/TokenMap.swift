@@ -64,7 +64,7 @@ extension TokenMap {
   package init(_ measurements: [AttentionMeasurement], title: String) {
     let last = Set(measurements.map(\.last)).sorted().map { "\($0)" }.joined(separator: " or ")
     self.init(
-      title: title, subtitle: "tokens that each KV head holds; against a full cache, errors over the last \(last) tokens",
+      title: title, subtitle: "tokens that each KV head holds; beside a full cache, errors of the last \(last) tokens",
       shareTitle: "retained mass", valueTitle: "error",
       panels: measurements.map { measurement in
         Panel(

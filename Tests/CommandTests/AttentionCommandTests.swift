@@ -1,0 +1,83 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// `sluice evaluate attention` with a tiny model.
+@Suite struct AttentionCommandTests {
+  private static let text = String(repeating: "The sea is wide and the night is long. ", count: 8)
+
+  private func withModel(_ body: (_ model: String, _ text: String, _ folder: String) throws -> Void) throws {
+    try withTemporaryDirectory { folder in
+      try body(TinyModel().write(in: folder), write(Self.text, to: "sea.txt", in: folder), folder)
+    }
+  }
+
+  private func run(_ arguments: [String], input: Sluice.Input = .none) throws -> Sluice.Result {
+    try Sluice.run(["evaluate", "attention"] + arguments, input: input)
+  }
+
+  @Test func `one object per cache and position`() throws {
+    try withModel { model, text, _ in
+      let options = [
+        "-m", model, "--cache", "full", "--cache", "streaming-llm:2+6", "--at", "40,20", "--last", "5", "--json",
+      ]
+      let result = try run([text] + options)
+      #expect(result.status == 0 && result.error.isEmpty, "\(result.error)")
+      let objects = try result.output.split(separator: "\n").map {
+        try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+      }
+      #expect(objects.map { $0["cache"] as? String } == ["full", "full", "streaming-llm:2+6", "streaming-llm:2+6"])
+      #expect(objects.map { $0["position"] as? Int } == [20, 40, 20, 40])
+      for object in objects {
+        #expect(Set(object.keys) == ["cache", "position", "last", "error", "mass", "layers"])
+        let layers = try #require(object["layers"] as? [[String: Any]])
+        #expect(layers.count == 2 && object["last"] as? Int == 5)
+        let position = try #require(object["position"] as? Int)
+        let isFull = object["cache"] as? String == "full"
+        let held = isFull ? [[0, position - 1]] : [[0, 1], [position - 6, position - 1]]
+        for layer in layers {
+          #expect(Set(layer.keys) == ["error", "mass", "headErrors", "masses", "held"])
+          #expect(layer["held"] as? [[[Int]]] == [held, held])
+          #expect((layer["headErrors"] as? [Double])?.count == 4 && (layer["masses"] as? [Double])?.count == 2)
+        }
+        #expect(isFull == (object["error"] as? Double == 0) && isFull == (object["mass"] as? Double == 1))
+      }
+      #expect(try run(["-"] + options, input: .bytes(Array(Self.text.utf8))).output == result.output)
+    }
+  }
+
+  @Test func `a table for every cache and position, and a picture`() throws {
+    try withModel { model, text, folder in
+      let plot = folder + "/plot.svg"
+      let options = ["-m", model, "--cache", "window:8", "--cache", "cascading:16/2", "--at", "30"]
+      let result = try run([text] + options + ["--plot", plot])
+      #expect(result.status == 0 && result.error.isEmpty, "\(result.error)")
+      #expect(result.output.contains("window:8 at 30 tokens\n\nlayer  held   error    mass\n"), "\(result.output)")
+      #expect(result.output.contains("\n\ncascading:16/2 at 30 tokens\n\n"))
+      #expect(result.output.split(separator: "\n").count == 2 * (1 + 2 + 3))
+      let svg = try String(contentsOfFile: plot, encoding: .utf8)
+      #expect(svg.contains("sea.txt, tiny.gguf") && svg.contains("cascading:16/2, 30 tokens read"))
+      #expect(svg.hasSuffix("</svg>\n"))
+    }
+  }
+
+  @Test func `what cannot be measured is one line`() throws {
+    try withModel { model, text, folder in
+      let empty = try write("", to: "empty.txt", in: folder)
+      let cases: [([String], [String])] = [
+        ([text, "--at", "9999", "--cache", "full"], ["position 9999", "beyond the text"]),
+        ([empty, "--at", "1", "--cache", "full"], ["position 1", "0 tokens"]),
+        ([text, "--at", "9", "--cache", "river:9"], ["river", "streaming-llm"]),
+        ([text, "--at", "9", "--cache", "recompute:9"], ["recompute"]),
+        ([text, "--at", "9", "--cache", "full", "--plot", folder + "/no/such.svg"], ["such.svg"]),
+        ([folder + "/none.txt", "--at", "9", "--cache", "full"], ["none.txt", "no such file"]),
+      ]
+      for (arguments, parts) in cases {
+        let result = try run(arguments + ["-m", model])
+        #expect(result.status == 1 && !result.crashed && result.output.isEmpty, "\(arguments)")
+        #expect(result.errorLines.count == 1, "\(result.error)")
+        for part in parts { #expect(result.error.contains(part), "\(result.error)") }
+      }
+    }
+  }
+}

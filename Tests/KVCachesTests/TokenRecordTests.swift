@@ -1,0 +1,142 @@
+import Foundation
+import Kernels
+import TestSupport
+import Testing
+
+@testable import KVCaches
+
+/// Which tokens a cache says it holds, against lists.
+@Suite("Tokens that heads hold")
+struct TokenRecordTests {
+  private static let shape = KVCache.Shape(layers: 2, queryHeads: 6, keyValueHeads: 2, headDim: 16)
+  private static let sequence = TokenSequence(
+    shape: shape, positions: .rotary(RotaryEmbedding(dim: 16, base: 10_000, layout: .halves)), count: 110, seed: 23)
+
+  private func cache(_ plan: String) throws -> KVCache {
+    let cache = try KVCache(
+      plan: KVCache.Plan(plan), shape: Self.shape, slotType: .float32, positions: Self.sequence.positions)
+    cache.recordTokens()
+    return cache
+  }
+
+  private func attention(threads: Int = 1) throws -> LocalAttention {
+    LocalAttention(shape: Self.shape, team: try WorkerTeam(threads: threads), kernels: InstructionSet.current)
+  }
+
+  /// `[layer][KV head][token]`
+  private func held(_ cache: KVCache) -> [[[Int]]] {
+    (0..<Self.shape.layers).map { layer in
+      (0..<Self.shape.keyValueHeads).map { cache.heldTokens(layer: layer, head: $0) }
+    }
+  }
+
+  @Test("caches that choose by score hold the reference's tokens in every head", arguments: SelectionTests.plans)
+  func chosen(plan: String) throws {
+    let reference = ReferenceSelection(Self.sequence, plan: try KVCache.Plan(plan))
+    for chunking in SelectionTests.chunkings {
+      let expected = reference.run(chunking).held.map { layer in
+        layer.map { ($0.sinks + ($0.levels.flatMap { $0 } + $0.scored).map(\.token)).sorted() }
+      }
+      for threads in [1, 3] {
+        let cache = try cache(plan)
+        _ = try attention(threads: threads).run(cache, Self.sequence, tokens: 0..<110, chunking: chunking)
+        #expect(held(cache) == expected, "\(plan), \(chunking), \(threads) threads")
+      }
+    }
+  }
+
+  @Test(
+    "other caches hold the same tokens in every head",
+    arguments: [
+      "full", "window:9", "streaming-llm:4+12", "sinks:3,window:5,window:6", "sinks:2,tokens", "window:5,tokens",
+    ])
+  func inOrder(plan: String) throws {
+    let reference = ReferenceAttention(Self.sequence, plan: try KVCache.Plan(plan))
+    for chunking in SelectionTests.chunkings + [.whole] {
+      let cache = try cache(plan)
+      _ = try attention().run(cache, Self.sequence, tokens: 0..<110, chunking: chunking) { read in
+        let expected = [[Int]](repeating: reference.attended(by: read - 1), count: Self.shape.keyValueHeads)
+        #expect(held(cache) == [expected, expected], "\(plan), \(chunking), \(read) tokens")
+      }
+    }
+  }
+
+  @Test("a reset forgets the tokens", arguments: ["streaming-llm:4+12", "cascading:36/4", "full"])
+  func reset(plan: String) throws {
+    let (cache, attention) = (try cache(plan), try attention())
+    _ = attention.run(cache, Self.sequence, tokens: 0..<60, chunking: .sizes([7]))
+    cache.reset()
+    #expect(held(cache).joined().allSatisfy(\.isEmpty))
+    _ = attention.run(cache, Self.sequence, tokens: 0..<5, chunking: .ones)
+    #expect(held(cache).joined().allSatisfy { $0 == Array(0..<5) })
+  }
+}
+
+/// How a query spreads its attention over the tokens of a full cache, against the softmax of the definition in Float64.
+@Suite("Probabilities of a full cache")
+struct ProbabilityTests {
+  private static let shape = KVCache.Shape(layers: 2, queryHeads: 4, keyValueHeads: 2, headDim: 8)
+
+  @Test(
+    "are those of the definition",
+    arguments: [
+      PositionEncoding.rotary(RotaryEmbedding(dim: 8, base: 100, layout: .halves)),
+      .rotary(RotaryEmbedding(dim: 4, base: 10_000, layout: .interleaved)), .none,
+      .linearBias(slopes: [0.5, 0.25, 0.125, 0.01]),
+    ])
+  func definition(positions: PositionEncoding) throws {
+    // More than a block of slots, and a token alone.
+    for count in [1, 50, 1100] {
+      let sequence = TokenSequence(shape: Self.shape, positions: positions, count: count, seed: 3)
+      let attention = LocalAttention(
+        shape: Self.shape, team: try WorkerTeam(threads: 1), kernels: InstructionSet.current)
+      let cache = try KVCache(plan: .full, shape: Self.shape, slotType: .float32, positions: positions)
+      _ = attention.run(cache, sequence, tokens: 0..<count, chunking: .sizes([64]))
+      for layer in 0..<Self.shape.layers {
+        let width = Self.shape.queryHeads * Self.shape.headDim
+        let queries = Array(sequence.queries[layer][((count - 1) * width)...])
+        let probabilities = cache.probabilities(layer: layer, queries: queries, kernels: InstructionSet.current)
+        for head in 0..<Self.shape.keyValueHeads {
+          let expected = self.expected(sequence, layer: layer, head: head)
+          #expect(probabilities[head].count == count)
+          for (probability, expected) in zip(probabilities[head], expected) {
+            #expect(abs(Double(probability) - expected) < 2e-6)
+          }
+        }
+      }
+    }
+  }
+
+  /// The mean over the group's heads, `[token]`.
+  private func expected(_ sequence: TokenSequence, layer: Int, head: Int) -> [Double] {
+    let (shape, last) = (sequence.shape, sequence.count - 1)
+    var mean = [Double](repeating: 0, count: sequence.count)
+    for queryHead in head * shape.groupSize..<(head + 1) * shape.groupSize {
+      let query = sequence.query(layer: layer, token: last, head: queryHead).map { Double($0) }
+      let exponentials = (0...last).map { token in
+        let rotated = rotated(query, by: last - token, sequence.positions)
+        let key = sequence.key(layer: layer, token: token, head: head)
+        let product = zip(rotated, key).reduce(0) { $0 + $1.0 * Double($1.1) }
+        var slope = 0.0
+        if case .linearBias(let slopes) = sequence.positions { slope = Double(slopes[queryHead]) }
+        return exp(product / Double(shape.headDim).squareRoot() - slope * Double(last - token))
+      }
+      let sum = exponentials.reduce(0, +)
+      for token in 0...last { mean[token] += exponentials[token] / sum / Double(shape.groupSize) }
+    }
+    return mean
+  }
+
+  private func rotated(_ vector: [Double], by distance: Int, _ positions: PositionEncoding) -> [Double] {
+    guard case .rotary(let rotary) = positions else { return vector }
+    var result = vector
+    for (index, frequency) in rotary.frequencies.enumerated() {
+      let (cosine, sine) = (cos(Double(distance) * frequency), sin(Double(distance) * frequency))
+      let pairs = rotary.frequencies.count
+      let (first, second) = rotary.layout == .halves ? (index, index + pairs) : (2 * index, 2 * index + 1)
+      result[first] = vector[first] * cosine - vector[second] * sine
+      result[second] = vector[first] * sine + vector[second] * cosine
+    }
+    return result
+  }
+}
