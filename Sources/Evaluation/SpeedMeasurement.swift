@@ -39,9 +39,10 @@ struct SpeedMeasurement {
     }
   }
 
-  /// Seconds of single tokens with their logits.
+  /// Seconds of single tokens with their logits, after the prompt that brought the cache to the depth.
   func decodeSeconds() -> Double {
     rewind(cache)
+    engine.finishPrompt(of: cache)
     engine.feed(ids(1), cache: cache)
     let tokens = ids(options.decode)
     return Self.seconds {
@@ -54,7 +55,10 @@ struct SpeedMeasurement {
 
   /// Seconds of steps in which each of the caches' sequences gets one token, with all their logits.
   func decodeSeconds(_ caches: [KVCache]) -> Double {
-    for cache in caches { rewind(cache) }
+    for cache in caches {
+      rewind(cache)
+      engine.finishPrompt(of: cache)
+    }
     let step = { (id: Int32) in
       engine.step(caches.map { ([id], $0) })
       engine.forEachLogits(of: 0..<caches.count) { _, _ in }

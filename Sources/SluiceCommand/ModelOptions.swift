@@ -43,7 +43,7 @@ struct CacheOptions: ParsableArguments {
   @Option(
     name: .long,
     help: ArgumentHelp(
-      "What is remembered: full, window:SIZE, streaming-llm:SINKS+WINDOW, or stages such as sinks:4,window:1020.",
+      "What is remembered: \(KVCache.Plan.knownForms); stages are joined by commas, as sinks:4,window:1020.",
       valueName: "spec"))
   var cache = "full"
 

@@ -62,7 +62,7 @@ package final class AttentionRun {
     text.withUnsafeBufferPointer { text in
       if target - last > position {
         read(text, upTo: target - last, afterStep)
-        attention.cache.finishPrompt()
+        engine.finishPrompt(of: attention.cache)
       }
       while position < target - 1 { compare(text[position...position], isSpread: false, afterStep) }
     }
