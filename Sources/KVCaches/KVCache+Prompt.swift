@@ -102,6 +102,7 @@ extension KVCache {
       }
     }
     pack(packed, counts: counts)
+    tokenRecord?.keep(kept)
   }
 }
 

@@ -11,6 +11,8 @@ final class TokenRecord {
   private var shared: [[Int64]]
   /// Those of the tokens that heads choose by score, `[layer, KV head, slot]`.
   private let chosen: Buffer<Int64>?
+  /// Those of the tokens that heads have kept of a prompt, `[layer, KV head][slot]`; empty where there was no vote.
+  private var packed: [[Int64]] = []
   private let slots: Int
 
   /// - Parameter chosenSlots: slots of a head that chooses by score, nil where none does
@@ -23,6 +25,7 @@ final class TokenRecord {
 
   func reset() {
     chosen?.elements.update(repeating: Self.empty)
+    packed = []
     for stage in shared.indices { shared[stage].removeAll(keepingCapacity: true) }
   }
 
@@ -43,9 +46,20 @@ final class TokenRecord {
     }
   }
 
+  /// Keeps some of the tokens that each head of a prompt's stage holds, by their slots, counted from the oldest;
+  /// `[layer, KV head][kept]`.
+  func keep(_ kept: [[Int]]) {
+    packed = kept.enumerated().map { head, slots in
+      let held = (packed.isEmpty ? [] : packed[head]) + shared[0]
+      return slots.map { held[$0] }
+    }
+    shared[0].removeAll()
+  }
+
   /// The tokens of one head, which counts through all layers, in ascending order.
   func tokens(head: Int) -> [Int] {
     var tokens = shared.joined().filter { $0 != Self.empty }
+    if !packed.isEmpty { tokens += packed[head] }
     if let chosen { tokens += chosen.elements[head * slots..<(head + 1) * slots].filter { $0 != Self.empty } }
     return tokens.map { Int($0) }.sorted()
   }

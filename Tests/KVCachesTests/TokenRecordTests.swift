@@ -61,14 +61,37 @@ struct TokenRecordTests {
     }
   }
 
-  @Test("a reset forgets the tokens", arguments: ["streaming-llm:4+12", "cascading:36/4", "full"])
+  @Test(
+    "caches that vote hold what the reference has kept, and all that came later",
+    arguments: ["snapkv:40[window=8]", "snapkv:40[window=8,heads=adaptive]", "snapkv:30[window=8,mode=every-prefill]"])
+  func voted(plan: String) throws {
+    let subject = try PromptTests.Subject(plan)
+    var reference = ReferencePrompt(subject.sequence, try #require(subject.plan.prompt))
+    let cache = try subject.makeCache()
+    cache.recordTokens()
+    for count in [120, 30] {
+      subject.run(cache, count)
+      reference.append(count)
+      if count == 120 || subject.plan.prompt?.mode == .everyPrefill {
+        _ = reference.vote(budgets: try subject.budgets(cache))
+      }
+      subject.finish(cache)
+      let held = (0..<3).map { layer in (0..<2).map { cache.heldTokens(layer: layer, head: $0) } }
+      #expect(held == reference.held, "\(plan)")
+    }
+  }
+
+  @Test(
+    "a reset forgets the tokens", arguments: ["streaming-llm:4+12", "cascading:36/4", "full", "snapkv:20[window=4]"])
   func reset(plan: String) throws {
     let (cache, attention) = (try cache(plan), try attention())
     _ = attention.run(cache, Self.sequence, tokens: 0..<60, chunking: .sizes([7]))
+    cache.finishPrompt(team: try WorkerTeam(threads: 1), kernels: InstructionSet.current)
     cache.reset()
-    #expect(held(cache).joined().allSatisfy(\.isEmpty))
+    #expect(held(cache) == [[[], []], [[], []]])
     _ = attention.run(cache, Self.sequence, tokens: 0..<5, chunking: .ones)
-    #expect(held(cache).joined().allSatisfy { $0 == Array(0..<5) })
+    let expected = Array(0..<5)
+    #expect(held(cache) == [[expected, expected], [expected, expected]])
   }
 }
 

@@ -6,7 +6,7 @@ import Models
 /// Reads a text under a cache and under a full cache beside it, and compares the two at some positions.
 ///
 /// The model goes on with the full cache's attention. Up to the tokens that are compared the text comes in chunks, as a
-/// prompt does; those come one at a time, as in decode, so that a cache shows no token more than it holds.
+/// prompt does, and ends as one; those come one at a time, as in decode, so that a cache shows no token more than it holds.
 package final class AttentionRun {
   /// Tokens read so far.
   package private(set) var position = 0
