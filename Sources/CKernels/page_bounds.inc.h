@@ -10,7 +10,7 @@ INLINE void halves_at_least(uint16_t *p, lanes x) {
   lanes_i is_below = lanes_of_halves(p) < x;
   lanes_h bits;
   memcpy(&bits, p, sizeof bits);
-  lanes_i half = __builtin_convertvector(bits, lanes_i), up = (half & 0x8000) ? (lanes_i)-1 : (lanes_i)1;
+  lanes_i half = __builtin_convertvector(bits, lanes_i), up = (half & 0x8000) != 0 ? (lanes_i)-1 : (lanes_i)1;
   bits = __builtin_convertvector(is_below ? half + up : half, lanes_h);
   memcpy(p, &bits, sizeof bits);
 }

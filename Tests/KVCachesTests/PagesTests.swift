@@ -40,7 +40,7 @@ struct PagesTests {
         for head in 0..<shape.keyValueHeads {
           let ranks = (0..<pages).shuffled(using: &random)
           for token in 0..<tokens {
-            var factor: Float = 0.5
+            var factor: Float = 0.25
             for _ in 0..<ranks[token / page] { factor *= 1.35 }
             sequence.scaleKey(layer: layer, token: token, head: head, by: factor)
           }
