@@ -23,8 +23,13 @@ INLINE void widen_side(uint16_t *side, lanes key, int count, float sign, int is_
   lanes_i is_outside = key * sign > lanes_of_halves(old) * sign;
   if (!is_first && !__builtin_reduce_or(is_outside)) return;
   halves_at_least(new, key * sign);
-  uint16_t flip = sign < 0 ? 0x8000 : 0;
-  for (int d = 0; d < count; d++) side[d * 2 * PANEL] = is_first || is_outside[d] ? new[d] ^ flip : old[d];
+  // Chosen in vectors: which dims a key widens is what no branch predictor knows.
+  lanes_h kept, widened, mask = __builtin_convertvector(is_outside | (lanes_i)(is_first ? -1 : 0), lanes_h);
+  memcpy(&kept, old, sizeof kept);
+  memcpy(&widened, new, sizeof widened);
+  widened = ((widened ^ (uint16_t)(sign < 0 ? 0x8000 : 0)) & mask) | (kept & ~mask);
+  memcpy(new, &widened, sizeof widened);
+  for (int d = 0; d < count; d++) side[d * 2 * PANEL] = new[d];
 }
 
 static void widen_page(int head_dim, const float *key, uint16_t *bounds, int page, int is_first) {
