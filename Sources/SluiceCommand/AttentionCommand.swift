@@ -14,8 +14,8 @@ struct AttentionCommand: ParsableCommand {
       The texts are one stream, read under each cache and under a full cache beside it, which the model goes on with: the \
       errors of a layer are its own. The last tokens before a position come one at a time, as in decode.
 
-      held: the tokens that the query at the position reads, itself included; in JSON, runs of tokens, first and last, for \
-      each layer and KV head.
+      held: the tokens that the query at the position may read, itself included; in JSON, runs of tokens, first and last, \
+      for each layer and KV head. A cache that reads a few pages of what it holds shows that in its error alone.
       error: |output - output of the full cache| / |output of the full cache| of a layer's attention, the mean over the \
       last tokens.
       mass: the share of the full cache's attention probabilities that falls on tokens held: of the last query, the mean \

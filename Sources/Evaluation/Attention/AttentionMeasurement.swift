@@ -4,7 +4,7 @@ package import ModelJSON
 package struct AttentionMeasurement: Sendable, Hashable {
   /// One layer.
   package struct Layer: Sendable, Hashable {
-    /// The tokens that the query of the last token read, itself included, by their places in the stream, ascending;
+    /// The tokens that the query of the last token could read, itself included, by their places in the stream, ascending;
     /// `[KV head][token]`.
     package var held: [[Int]]
     /// |output − output of the full cache| / |output of the full cache|, the mean over the last tokens.
