@@ -242,7 +242,7 @@ package final class LocalAttention: AttentionService {
       guard index < taskCount else { return }
       let task = tasks.pointer[index]
       let table = tables[task.segment]
-      guard table.selection != nil else {
+      guard let tileTokens = table.selection?.tileTokens else {
         attend(task, table, call, scratch)
         continue
       }

@@ -44,6 +44,12 @@ final class SelectionTables {
   private(set) var stageFirst = GrowingBuffer<Int32>()
   private(set) var stageCount = 0
 
+  /// Bytes of the weights that a task keeps, unless one token's alone are more: they are read again soon, from a core's
+  /// own cache.
+  private static let keptBytes = 2 << 20
+
+  /// Tokens that are attended with at once.
+  private(set) var tileTokens = 1
   /// Tokens of a group of the chunk, the last one's may be fewer.
   private(set) var groupTokens = 1
   private(set) var groupCount = 1
@@ -82,10 +88,12 @@ final class SelectionTables {
     sums.reserve(shape.queryHeads)
     chunkScores.reserve(tokens * shape.keyValueHeads)
     prepareWeights(tokens: tokens)
-    let tiles = (tokens + tileTokens - 1) / tileTokens
-    groupTokens = (tiles + Self.largestGroupCount - 1) / Self.largestGroupCount * tileTokens
-    groupCount = (tokens + groupTokens - 1) / groupTokens
     width = slots + tokens
+    let rows = Self.keptBytes / (width * MemoryLayout<Float>.stride)
+    self.tileTokens = min(max(rows / shape.groupSize, 1), tileTokens)
+    let tiles = (tokens + self.tileTokens - 1) / self.tileTokens
+    groupTokens = (tiles + Self.largestGroupCount - 1) / Self.largestGroupCount * self.tileTokens
+    groupCount = (tokens + groupTokens - 1) / groupTokens
     columns.reserve(groupCount * shape.queryHeads * width)
     preparePlacements(cache)
   }
