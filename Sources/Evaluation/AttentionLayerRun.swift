@@ -48,9 +48,9 @@ package struct AttentionLayerRun {
     attention = LocalAttention(shape: self.shape, team: team, kernels: kernels)
     positions = .rotary(RotaryEmbedding(dim: shape.headDim, base: 10_000, layout: .halves))
     let (queryWidth, keyWidth) = (shape.queryHeads * shape.headDim, shape.keyValueHeads * shape.headDim)
-    queries = Self.noise(count: options.chunk * queryWidth, seed: 1)
-    keys = Self.noise(count: options.chunk * keyWidth, seed: 2)
-    values = Self.noise(count: options.chunk * keyWidth, seed: 3)
+    queries = KVCache.noise(count: options.chunk * queryWidth, seed: 1)
+    keys = KVCache.noise(count: options.chunk * keyWidth, seed: 2)
+    values = KVCache.noise(count: options.chunk * keyWidth, seed: 3)
     output = Buffer(count: options.chunk * queryWidth)
   }
 
@@ -95,15 +95,5 @@ package struct AttentionLayerRun {
     attention.begin(layer: 0, queries: queries.pointer)
     attention.finish(
       layer: 0, keys: keys.pointer, values: values.pointer, sinkLogits: nil, output: output.pointer)
-  }
-
-  private static func noise(count: Int, seed: UInt64) -> Buffer<Float> {
-    let numbers = Buffer<Float>(count: count)
-    var state = seed
-    for index in 0..<count {
-      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      numbers.pointer[index] = Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31
-    }
-    return numbers
   }
 }

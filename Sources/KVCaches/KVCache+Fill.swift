@@ -18,7 +18,7 @@ extension KVCache {
   }
 
   private func scatter(into storage: StageStorage, slots: Int, _ kernels: InstructionSet) {
-    let values = Self.noise(count: 4096 + shape.headDim)
+    let values = Self.noise(count: 4096 + shape.headDim, seed: 1)
     var next = 0
     for block in 0..<storage.blockCount {
       let used = min(slots - block * storage.slotsPerBlock, storage.slotsPerBlock)
@@ -34,10 +34,10 @@ extension KVCache {
     }
   }
 
-  /// Numbers between -1 and 1, the same every time: the high bits of Knuth's MMIX generator.
-  private static func noise(count: Int) -> Buffer<Float> {
+  /// Numbers between -1 and 1, the same for the same seed: the high bits of Knuth's MMIX generator.
+  package static func noise(count: Int, seed: UInt64) -> Buffer<Float> {
     let numbers = Buffer<Float>(count: count)
-    var state: UInt64 = 1
+    var state = seed
     for index in 0..<count {
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       numbers.pointer[index] = Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31

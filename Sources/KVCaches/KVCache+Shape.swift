@@ -38,5 +38,8 @@ extension KVCache {
 
     /// Query heads that share one KV head.
     public var groupSize: Int { queryHeads / keyValueHeads }
+
+    /// Tokens that are attended with at once; with the group's heads they fill a kernel's tile.
+    var tileTokens: Int { max(1, 96 / groupSize) }
   }
 }

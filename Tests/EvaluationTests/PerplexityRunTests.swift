@@ -7,19 +7,9 @@ import TestSupport
 import Testing
 
 @Suite struct PerplexityRunTests {
-  private func load(chunk: Int) throws -> InferenceEngine {
-    try withTemporaryDirectory { folder in
-      try LanguageModel.Loaded(
-        path: TinyModel().write(in: folder),
-        options: LanguageModel.Options(threads: 1, chunk: chunk, exactArithmetic: true)
-      ).engine
-    }
-  }
+  private func load(chunk: Int) throws -> InferenceEngine { try TinyModel().load(chunk: chunk).engine }
 
-  private static let ids: [Int32] = {
-    var random = SplitMix64(seed: 1)
-    return (0..<200).map { _ in Int32.random(in: 3..<Int32(TinyModel.vocabularySize), using: &random) }
-  }()
+  private static let ids = TinyModel.tokens(200)
 
   /// -log softmax(logits)[target], in Float64.
   private func negativeLogLikelihood(_ logits: [Float], _ target: Int32) -> Double {

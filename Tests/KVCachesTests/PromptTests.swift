@@ -282,7 +282,7 @@ struct PromptTests {
         // Places turn keys: what is turned back by the difference meets the query unturned.
         sequence.set(key: direction.map { $0 * 4 }, layer: layer, token: needle, head: head)
         for token in 142..<160 {
-          let turned = sequence.turned(direction.map { $0 * 4 }, by: needle - token)
+          let turned = sequence.rotated(direction.map { Double($0) * 4 }, by: needle - token).map { Float($0) }
           sequence.set(query: turned, layer: layer, token: token, head: head)
         }
       }

@@ -106,9 +106,10 @@ struct ReferencePrompt {
   /// The softmax of the logits of tokens; a learned sink logit takes its share.
   private func probabilities(layer: Int, head: Int, token: Int, of tokens: [Int]) -> [Double] {
     let shape = sequence.shape
-    let query = rotated(sequence.query(layer: layer, token: token, head: head), at: token)
+    let query = sequence.rotated(sequence.query(layer: layer, token: token, head: head).map { Double($0) }, by: token)
     let logits = tokens.map { other -> Double in
-      let key = rotated(sequence.key(layer: layer, token: other, head: head / shape.groupSize), at: other)
+      let key = sequence.rotated(
+        sequence.key(layer: layer, token: other, head: head / shape.groupSize).map { Double($0) }, by: other)
       return zip(query, key).reduce(0) { $0 + $1.0 * $1.1 } / Double(shape.headDim).squareRoot()
     }
     var sum = logits.reduce(0) { $0 + exp($1) }
@@ -127,19 +128,5 @@ struct ReferencePrompt {
       }
     }
     return mixed.map { Float($0) }
-  }
-
-  private func rotated(_ vector: ArraySlice<Float>, at position: Int) -> [Double] {
-    var result = vector.map { Double($0) }
-    guard case .rotary(let rotary) = sequence.positions else { return result }
-    let half = rotary.frequencies.count
-    for (index, frequency) in rotary.frequencies.enumerated() {
-      let (cosine, sine) = (cos(Double(position) * frequency), sin(Double(position) * frequency))
-      let (first, second) = rotary.layout == .halves ? (index, index + half) : (2 * index, 2 * index + 1)
-      let (x, y) = (result[first], result[second])
-      result[first] = x * cosine - y * sine
-      result[second] = x * sine + y * cosine
-    }
-    return result
   }
 }

@@ -117,7 +117,7 @@ struct ReferenceSelection {
     let query = sequence.query(layer: layer, token: token, head: head).map { Double($0) }
     let logits = seen.map { other in
       // A rotary logit depends on the distance alone: the key stands at 0.
-      let rotated = rotated(query, by: other.distance)
+      let rotated = sequence.rotated(query, by: other.distance)
       var product = 0.0
       for (a, b) in zip(rotated, sequence.key(layer: layer, token: other.token, head: keyHead)) {
         product += a * Double(b)
@@ -190,19 +190,5 @@ struct ReferenceSelection {
 
   private func slope(_ head: Int) -> Double {
     if case .linearBias(let slopes) = sequence.positions { Double(slopes[head]) } else { 0 }
-  }
-
-  private func rotated(_ vector: [Double], by distance: Int) -> [Double] {
-    var result = vector
-    guard case .rotary(let rotary) = sequence.positions else { return result }
-    for (index, frequency) in rotary.frequencies.enumerated() {
-      let (cosine, sine) = (cos(Double(distance) * frequency), sin(Double(distance) * frequency))
-      let (first, second) =
-        rotary.layout == .halves ? (index, index + rotary.frequencies.count) : (2 * index, 2 * index + 1)
-      let (x, y) = (result[first], result[second])
-      result[first] = x * cosine - y * sine
-      result[second] = x * sine + y * cosine
-    }
-    return result
   }
 }

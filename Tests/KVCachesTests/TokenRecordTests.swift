@@ -137,7 +137,7 @@ struct ProbabilityTests {
     for queryHead in head * shape.groupSize..<(head + 1) * shape.groupSize {
       let query = sequence.query(layer: layer, token: last, head: queryHead).map { Double($0) }
       let exponentials = (0...last).map { token in
-        let rotated = rotated(query, by: last - token, sequence.positions)
+        let rotated = sequence.rotated(query, by: last - token)
         let key = sequence.key(layer: layer, token: token, head: head)
         let product = zip(rotated, key).reduce(0) { $0 + $1.0 * Double($1.1) }
         var slope = 0.0
@@ -148,18 +148,5 @@ struct ProbabilityTests {
       for token in 0...last { mean[token] += exponentials[token] / sum / Double(shape.groupSize) }
     }
     return mean
-  }
-
-  private func rotated(_ vector: [Double], by distance: Int, _ positions: PositionEncoding) -> [Double] {
-    guard case .rotary(let rotary) = positions else { return vector }
-    var result = vector
-    for (index, frequency) in rotary.frequencies.enumerated() {
-      let (cosine, sine) = (cos(Double(distance) * frequency), sin(Double(distance) * frequency))
-      let pairs = rotary.frequencies.count
-      let (first, second) = rotary.layout == .halves ? (index, index + pairs) : (2 * index, 2 * index + 1)
-      result[first] = vector[first] * cosine - vector[second] * sine
-      result[second] = vector[first] * sine + vector[second] * cosine
-    }
-    return result
   }
 }

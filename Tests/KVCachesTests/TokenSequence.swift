@@ -58,17 +58,11 @@ struct TokenSequence {
     queries[layer].replaceSubrange(start..<start + shape.headDim, with: query)
   }
 
-  /// A vector rotated by so many places; of rotary positions in halves.
-  func turned(_ vector: [Float], by places: Int) -> [Float] {
+  /// A vector rotated by so many places, in Float64; as it is without rotary positions.
+  func rotated(_ vector: [Double], by places: Int) -> [Double] {
     guard case .rotary(let rotary) = positions else { return vector }
-    var result = vector
-    let half = rotary.frequencies.count
-    for (pair, frequency) in rotary.frequencies.enumerated() {
-      let (cosine, sine) = (Float(cos(Double(places) * frequency)), Float(sin(Double(places) * frequency)))
-      result[pair] = vector[pair] * cosine - vector[pair + half] * sine
-      result[pair + half] = vector[pair] * sine + vector[pair + half] * cosine
-    }
-    return result
+    return rotaryReference(
+      vector, by: places, frequencies: rotary.frequencies, inHalves: rotary.layout == .halves)
   }
 
   /// Makes the key of one KV head larger or smaller.

@@ -51,12 +51,6 @@ struct AdapterLogitsTests {
     let golden = try Golden.json(Golden.path("smollm2-recall-logits.json"))
     let adapter = try LowRankAdapter(WeightFile.openAdapter(Assets.path("adapters/recall")))
     let runner = try ModelRunner(DefaultModelTests.path!, adapters: [adapter])
-    let logits = runner.logits(golden["ids"]!.tokens, cache: try runner.makeCache())
-    let indices = golden["indices"]!.integers
-    for entry in golden["positions"]!.array! {
-      let row = logits[entry["position"]!.integer!]
-      #expect(largestDifference(indices.map { row[$0] }, entry["logits"]!.floats) < 1e-3)
-      #expect(row.indices.max { row[$0] < row[$1] } == entry["argmax"]!.integer)
-    }
+    try DefaultModelTests.check(runner, against: golden)
   }
 }

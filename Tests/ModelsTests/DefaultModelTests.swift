@@ -18,6 +18,11 @@ struct DefaultModelTests {
   func logits() throws {
     let golden = try Golden.json(Golden.path("smollm2-logits.json"))
     let runner = try ModelRunner(Self.path!)
+    try Self.check(runner, against: golden)
+  }
+
+  /// Compares some logits at some positions, and the likeliest token there.
+  static func check(_ runner: ModelRunner, against golden: JSONValue) throws {
     let logits = runner.logits(golden["ids"]!.tokens, cache: try runner.makeCache())
     let indices = golden["indices"]!.integers
     for entry in golden["positions"]!.array! {

@@ -28,7 +28,7 @@ struct SVGHeatMap {
     self.width = (max(panels, texts) + 2 * Self.margin).rounded(.up)
     panelWidth = panel
 
-    writeHeadings()
+    body += SVGText.headings(title: map.title, subtitle: map.subtitle, x: Self.margin, y: &y)
     writeLegend()
     for first in stride(from: 0, to: map.panels.count, by: panelsPerRow) {
       writeRow(map.panels[first..<min(first + panelsPerRow, map.panels.count)])
@@ -40,18 +40,6 @@ struct SVGHeatMap {
 
   var text: String {
     SVGText.document(title: map.title, width: width, height: y, styles: [SVGHeatStyle.sheet], body: body)
-  }
-
-  private mutating func writeHeadings() {
-    y = 14
-    if !map.title.isEmpty {
-      y += 22
-      write(map.title, x: Self.margin, y: y, style: "ink", attributes: "font-size=\"17\" font-weight=\"600\"")
-    }
-    if !map.subtitle.isEmpty {
-      y += 20
-      write(map.subtitle, x: Self.margin, y: y, style: "quiet", attributes: "font-size=\"13\"")
-    }
   }
 
   /// One swatch a step, from 0 to 1.
@@ -118,9 +106,6 @@ struct SVGHeatMap {
   }
 
   private mutating func write(_ text: String, x: Double, y: Double, style: String, attributes: String = "") {
-    guard !text.isEmpty else { return }
-    let (x, y) = (SVGText.coordinate(x), SVGText.coordinate(y))
-    let more = attributes.isEmpty ? "" : " " + attributes
-    body.append("<text class=\"\(style)\" x=\"\(x)\" y=\"\(y)\"\(more)>\(SVGText.escape(text))</text>")
+    body += SVGText.element(text, x: x, y: y, style: style, attributes: attributes)
   }
 }

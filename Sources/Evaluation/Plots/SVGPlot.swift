@@ -49,25 +49,13 @@ private struct SVGPlot {
     let titleWidth = SVGText.width(plot.panels.first?.axis.title ?? "", size: 12.5)
     flags = PlotFlags(markers, from: 24 + titleWidth + 12, to: width - 12)
 
-    writeHeadings()
+    body += SVGText.headings(title: plot.title, subtitle: plot.subtitle, x: 24, y: &y)
     writeLegend()
     for index in plot.panels.indices { writePanel(index) }
     writeXAxis()
   }
 
   var text: String { SVGText.document(title: plot.title, width: width, height: y, body: body) }
-
-  private mutating func writeHeadings() {
-    y = 14
-    if !plot.title.isEmpty {
-      y += 22
-      write(plot.title, x: 24, y: y, style: "ink", attributes: "font-size=\"17\" font-weight=\"600\"")
-    }
-    if !plot.subtitle.isEmpty {
-      y += 20
-      write(plot.subtitle, x: 24, y: y, style: "quiet", attributes: "font-size=\"13\"")
-    }
-  }
 
   private mutating func writeLegend() {
     guard !labels.isEmpty else { return }
@@ -165,12 +153,7 @@ private struct SVGPlot {
   }
 
   private mutating func write(_ text: String, x: Double, y: Double, style: String, attributes: String) {
-    guard !text.isEmpty else { return }
-    body.append(
-      """
-      <text class="\(style)" x="\(number(x))" y="\(number(y))" \(attributes)>\
-      \(SVGText.escape(text))</text>
-      """)
+    body += SVGText.element(text, x: x, y: y, style: style, attributes: attributes)
   }
 
   private func number(_ value: Double) -> String { SVGText.coordinate(value) }

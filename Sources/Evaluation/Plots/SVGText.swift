@@ -13,6 +13,22 @@ enum SVGText {
     return ([head] + body + ["</svg>", ""]).joined(separator: "\n")
   }
 
+  /// A text element at a place; nothing for an empty text.
+  static func element(_ text: String, x: Double, y: Double, style: String, attributes: String = "") -> [String] {
+    guard !text.isEmpty else { return [] }
+    let place = "x=\"\(coordinate(x))\" y=\"\(coordinate(y))\"" + (attributes.isEmpty ? "" : " " + attributes)
+    return ["<text class=\"\(style)\" \(place)>\(escape(text))</text>"]
+  }
+
+  /// Title and subtitle of a picture, from the top; `y` becomes the last line's.
+  static func headings(title: String, subtitle: String, x: Double, y: inout Double) -> [String] {
+    y = 14
+    if !title.isEmpty { y += 22 }
+    let heading = element(title, x: x, y: y, style: "ink", attributes: "font-size=\"17\" font-weight=\"600\"")
+    if !subtitle.isEmpty { y += 20 }
+    return heading + element(subtitle, x: x, y: y, style: "quiet", attributes: "font-size=\"13\"")
+  }
+
   /// `text` with the characters escaped that mean something in XML, and those replaced that XML 1.0 forbids.
   static func escape(_ text: String) -> String {
     var escaped = ""

@@ -19,7 +19,7 @@ struct SVGTokenMap {
     labels = (24 + SVGText.width("\(max(layers - 1, 0))", size: 12) + 8).rounded(.up)
     values = PlotScale(
       axis: Plot.Axis("", includesZero: true), values: map.panels.flatMap { $0.layers.map(\.value) }, rounded: true)
-    writeHeadings()
+    body += SVGText.headings(title: map.title, subtitle: map.subtitle, x: Self.margin, y: &y)
     for panel in map.panels { write(panel) }
     y += 14
   }
@@ -45,18 +45,6 @@ struct SVGTokenMap {
       </style>
       """
   }()
-
-  private mutating func writeHeadings() {
-    y = 14
-    if !map.title.isEmpty {
-      y += 22
-      write(map.title, x: Self.margin, y: y, style: "ink", attributes: "font-size=\"17\" font-weight=\"600\"")
-    }
-    if !map.subtitle.isEmpty {
-      y += 20
-      write(map.subtitle, x: Self.margin, y: y, style: "quiet", attributes: "font-size=\"13\"")
-    }
-  }
 
   private mutating func write(_ panel: TokenMap.Panel) {
     let heads = panel.layers.flatMap(\.held)
@@ -150,9 +138,7 @@ struct SVGTokenMap {
   }
 
   private mutating func write(_ text: String, x: Double, y: Double, style: String, attributes: String) {
-    guard !text.isEmpty else { return }
-    body.append(
-      "<text class=\"\(style)\" x=\"\(number(x))\" y=\"\(number(y))\" \(attributes)>\(SVGText.escape(text))</text>")
+    body += SVGText.element(text, x: x, y: y, style: style, attributes: attributes)
   }
 
   private func number(_ value: Double) -> String { SVGText.coordinate(value) }

@@ -56,15 +56,11 @@ package final class LocalAttention: AttentionService {
   private let scratch: [ThreadScratch]
   private let nextTask = Atomic<Int>(0)
 
-  /// Tokens of one task; with the group's heads they fill a kernel's tile.
-  private let tileTokens: Int
-
   package init(shape: KVCache.Shape, team: WorkerTeam, kernels: InstructionSet) {
     self.shape = shape
     self.team = team
     self.kernels = kernels
-    tileTokens = max(1, 96 / shape.groupSize)
-    let rows = tileTokens * shape.groupSize
+    let rows = shape.tileTokens * shape.groupSize
     scratch = (0..<team.threads).map { _ in
       ThreadScratch(rows: max(rows, shape.queryHeads), headDim: shape.headDim)
     }
@@ -94,11 +90,11 @@ package final class LocalAttention: AttentionService {
     segment.cache.beginStep(tokens: segment.rows.count)
     if tables.count == segmentCount { tables.append(StepTables(shape: shape)) }
     let table = tables[segmentCount]
-    table.prepare(segment.cache, rows: segment.rows, tileTokens: tileTokens)
+    table.prepare(segment.cache, rows: segment.rows)
     if table.isLinearBias { for scratch in scratch { scratch.reserveBias(slots: table.largestBlock) } }
     if let selection = table.selection {
       for scratch in scratch {
-        let rows = max(tileTokens * table.headsPerTask, shape.queryHeads)
+        let rows = max(selection.tileTokens * table.headsPerTask, shape.queryHeads)
         scratch.reserveSelection(slots: selection.slots, keptFloats: table.keptFloats(rows: rows))
       }
     }
@@ -108,7 +104,7 @@ package final class LocalAttention: AttentionService {
 
   private func addTasks(_ table: StepTables, count: Int) {
     // Where weights are added up, a task has the tiles of a group of tokens, one after another.
-    let taskTokens = table.selection?.groupTokens ?? tileTokens
+    let taskTokens = table.selection?.groupTokens ?? shape.tileTokens
     let parts = (count + taskTokens - 1) / taskTokens
     tasks.reserve(taskCount + parts * shape.queryHeads / table.headsPerTask, keeping: taskCount)
     for first in stride(from: 0, to: shape.queryHeads, by: table.headsPerTask) {

@@ -110,16 +110,14 @@ final class StepTables {
   var headsPerTask: Int { isLinearBias ? 1 : shape.groupSize }
 
   /// Takes over the decisions of the cache's step.
-  ///
-  /// - Parameter tileTokens: tokens that are attended with at once
-  func prepare(_ cache: KVCache, rows: Range<Int>, tileTokens: Int) {
+  func prepare(_ cache: KVCache, rows: Range<Int>) {
     self.rows = rows
     firstPosition = cache.step.clocks[0].first
     type = cache.slotType.elementType
     prepareBlocks(cache)
     prepareReadings(cache.step, cache)
     prepareMoves(cache.step, cache)
-    prepareSelection(cache, tileTokens: tileTokens)
+    prepareSelection(cache)
     observation = cache.observation
     halfDim = 0
     isLinearBias = false
@@ -197,13 +195,13 @@ final class StepTables {
     }
   }
 
-  private func prepareSelection(_ cache: KVCache, tileTokens: Int) {
+  private func prepareSelection(_ cache: KVCache) {
     guard let rule = cache.plan.scoring, let scores = cache.scores else {
       selection = nil
       return
     }
     if selection == nil { selection = SelectionTables(shape: shape) }
-    selection?.prepare(cache, rule: rule, scores: scores, tokens: rows.count, tileTokens: tileTokens)
+    selection?.prepare(cache, rule: rule, scores: scores, tokens: rows.count)
   }
 
   private func preparePages(_ cache: KVCache) {
@@ -291,7 +289,11 @@ final class StepTables {
   /// Turns a key in place by the angles of a move.
   func turn(_ key: UnsafeMutablePointer<Float>, move: Int, _ kernels: InstructionSet) {
     guard halfDim > 0 else { return }
-    let cosine = moveAngles.pointer + move * 2 * halfDim
+    turn(key, cosine: moveAngles.pointer + move * 2 * halfDim, kernels)
+  }
+
+  /// Turns a key in place by an angle for each pair, cosines followed by sines.
+  func turn(_ key: UnsafeMutablePointer<Float>, cosine: UnsafePointer<Float>, _ kernels: InstructionSet) {
     kernels.rotate(
       key, out: key, heads: 1, headStride: shape.headDim, headDim: shape.headDim, rotaryDim: 2 * halfDim,
       layout: layout, cosine: cosine, sine: cosine + halfDim)

@@ -46,9 +46,6 @@ struct PromptVotes {
   /// The place in the stream of a token of the window.
   private func position(_ token: Int) -> Int64 { tokenCount - Int64(prompt.window - token) }
 
-  /// Tokens whose queries are put to the kernels at once.
-  private var tileTokens: Int { max(1, 96 / shape.groupSize) }
-
   /// The buffers of one thread.
   final class Scratch {
     let partial: PartialAttention
@@ -61,10 +58,10 @@ struct PromptVotes {
     var votes = GrowingBuffer<Float>()
 
     init(_ votes: PromptVotes) {
-      let rows = votes.tileTokens * votes.shape.groupSize
+      let rows = votes.shape.tileTokens * votes.shape.groupSize
       partial = PartialAttention(rows: rows, headDim: votes.shape.headDim)
       queries = Buffer(count: rows * votes.shape.headDim)
-      visible = Buffer(count: votes.tileTokens)
+      visible = Buffer(count: votes.shape.tileTokens)
       kernel = Buffer(count: InstructionSet.attentionScratch(rows: rows, headDim: votes.shape.headDim))
     }
   }
@@ -83,8 +80,8 @@ struct PromptVotes {
     scratch.votes.reserve((group + 1) * count)
     let votes = scratch.votes.pointer
     votes.update(repeating: 0, count: group * count)
-    for first in stride(from: 0, to: prompt.window, by: tileTokens) {
-      let tokens = first..<min(first + tileTokens, prompt.window)
+    for first in stride(from: 0, to: prompt.window, by: shape.tileTokens) {
+      let tokens = first..<min(first + shape.tileTokens, prompt.window)
       add(tokens, head: head, held, to: votes, scratch, kernels)
     }
     let (candidates, pooled) = (count - prompt.window, votes + group * count)

@@ -44,8 +44,8 @@ final class SelectionTables {
   private(set) var stageFirst = GrowingBuffer<Int32>()
   private(set) var stageCount = 0
 
-  /// Bytes of the weights that a task keeps, unless one token's alone are more: they are read again soon, from a core's
-  /// own cache.
+  /// Bytes of the weights that a tile keeps, unless one token's alone are more. They are read again soon: with more
+  /// of them that costs memory bandwidth, with fewer a tile has too few rows.
   private static let keptBytes = 2 << 20
 
   /// Tokens that are attended with at once.
@@ -76,9 +76,7 @@ final class SelectionTables {
     scores = maxima.pointer
   }
 
-  func prepare(
-    _ cache: KVCache, rule: ScoreRule, scores: Buffer<Float>, tokens: Int, tileTokens: Int
-  ) {
+  func prepare(_ cache: KVCache, rule: ScoreRule, scores: Buffer<Float>, tokens: Int) {
     self.rule = rule
     self.scores = scores.pointer
     self.tokens = cache.tokenRecord?.chosenTokens
@@ -90,9 +88,9 @@ final class SelectionTables {
     prepareWeights(tokens: tokens)
     width = slots + tokens
     let rows = Self.keptBytes / (width * MemoryLayout<Float>.stride)
-    self.tileTokens = min(max(rows / shape.groupSize, 1), tileTokens)
-    let tiles = (tokens + self.tileTokens - 1) / self.tileTokens
-    groupTokens = (tiles + Self.largestGroupCount - 1) / Self.largestGroupCount * self.tileTokens
+    tileTokens = min(max(rows / shape.groupSize, 1), shape.tileTokens)
+    let tiles = (tokens + tileTokens - 1) / tileTokens
+    groupTokens = (tiles + Self.largestGroupCount - 1) / Self.largestGroupCount * tileTokens
     groupCount = (tokens + groupTokens - 1) / groupTokens
     columns.reserve(groupCount * shape.queryHeads * width)
     preparePlacements(cache)

@@ -121,10 +121,8 @@ extension StepTables {
     }
     let turn = slots.clock[Int(slot)] - slots.originClock[Int(slot)]
     if turn != 0, halfDim > 0 {
-      let cosine = scratch.turns.angles(of: turn, frequencies: frequencies.pointer, count: halfDim)
-      kernels.rotate(
-        key, out: key, heads: 1, headStride: shape.headDim, headDim: shape.headDim, rotaryDim: 2 * halfDim,
-        layout: layout, cosine: cosine, sine: cosine + halfDim)
+      self.turn(
+        key, cosine: scratch.turns.angles(of: turn, frequencies: frequencies.pointer, count: halfDim), kernels)
     }
     kernels.writeKey(key, to: Int(slot), of: storage)
     kernels.writeValue(source, to: Int(slot), of: storage)

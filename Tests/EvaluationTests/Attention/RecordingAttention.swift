@@ -3,6 +3,7 @@ import Foundation
 import KVCaches
 import Kernels
 import Models
+import TestSupport
 
 /// A full cache that keeps what a model hands to its attention, and what the definition makes of that in Float64.
 final class RecordingAttention: AttentionService {
@@ -75,14 +76,7 @@ final class RecordingAttention: AttentionService {
 
   private func rotated(_ vector: [Double], by distance: Int) -> [Double] {
     guard let rotary else { return vector }
-    var result = vector
-    for (index, frequency) in rotary.frequencies.enumerated() {
-      let (cosine, sine) = (cos(Double(distance) * frequency), sin(Double(distance) * frequency))
-      let pairs = rotary.frequencies.count
-      let (first, second) = rotary.layout == .halves ? (index, index + pairs) : (2 * index, 2 * index + 1)
-      result[first] = vector[first] * cosine - vector[second] * sine
-      result[second] = vector[first] * sine + vector[second] * cosine
-    }
-    return result
+    return rotaryReference(
+      vector, by: distance, frequencies: rotary.frequencies, inHalves: rotary.layout == .halves)
   }
 }

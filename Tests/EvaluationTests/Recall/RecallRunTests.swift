@@ -8,11 +8,7 @@ import Tokenizers
 
 @Suite struct RecallRunTests {
   private func load(_ tiny: TinyModel = TinyModel(), chunk: Int = 16) throws -> LanguageModel.Loaded {
-    try withTemporaryDirectory { folder in
-      try LanguageModel.Loaded(
-        path: tiny.write(in: folder),
-        options: LanguageModel.Options(threads: 1, chunk: chunk, exactArithmetic: true))
-    }
+    try tiny.load(chunk: chunk)
   }
 
   /// The id of a byte in the tiny vocabulary.
