@@ -1,5 +1,5 @@
-package import KVCaches
-package import Kernels
+import KVCaches
+import Kernels
 import Models
 public import Tokenizers
 import Weights

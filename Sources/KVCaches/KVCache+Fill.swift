@@ -15,6 +15,23 @@ extension KVCache {
     }
     for index in storage.indices { scatter(into: storage[index], slots: usedSlots(of: index, by: stages), kernels) }
     boundStoredPages(kernels)
+    if let stage = stages[stages.count - 1] as? MeltingStage { melt(stage.melted, kernels) }
+  }
+
+  /// Lets so many tokens melt, or as many as it takes until the summary no longer changes in kind.
+  private func melt(_ count: Int64, _ kernels: InstructionSet) {
+    guard let summary else { return }
+    let values = Self.noise(count: 4096 + shape.headDim, seed: 2)
+    let scratch = Buffer<Float>(count: summary.scratchFloats(rows: 1))
+    var next = 0
+    for head in 0..<shape.layers * shape.keyValueHeads {
+      for _ in 0..<min(count, Int64(summary.fullAfter)) {
+        summary.melt(
+          key: values.pointer + next, value: values.pointer + (next + 2048) % 4096, head: head,
+          scratch: scratch.pointer, kernels)
+        next = (next + 61) % 4096
+      }
+    }
   }
 
   private func scatter(into storage: StageStorage, slots: Int, _ kernels: InstructionSet) {

@@ -60,6 +60,8 @@ extension KVCache {
         return "nothing falls out of '\(unbounded)', so no stage can stand behind it"
       }
       if stages.dropFirst().contains(where: { $0 is Sinks }) { return "sinks must be the first stage" }
+      if let problem = meltingProblem(with: stages) { return problem }
+      if let problem = positionProblem(with: stages) { return problem }
       if stages.count > 1, let prompt = stages.first(where: { $0 is Prompt }) { return "'\(prompt)' must stand alone" }
       let rules = Set(stages.compactMap(\.scoring))
       if rules.count > 1 { return "scores its tokens in more than one way" }
@@ -69,6 +71,35 @@ extension KVCache {
       if stages.allSatisfy({ $0 is Sinks }) { return "needs a stage for recent tokens behind the sinks" }
       return nil
     }
+
+    /// What is wrong around a stage in which tokens melt together, or with places in the stream.
+    private static func meltingProblem(with stages: [any StageSpecification]) -> String? {
+      if let melting = stages.dropLast().first(where: { $0 is any MeltingSpecification }) {
+        return "nothing falls out of '\(melting)', so no stage can stand behind it"
+      }
+      guard let last = stages.last, last is any MeltingSpecification else { return nil }
+      if stages.dropLast().allSatisfy({ $0 is Sinks }) {
+        return "needs a window of recent tokens in front of '\(last)'"
+      }
+      return nil
+    }
+
+    /// Why stages cannot agree on where tokens stand.
+    private static func positionProblem(with stages: [any StageSpecification]) -> String? {
+      let distant = stages.filter { $0.distance != .inCache }
+      if let last = distant.last, let other = distant.first(where: { $0.distance != last.distance }) {
+        return "'\(other)' and '\(last)' must have the same positions"
+      }
+      if let original = distant.first(where: { $0.distance == .original }),
+        let window = stages.first(where: { ($0 as? Window)?.period ?? 1 > 1 })
+      {
+        return "'\(window)' does not know the places in the stream that '\(original)' keeps; write positions=clipped"
+      }
+      return nil
+    }
+
+    /// The stage in which tokens melt together, nil where there is none.
+    var melting: (any MeltingSpecification)? { stages[stages.count - 1] as? any MeltingSpecification }
 
     /// The stages as a specification that `init(_:)` reads back.
     public var description: String { stages.map(\.description).joined(separator: ",") }

@@ -6,8 +6,9 @@ extension KVCache {
 
   /// The whole state of the cache as bytes: decoded into a cache of the same plan it gives the same next token.
   ///
-  /// Magic, version, what the cache is, counters, the used slots of every stage as they lie in memory, their scores where
-  /// the cache keeps them, what it keeps of a prompt, and a CRC-32C of everything before it; all little-endian. A bounded cache has a bounded snapshot.
+  /// Magic, version, what the cache is, counters, what tokens melted into, the used slots of every stage as they lie in
+  /// memory, their scores where the cache keeps them, what it keeps of a prompt, and a CRC-32C of everything before it; all
+  /// little-endian. A bounded cache has a bounded snapshot.
   public func snapshot() -> [UInt8] {
     var writer = SnapshotWriter()
     writer.reserve(bytes + 1024)
@@ -20,6 +21,7 @@ extension KVCache {
       writer.write(UInt32(stage.state.count))
       for counter in stage.state { writer.write(counter) }
     }
+    summary?.write(to: &writer)
     for index in storage.indices {
       forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) {
         writer.write(UnsafeRawBufferPointer($0))
@@ -58,6 +60,8 @@ extension KVCache {
     }
     let tokens = try reader.read(Int64.self)
     let stages = try readStages(&reader, tokens: tokens)
+    let summary = plan.melting?.makeSummary(shape: shape, slotType: slotType)
+    try summary?.read(from: &reader)
     var expected = storage.indices.reduce(0) { $0 + usedBytes(of: $1, slots: usedSlots(of: $1, by: stages)) }
     forEachUsedScores(by: stages) { expected += $0.count }
     expected += try promptBytes(of: stages, tokens: tokens)
@@ -65,7 +69,7 @@ extension KVCache {
       throw .badSnapshot("it holds \(reader.remaining) bytes of slots instead of \(expected)")
     }
     reset()
-    restore(tokenCount: tokens, stages: stages)
+    restore(tokenCount: tokens, stages: stages, summary: summary)
     let payload = try reader.take(expected)
     var offset = 0
     for index in storage.indices {

@@ -29,6 +29,9 @@ public final class KVCache {
   /// The bounds of the last stage's pages, of a cache that reads only some of them.
   private(set) var pageBounds: PageBounds?
 
+  /// What remains of the tokens that melted together in the last stage, of a cache that has such a stage.
+  private(set) var summary: StageSummary?
+
   /// Which tokens the slots hold, where someone asked for it.
   private(set) var tokenRecord: TokenRecord?
 
@@ -39,6 +42,8 @@ public final class KVCache {
   private let usesOriginalPositions: Bool
   private let capacity: Int?
   private let sinkCount: Int
+  /// The stages whose tokens stand in order, `[stage]`.
+  private let keepsOrder: [Bool]
   /// A chunk of at most so many tokens writes no slot twice.
   private let smallestRing: Int
 
@@ -61,6 +66,8 @@ public final class KVCache {
       ? nil : Buffer(count: shape.layers * shape.keyValueHeads * storage[0].slotsPerBlock)
     observation = plan.prompt.map { ObservationWindow(size: $0.window, shape: shape) }
     pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
+    summary = plan.melting?.makeSummary(shape: shape, slotType: slotType)
+    keepsOrder = plan.stages.map { $0.distance != .clipped }
     slidingCapacity = plan.slidesExactly ? plan.capacity : nil
     capacityOfOne = plan.evictsInOrder ? plan.capacity : nil
     usesOriginalPositions = plan.usesOriginalPositions
@@ -112,6 +119,7 @@ public final class KVCache {
     if plan.scoring != nil {
       total += shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded) * 4
     }
+    total += plan.melting?.summaryBytes(shape: shape, slotType: slotType) ?? 0
     if let prompt = plan.prompt { total += ObservationWindow.bytes(size: prompt.window, shape: shape) }
     if plan.capacity == nil {
       let growing = max(0, tokens - bounded)
@@ -126,12 +134,13 @@ public final class KVCache {
     StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: 16) / 16
   }
 
-  /// Bytes of keys, values, and what decides on them (scores, queries, bounds of pages) held now.
+  /// Bytes of keys, values, what they melted into, and what decides on them (scores, queries, bounds of pages) held now.
   public var bytes: Int {
-    storage.reduce((scores?.count ?? 0) * 4 + (observation?.bytes ?? 0) + (pageBounds?.bytes ?? 0)) { $0 + $1.bytes }
+    let decisions = (scores?.count ?? 0) * 4 + (observation?.bytes ?? 0) + (pageBounds?.bytes ?? 0)
+    return storage.reduce(decisions + (summary?.bytes ?? 0)) { $0 + $1.bytes }
   }
 
-  /// Tokens held now.
+  /// Tokens held apart now.
   public var heldTokens: Int {
     var held = 0
     for stage in stages { held += stage.count }
@@ -143,6 +152,7 @@ public final class KVCache {
     tokenCount = 0
     tokenRecord?.reset()
     scores?.elements.update(repeating: 0)
+    summary?.reset()
     if let observation {
       observation.reset()
     } else {
@@ -228,7 +238,7 @@ public final class KVCache {
       let firstReading = step.readings.count
       stages[index].read(context, into: &step)
       if case .linearBias = positions { step.measure(from: firstReading, stage: stages[index]) }
-      context.newerTokens += count
+      if keepsOrder[index] { context.newerTokens += count }
     }
   }
 
@@ -250,6 +260,10 @@ public final class KVCache {
           break walk
         case .challenge:
           assert(scores != nil, "tokens are challenged by score")
+        case .melt(let clock):
+          if scores == nil {
+            step.append(StepPlan.Move(source: source, stage: index, slot: nil, clock: clock ?? arrival.clock))
+          }
           break walk
         case .exchange(let slot, let clock, let fallingClock):
           if scores == nil { step.append(StepPlan.Move(source: source, stage: index, slot: slot, clock: clock)) }
@@ -285,8 +299,9 @@ public final class KVCache {
   }
 
   /// Takes up a state saved in a snapshot; the cache has just been reset.
-  func restore(tokenCount: Int64, stages: [any Stage]) {
+  func restore(tokenCount: Int64, stages: [any Stage], summary: StageSummary?) {
     self.tokenCount = tokenCount
+    self.summary = summary
     self.stages = stages
     if let stage = stages[0] as? PromptStage {
       if stage.isFinished { observation = nil }

@@ -106,8 +106,12 @@ public enum Acceptance: Sendable, Hashable {
   case contest(slot: Int, clock: Int64)
 
   /// The token takes the place, at `clock`, of that token of the first `slots` slots that has the lowest score, unless its
-  /// own is lower; the loser is forgotten. A clock of nil keeps the clock with which tokens come.
+  /// own is lower; the loser falls into the next stage. A clock of nil keeps the clock with which tokens come.
   case challenge(slots: Int, clock: Int64?)
+
+  /// The token melts into the stage's summary, its key turned to `clock`; nil leaves it as it comes, rotated to its place
+  /// in the stream.
+  case melt(clock: Int64?)
 
   /// The token is not for this stage and goes on.
   case pass
@@ -123,7 +127,7 @@ public struct ReadContext: Sendable {
   public var streamPosition: Int64
   /// Tokens held by all stages before the chunk.
   public var heldTokens: Int
-  /// Tokens held by the stages that keep newer tokens than this one does.
+  /// Tokens held by the stages that keep newer tokens than this one does, and keep them in order.
   public var newerTokens: Int
   /// Tokens held by the stages that keep older tokens than this one does, without the start of the stream.
   public var olderTokens: Int

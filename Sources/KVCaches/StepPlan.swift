@@ -32,7 +32,14 @@ public struct StepPlan: Sendable {
     package var distances: Int?
   }
 
-  /// One key and value that go into a slot.
+  /// That the chunk reads the summary of a stage.
+  package struct SummaryReading: Sendable, Hashable {
+    package var stage: Int
+    /// Index into `clocks`.
+    package var clock: Int
+  }
+
+  /// One key and value that go into a slot, or melt.
   package struct Move: Sendable, Hashable {
     package enum Source: Sendable, Hashable {
       case chunk(token: Int)
@@ -40,7 +47,8 @@ public struct StepPlan: Sendable {
     }
     package var source: Source
     package var stage: Int
-    package var slot: Int
+    /// The slot of the stage, or nil where the token melts into its summary.
+    package var slot: Int?
     package var clock: Int64
   }
 
@@ -56,6 +64,7 @@ public struct StepPlan: Sendable {
 
   package private(set) var clocks: [QueryClock] = []
   package private(set) var readings: [Reading] = []
+  package private(set) var summaryReading: SummaryReading?
   package private(set) var visibleFirst: [Int32] = []
   package private(set) var visibleLast: [Int32] = []
   /// From keys to the position of the chunk's first token, slot by slot of measured readings.
@@ -78,6 +87,7 @@ public struct StepPlan: Sendable {
     self.chunkOffset = chunkOffset
     clocks.removeAll(keepingCapacity: true)
     readings.removeAll(keepingCapacity: true)
+    summaryReading = nil
     visibleFirst.removeAll(keepingCapacity: true)
     visibleLast.removeAll(keepingCapacity: true)
     distances.removeAll(keepingCapacity: true)
@@ -144,6 +154,11 @@ public struct StepPlan: Sendable {
       visibleFirst.append(Int32(offset + min(max(first(token), slots.lowerBound), slots.upperBound)))
       visibleLast.append(Int32(placed.upperBound))
     }
+  }
+
+  /// Has every token of the chunk read the summary of a stage, the only one that melts tokens together.
+  mutating func readSummary(stage: Int, clock: QueryClock) {
+    summaryReading = SummaryReading(stage: stage, clock: index(of: clock))
   }
 
   /// Notes the distances of all readings from index `first` on, which are of one stage.

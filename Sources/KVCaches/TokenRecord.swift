@@ -40,9 +40,10 @@ final class TokenRecord {
         case .chunk(let token): first + Int64(token)
         case .slot(let stage, let slot, _): shared[stage][slot]
         }
-      let missing = move.slot + 1 - shared[move.stage].count
+      guard let slot = move.slot else { continue }
+      let missing = slot + 1 - shared[move.stage].count
       if missing > 0 { shared[move.stage] += repeatElement(Self.empty, count: missing) }
-      shared[move.stage][move.slot] = token
+      shared[move.stage][slot] = token
     }
   }
 

@@ -21,7 +21,8 @@ struct SlotMirror {
   mutating func replay(_ step: StepPlan, chunk: Int) {
     var written: Set<Place> = []
     for move in step.moves {
-      let target = Place(stage: move.stage, slot: move.slot)
+      guard let slot = move.slot else { continue }
+      let target = Place(stage: move.stage, slot: slot)
       switch move.source {
       case .chunk(let token):
         tokens[target] = (seen + token, move.clock)

@@ -1,6 +1,7 @@
 import Foundation
-import KVCaches
 import Kernels
+
+@testable import KVCaches
 
 /// A cache whose tokens compete by score, as the definition says it, in Float64: raw keys, positions made anew for every
 /// chunk, lists instead of slots (arXiv 2406.17808 for cascades; a scored list behind them for H2O and TOVA).
@@ -21,6 +22,8 @@ struct ReferenceSelection {
     var sinks: [Int] = []
     var levels: [[Held]]
     var scored: [Held] = []
+    /// What fell out of the last list, where the cache keeps that too.
+    var melted: [Int] = []
   }
 
   let sequence: TokenSequence
@@ -29,6 +32,7 @@ struct ReferenceSelection {
   let scoredSize: Int
   let distance: StageDistance
   let fillsEagerly: Bool
+  let keepsAll: Bool
   let rule: ScoreRule?
   private let capacity: Int
 
@@ -38,14 +42,15 @@ struct ReferenceSelection {
     levels = plan.stages.compactMap { $0 as? Window }.map { Level(size: $0.size, period: $0.period ?? 1) }
     let scored = plan.stages.compactMap { $0 as? Scored }.first
     scoredSize = scored?.count ?? 0
-    distance = scored?.distance ?? .inCache
+    keepsAll = plan.stages.last is Ledger
+    distance = scored?.distance ?? (keepsAll ? plan.stages[plan.stages.count - 1].distance : .inCache)
     fillsEagerly = plan.stages.compactMap { $0 as? Window }.allSatisfy(\.fillsEagerly)
     rule = plan.scoring
     capacity = sinkCount + levels.reduce(0) { $0 + $1.size } + scoredSize
   }
 
   /// Whether a token that comes alone sees a window that slides.
-  private var evictsInOrder: Bool { scoredSize == 0 && levels.allSatisfy { $0.period == 1 } }
+  private var evictsInOrder: Bool { scoredSize == 0 && !keepsAll && levels.allSatisfy { $0.period == 1 } }
 
   /// Outputs of all tokens, `[layer][token, query head, headDim]`, and what the heads hold in the end, `[layer][KV head]`.
   func run(_ chunking: Chunking) -> (outputs: [[Float]], held: [[Holdings]]) {
@@ -99,11 +104,11 @@ struct ReferenceSelection {
     let inChunk = Array(chunk.lowerBound...chunk.lowerBound + row)
     let query = holdings.sinks.count + holdings.scored.count + ring.count + row
     if distance == .original {
-      return (holdings.sinks + holdings.scored.map(\.token) + ring + inChunk)
+      return (holdings.sinks + holdings.scored.map(\.token) + holdings.melted + ring + inChunk)
         .map { ($0, chunk.lowerBound + row - $0) }
     }
     let sinks = holdings.sinks.enumerated().map { ($1, query - $0) }
-    let scored = holdings.scored.map { ($0.token, ring.count + row + 1) }
+    let scored = (holdings.scored.map(\.token) + holdings.melted).map { ($0, ring.count + row + 1) }
     let recent = (ring + inChunk).enumerated().map { ($1, ring.count + row - $0) }
     return sinks + scored + recent
   }
@@ -180,12 +185,16 @@ struct ReferenceSelection {
       }
       return
     }
-    guard scoredSize > 0 else { return }
+    guard scoredSize > 0 else {
+      if keepsAll { holdings.melted.append(carry.token) }
+      return
+    }
     guard holdings.scored.count == scoredSize else { return holdings.scored.append(carry) }
     guard let lowest = holdings.scored.indices.min(by: { holdings.scored[$0].score < holdings.scored[$1].score }) else {
       return
     }
-    if carry.score >= holdings.scored[lowest].score { holdings.scored[lowest] = carry }
+    if carry.score >= holdings.scored[lowest].score { swap(&holdings.scored[lowest], &carry) }
+    if keepsAll { holdings.melted.append(carry.token) }
   }
 
   private func slope(_ head: Int) -> Double {

@@ -92,6 +92,10 @@ package final class LocalAttention: AttentionService {
     let table = tables[segmentCount]
     table.prepare(segment.cache, rows: segment.rows)
     if table.isLinearBias { for scratch in scratch { scratch.reserveBias(slots: table.largestBlock) } }
+    if let summary = table.summary {
+      let rows = max(min(segment.rows.count, shape.tileTokens) * table.headsPerTask, 1)
+      for scratch in scratch { scratch.reserveSummary(summary.scratchFloats(rows: rows)) }
+    }
     if let selection = table.selection {
       for scratch in scratch {
         let rows = max(selection.tileTokens * table.headsPerTask, shape.queryHeads)
@@ -226,6 +230,7 @@ package final class LocalAttention: AttentionService {
     case .score(let segment): score(tables[segment], call)
     case .select(let segment):
       for head in stride(from: thread, to: shape.keyValueHeads, by: threads) {
+        tables[segment].observeArrivals(head: head, call, scratch[thread], kernels)
         tables[segment].select(head: head, call, scratch[thread], kernels)
       }
     case .move(let segment): move(tables[segment], call, scratch[thread], thread: thread, threads: threads)
@@ -304,6 +309,7 @@ package final class LocalAttention: AttentionService {
       for head in 0..<shape.keyValueHeads { table.move(share, head: head, call, scratch, kernels) }
     } else {
       for head in stride(from: thread, to: shape.keyValueHeads, by: threads) {
+        table.observeArrivals(head: head, call, scratch, kernels)
         table.move(0..<table.moveCount, head: head, call, scratch, kernels)
       }
     }

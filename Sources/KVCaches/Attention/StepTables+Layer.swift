@@ -74,6 +74,7 @@ extension StepTables {
       if isLinearBias { shift(scratch.partial.maximum.pointer + firstRow, task, clock: run.clock, by: 1) }
       if kept != nil { keptFloats += InstructionSet.keptFloats(rows: rowCount, slots: slots.count) }
     }
+    attendToSummary(task, call, share: share, firstRow: firstRow, scratch, kernels)
     return keptFloats
   }
 
@@ -182,6 +183,11 @@ extension StepTables {
         kernels.readValue(move.source.slot, of: slots, to: value)
       }
       if move.turns { turn(key, move: index, kernels) }
+      guard move.target.block >= 0 else {
+        summary?.melt(
+          key: key, value: valueSource, head: headIndex, scratch: scratch.summary.pointer, kernels)
+        continue
+      }
       let slots = blocks.pointer[move.target.block].slots(head: headIndex, type: type, headDim: shape.headDim)
       kernels.writeKey(key, to: move.target.slot, of: slots)
       kernels.writeValue(valueSource, to: move.target.slot, of: slots)

@@ -36,12 +36,13 @@ final class StepTables {
     }
   }
 
-  /// A key and a value that go into a slot.
+  /// A key and a value that go into a slot, or melt.
   struct Move {
     /// The chunk's token, or -1 where they come from a slot.
     var token: Int
     /// Where they come from, else; `block` indexes `blocks`.
     var source: (block: Int, slot: Int)
+    /// The slot, or block -1 where they melt.
     var target: (block: Int, slot: Int)
     /// Whether the key still has to turn by the move's angles.
     var turns: Bool
@@ -72,6 +73,15 @@ final class StepTables {
 
   /// Where the queries of the newest tokens are kept, in a cache whose prompt ends with a vote.
   private(set) var observation: ObservationWindow?
+
+  /// What the tokens of the last stage melted into, in a cache with such a stage.
+  private(set) var summary: StageSummary?
+  /// Index of the query clock by which the summary is read, or -1 where nothing has melted yet.
+  private(set) var summaryClock = -1
+  /// By how much its position is more than that of what melted together, at the chunk's first token.
+  private(set) var summaryDistance: Float = 0
+  /// Whether keys melt without position.
+  private(set) var summaryIsClipped = false
 
   /// What is read of a stage of which a single token reads only some pages.
   private(set) var pages: PageTables?
@@ -119,6 +129,10 @@ final class StepTables {
     prepareMoves(cache.step, cache)
     prepareSelection(cache)
     observation = cache.observation
+    summary = cache.summary
+    summaryClock = cache.step.summaryReading?.clock ?? -1
+    summaryDistance = summaryClock < 0 ? 0 : Float(cache.step.clocks[summaryClock].first)
+    summaryIsClipped = cache.plan.melting?.distance == .clipped
     halfDim = 0
     isLinearBias = false
     switch cache.positions {
@@ -185,7 +199,7 @@ final class StepTables {
     moves.reserve(moveCount)
     for (index, move) in step.moves.enumerated() {
       var record = Move(
-        token: -1, source: (0, 0), target: place(stage: move.stage, slot: move.slot, cache),
+        token: -1, source: (0, 0), target: move.slot.map { place(stage: move.stage, slot: $0, cache) } ?? (-1, 0),
         turns: turn(of: move, step) != 0)
       switch move.source {
       case .chunk(let token): record.token = token

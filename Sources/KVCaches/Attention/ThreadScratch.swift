@@ -12,7 +12,9 @@ final class ThreadScratch {
   /// Which token each slot holds while scores decide.
   let origins = SlotOrigins()
   let turns: TurnAngles
-  private let kernelScratch: Buffer<Float>
+  let kernelScratch: Buffer<Float>
+  /// What a stage's summary works with.
+  private(set) var summary = GrowingBuffer<Float>()
   /// The weights of a task that scores its slots, as the attention kernel keeps them.
   private var keptWeights = GrowingBuffer<Float>()
   /// ALiBi only: what is added to logits, `[slot]`.
@@ -36,6 +38,9 @@ final class ThreadScratch {
     keptWeights.reserve(keptFloats)
     turns.forget()
   }
+
+  /// Makes room for the work of a stage's summary.
+  func reserveSummary(_ floats: Int) { summary.reserve(floats) }
 
   /// Room for the weights of a task, as reserved.
   var kept: UnsafeMutablePointer<Float> { keptWeights.pointer }

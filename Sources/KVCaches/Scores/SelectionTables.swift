@@ -8,7 +8,7 @@ final class SelectionTables {
   /// A placement of the step plan, with slots counted through all stages.
   struct Placement {
     enum Kind {
-      case take, exchange, contest, challenge
+      case take, exchange, contest, challenge, melt
     }
     var kind: Kind
     var token: Int32
@@ -131,6 +131,9 @@ final class SelectionTables {
       (record.kind, record.slot, record.clock) = (.contest, Int32(offset + slot), clock)
     case .challenge(let slots, let clock):
       (record.kind, record.slot, record.lastSlot) = (.challenge, Int32(offset), Int32(offset + slots))
+      if let clock { record.clock = clock }
+    case .melt(let clock):
+      record.kind = .melt
       if let clock { record.clock = clock }
     case .pass: assertionFailure("a token that goes on is not placed")
     }

@@ -20,7 +20,7 @@ extension StepTables {
   ) {
     guard let selection else { return }
     let slots = scratch.origins
-    decide(head: head, layer: call.layer, slots, selection)
+    decide(head: head, call, slots, selection, scratch, kernels)
     // A token comes from an earlier stage or the chunk, so the last stage's slots can be overwritten first.
     for stage in (0..<selection.stageCount).reversed() {
       let range = selection.stageFirst.pointer[stage]..<selection.stageFirst.pointer[stage + 1]
@@ -32,8 +32,11 @@ extension StepTables {
     slots.forget()
   }
 
-  private func decide(head: Int, layer: Int, _ slots: SlotOrigins, _ selection: SelectionTables) {
-    let scores = selection.scores + (layer * shape.keyValueHeads + head) * selection.slots
+  private func decide(
+    head: Int, _ call: LocalAttention.LayerCall, _ slots: SlotOrigins, _ selection: SelectionTables,
+    _ scratch: ThreadScratch, _ kernels: InstructionSet
+  ) {
+    let scores = selection.scores + (call.layer * shape.keyValueHeads + head) * selection.slots
     let chunkScores = selection.chunkScores.pointer + head * rows.count
     let placements = selection.placements.pointer
     var token: Int32 = -1
@@ -59,8 +62,12 @@ extension StepTables {
       case .challenge:
         let lowest = lowest(placement.slot..<placement.lastSlot, scores)
         if carry.score >= comparable(scores[Int(lowest)]) {
+          let loser = resident(of: lowest, clock: placement.clock, slots, scores)
           put(carry, lowest, clock: placement.clock, slots, scores)
+          carry = loser
         }
+      case .melt:
+        melt(carry, clock: placement.clock, head: head, call, scratch, kernels)
       }
     }
   }
@@ -105,27 +112,53 @@ extension StepTables {
     _ slot: Int32, head: Int, _ call: LocalAttention.LayerCall, _ slots: SlotOrigins, _ scratch: ThreadScratch,
     _ kernels: InstructionSet
   ) {
-    // All stages of a cache that scores its tokens are bounded and share the first block.
-    let storage = blocks.pointer[0].slots(
-      head: call.layer * shape.keyValueHeads + head, type: type, headDim: shape.headDim)
+    let index = Int(slot)
+    let turn = slots.clock[index] - slots.originClock[index]
+    let value = fetch(slots.origin[index], turn: turn, head: head, call, scratch, kernels)
+    let storage = storage(head: head, call)
+    kernels.writeKey(scratch.key.pointer, to: index, of: storage)
+    kernels.writeValue(value, to: index, of: storage)
+  }
+
+  /// Lets a token melt, which lies where it lay before the step.
+  private func melt(
+    _ carry: Carry, clock: Int64, head: Int, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch,
+    _ kernels: InstructionSet
+  ) {
+    // The loser of a challenge that keeps places in the stream has no clock, and turns by none.
+    let turn = clock == SelectionTables.Placement.asItComes ? 0 : clock - carry.clock
+    let value = fetch(carry.origin, turn: turn, head: head, call, scratch, kernels)
+    summary?.melt(
+      key: scratch.key.pointer, value: value, head: call.layer * shape.keyValueHeads + head,
+      scratch: scratch.summary.pointer, kernels)
+  }
+
+  /// Brings the key of a token into the scratch, turned; returns where its value is.
+  private func fetch(
+    _ origin: Int32, turn: Int64, head: Int, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch,
+    _ kernels: InstructionSet
+  ) -> UnsafePointer<Float> {
     let (key, value) = (scratch.key.pointer, scratch.value.pointer)
-    let origin = Int(slots.origin[Int(slot)])
     var source = UnsafePointer(value)
     if origin >= 0 {
-      let offset = keyValueOffset(token: origin, head: head)
-      rotate(call.keys + offset, into: key, heads: 1, clock: 0, token: origin, kernels)
+      let offset = keyValueOffset(token: Int(origin), head: head)
+      rotate(call.keys + offset, into: key, heads: 1, clock: 0, token: Int(origin), kernels)
       source = call.values + offset
     } else {
-      kernels.readKey(-2 - origin, of: storage, to: key)
-      kernels.readValue(-2 - origin, of: storage, to: value)
+      let storage = storage(head: head, call)
+      kernels.readKey(Int(-2 - origin), of: storage, to: key)
+      kernels.readValue(Int(-2 - origin), of: storage, to: value)
     }
-    let turn = slots.clock[Int(slot)] - slots.originClock[Int(slot)]
     if turn != 0, halfDim > 0 {
       self.turn(
         key, cosine: scratch.turns.angles(of: turn, frequencies: frequencies.pointer, count: halfDim), kernels)
     }
-    kernels.writeKey(key, to: Int(slot), of: storage)
-    kernels.writeValue(source, to: Int(slot), of: storage)
+    return source
+  }
+
+  /// All stages of a cache that scores its tokens are bounded and share the first block.
+  private func storage(head: Int, _ call: LocalAttention.LayerCall) -> SlotStorage {
+    blocks.pointer[0].slots(head: call.layer * shape.keyValueHeads + head, type: type, headDim: shape.headDim)
   }
 
   /// Notes which token a slot that changed hands holds now, where that was asked for.

@@ -28,7 +28,7 @@ struct MeltingStage: Stage {
 
   mutating func accept(_ arrival: Arrival) -> Acceptance {
     melted += 1
-    return .melt(clock: isClipped ? 0 : arrival.clock)
+    return .melt(clock: isClipped ? 0 : nil)
   }
 
   func read(_ context: ReadContext, into step: inout StepPlan) {

@@ -18,6 +18,9 @@ class StageSummary {
   /// Whether `observe` wants to see the tokens that enter the cache.
   var observesArrivals: Bool { false }
 
+  /// Tokens after which neither what is kept nor the cost of a token changes in kind.
+  var fullAfter: Int { 0 }
+
   /// Forgets everything.
   func reset() {}
 

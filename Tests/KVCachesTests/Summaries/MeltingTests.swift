@@ -1,0 +1,88 @@
+import Kernels
+import TestSupport
+import Testing
+
+@testable import KVCaches
+
+/// The way of tokens into a stage in which they melt together.
+@Suite("Melting stages")
+struct MeltingTests {
+  struct Subject: Sendable, CustomTestStringConvertible {
+    var stages: [any StageSpecification]
+    var testDescription: String { stages.map(\.description).joined(separator: ",") }
+    var plan: KVCache.Plan { KVCache.Plan(stages: stages) }
+
+    init(_ stages: any StageSpecification...) { self.stages = stages }
+  }
+
+  static let subjects = [
+    Subject(Window(1), Ledger()),
+    Subject(Window(7), Ledger(distance: .original)),
+    Subject(Sinks(3), Window(7), Ledger()),
+    Subject(Sinks(2), Window(5, every: 1), Window(6, every: 2), Ledger()),
+    Subject(Sinks(2), Window(5), Scored(9), Ledger()),
+    Subject(Sinks(1), Window(1), Scored(12, distance: .original), Ledger(distance: .original)),
+  ]
+
+  @Test("every token melts where, when and as it should", arguments: subjects)
+  func everyToken(subject: Subject) throws {
+    try check(subject, group: 3, layout: .halves, threads: [1, 3])
+    try check(subject, group: 1, layout: .interleaved, threads: [1])
+    if !subject.plan.usesOriginalPositions { try check(subject, group: 2, layout: nil, threads: [1, 2]) }
+  }
+
+  private func check(_ subject: Subject, group: Int, layout: RotaryLayout?, threads: [Int]) throws {
+    let shape = KVCache.Shape(layers: 2, queryHeads: 2 * group, keyValueHeads: 2, headDim: 16)
+    let positions: PositionEncoding =
+      layout.map { .rotary(RotaryEmbedding(dim: 16, base: 10_000, layout: $0)) }
+      ?? .linearBias(slopes: (1...shape.queryHeads).map { 1 / Float(1 + $0) })
+    let sequence = TokenSequence(shape: shape, positions: positions, count: 90, seed: 29)
+    let reference = ReferenceSelection(sequence, plan: subject.plan)
+    for chunking in [Chunking.ones, .sizes([7]), .random(largest: 30, seed: 4), .whole] {
+      let expected = reference.run(chunking)
+      for threads in threads {
+        let attention = LocalAttention(
+          shape: shape, team: try WorkerTeam(threads: threads), kernels: InstructionSet.current)
+        let cache = try KVCache(plan: subject.plan, shape: shape, slotType: .float32, positions: positions)
+        let outputs = attention.run(cache, sequence, tokens: 0..<90, chunking: chunking)
+        let (error, place) = shape.largestError(outputs, expected.outputs)
+        #expect(error <= 1e-5, "\(subject.testDescription), group \(group), \(threads) threads, \(chunking): \(place)")
+        try checkObserved(cache, sequence)
+        #expect(melted(of: cache) == expected.held.map { $0.map(\.melted.count) })
+      }
+    }
+  }
+
+  private func melted(of cache: KVCache) -> [[Int]] {
+    guard let ledger = cache.summary as? LedgerSummary else { return [] }
+    return (0..<cache.shape.layers).map { layer in
+      (0..<2).map { ledger.keys[layer * 2 + $0].count / cache.shape.headDim }
+    }
+  }
+
+  /// A summary that wants to sees the key of every token once, as it would melt.
+  private func checkObserved(_ cache: KVCache, _ sequence: TokenSequence) throws {
+    let ledger = try #require(cache.summary as? LedgerSummary)
+    for layer in 0..<2 {
+      for head in 0..<2 {
+        let seen = ledger.observed[layer * 2 + head]
+        #expect(seen.count == 90 * 16)
+        guard !cache.plan.usesOriginalPositions else { continue }
+        for token in 0..<90 {
+          #expect(seen[token * 16..<(token + 1) * 16] == sequence.key(layer: layer, token: token, head: head))
+        }
+      }
+    }
+  }
+
+  @Test("a stage that melts tokens stands last, behind a window, with one kind of positions")
+  func impossiblePlans() {
+    let impossible: [[any StageSpecification]] = [
+      [Ledger()], [Sinks(4), Ledger()], [Ledger(), Window(5)], [Tokens(), Ledger()],
+      [Window(4), Scored(3), Ledger(distance: .original)], [Window(4), Ledger(), Ledger()],
+      [Window(4, every: 2), Ledger(distance: .original)],
+    ]
+    for stages in impossible { #expect(KVCache.Plan.problem(with: stages) != nil, "\(stages)") }
+    #expect(KVCache.Plan.problem(with: [Sinks(4), Window(5), Scored(3), Ledger()]) == nil)
+  }
+}
