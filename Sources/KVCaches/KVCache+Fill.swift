@@ -13,6 +13,11 @@ extension KVCache {
       beginStep(tokens: chunk)
       left -= chunk
     }
+    scatter(kernels)
+    for companion in companions { companion.scatter(kernels) }
+  }
+
+  private func scatter(_ kernels: InstructionSet) {
     for index in storage.indices { scatter(into: storage[index], slots: usedSlots(of: index, by: stages), kernels) }
     boundStoredPages(kernels)
     if let stage = stages[stages.count - 1] as? MeltingStage { melt(stage.melted, kernels) }
@@ -24,7 +29,7 @@ extension KVCache {
     let values = Self.noise(count: 4096 + shape.headDim, seed: 2)
     let scratch = Buffer<Float>(count: summary.scratchFloats(rows: 1))
     var next = 0
-    for head in 0..<shape.layers * shape.keyValueHeads {
+    for head in 0..<heads.count {
       for _ in 0..<min(count, Int64(summary.fullAfter)) {
         summary.melt(
           key: values.pointer + next, value: values.pointer + (next + 2048) % 4096, head: head,
@@ -40,7 +45,7 @@ extension KVCache {
     for block in 0..<storage.blockCount {
       let used = min(slots - block * storage.slotsPerBlock, storage.slotsPerBlock)
       guard used > 0 else { return }
-      for head in 0..<shape.layers * shape.keyValueHeads {
+      for head in 0..<heads.count {
         let target = storage.block(block).slots(head: head, type: storage.type, headDim: shape.headDim)
         for slot in 0..<used {
           kernels.writeKey(values.pointer + next, to: slot, of: target)

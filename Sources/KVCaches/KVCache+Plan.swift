@@ -7,7 +7,12 @@ extension KVCache {
   /// ```
   public struct Plan: Sendable, Hashable, CustomStringConvertible {
     /// The stages, in the order in which a token meets them.
+    ///
+    /// Where heads differ, those of the heads that keep most.
     public let stages: [any StageSpecification]
+
+    /// Which heads follow other stages, nil where none does.
+    let division: HeadDivision?
 
     /// A plan of the given stages.
     ///
@@ -16,9 +21,16 @@ extension KVCache {
       self.init(stages: stages())
     }
 
-    init(stages: [any StageSpecification]) {
+    init(stages: [any StageSpecification], division: HeadDivision? = nil) {
       precondition(Self.problem(with: stages) == nil, "an impossible list of stages")
       self.stages = stages
+      self.division = division
+    }
+
+    /// Which heads of a model follow which plan.
+    func parts(for shape: Shape) throws(KVCacheError) -> [HeadDivision.Part] {
+      guard let division else { return [HeadDivision.Part(plan: self, heads: StoredHeads(allOf: shape))] }
+      return try division.parts(of: self, shape: shape)
     }
 
     /// The ordinary cache that keeps every token.
@@ -102,7 +114,9 @@ extension KVCache {
     var melting: (any MeltingSpecification)? { stages[stages.count - 1] as? any MeltingSpecification }
 
     /// The stages as a specification that `init(_:)` reads back.
-    public var description: String { stages.map(\.description).joined(separator: ",") }
+    public var description: String {
+      division?.description ?? stages.map(\.description).joined(separator: ",")
+    }
 
     public static func == (a: Plan, b: Plan) -> Bool { a.description == b.description }
     public func hash(into hasher: inout Hasher) { hasher.combine(description) }

@@ -7,8 +7,10 @@ extension KVCache.Plan {
   public init(_ specification: String) throws(KVCacheError) {
     let items = try Self.split(specification)
     if items.count == 1, let preset = Preset.named(items[0].name) {
-      let stages = try preset.stages(items[0].parameters(knownOptions: preset.options))
-      self.init(stages: stages)
+      let parameters = try items[0].parameters(knownOptions: preset.options)
+      var division: HeadDivision?
+      if let divide = preset.division { division = try divide(parameters) }
+      self.init(stages: try preset.stages(parameters), division: division)
       return
     }
     var stages: [any StageSpecification] = []

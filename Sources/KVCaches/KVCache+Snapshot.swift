@@ -16,19 +16,8 @@ extension KVCache {
     writer.write(Self.version)
     writer.write(identity)
     writer.write(tokenCount)
-    writer.write(UInt32(stages.count))
-    for stage in stages {
-      writer.write(UInt32(stage.state.count))
-      for counter in stage.state { writer.write(counter) }
-    }
-    summary?.write(to: &writer)
-    for index in storage.indices {
-      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) {
-        writer.write(UnsafeRawBufferPointer($0))
-      }
-    }
-    forEachUsedScores(by: stages) { writer.write(UnsafeRawBufferPointer($0)) }
-    forEachPromptRange(tokens: tokenCount) { writer.write(UnsafeRawBufferPointer($0)) }
+    for part in parts { part.writeCounters(&writer) }
+    for part in parts { part.forEachPayloadRange { writer.write(UnsafeRawBufferPointer($0)) } }
     writer.write(writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
     return writer.bytes
   }
@@ -59,32 +48,62 @@ extension KVCache {
       throw .badSnapshot("it belongs to '\(identity)', this cache is '\(self.identity)'")
     }
     let tokens = try reader.read(Int64.self)
-    let stages = try readStages(&reader, tokens: tokens)
-    let summary = plan.melting?.makeSummary(shape: shape, slotType: slotType)
-    try summary?.read(from: &reader)
-    var expected = storage.indices.reduce(0) { $0 + usedBytes(of: $1, slots: usedSlots(of: $1, by: stages)) }
-    forEachUsedScores(by: stages) { expected += $0.count }
-    expected += try promptBytes(of: stages, tokens: tokens)
+    var states: [PartState] = []
+    for part in parts { states.append(try part.readCounters(&reader, tokens: tokens)) }
+    let expected = states.reduce(0) { $0 + $1.payloadBytes }
     guard reader.remaining == expected else {
       throw .badSnapshot("it holds \(reader.remaining) bytes of slots instead of \(expected)")
     }
-    reset()
-    restore(tokenCount: tokens, stages: stages, summary: summary)
     let payload = try reader.take(expected)
+    reset()
     var offset = 0
-    for index in storage.indices {
-      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages)) { target in
+    for (part, state) in zip(parts, states) {
+      part.restore(tokenCount: tokens, stages: state.stages, summary: state.summary)
+      part.forEachPayloadRange { target in
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
         offset += target.count
       }
+      part.boundStoredPages(.current)
     }
-    let take = { (target: UnsafeMutableRawBufferPointer) in
-      target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
-      offset += target.count
+  }
+
+  /// This cache and its companions, the caches of the other heads.
+  private var parts: [KVCache] { [self] + companions }
+
+  /// What a snapshot says of a part, checked.
+  private struct PartState {
+    var stages: [any Stage]
+    var summary: StageSummary?
+    /// Bytes of slots, scores and queries that follow.
+    var payloadBytes: Int
+  }
+
+  private func writeCounters(_ writer: inout SnapshotWriter) {
+    writer.write(UInt32(stages.count))
+    for stage in stages {
+      writer.write(UInt32(stage.state.count))
+      for counter in stage.state { writer.write(counter) }
     }
-    forEachUsedScores(by: stages, take)
-    forEachPromptRange(tokens: tokens, take)
-    boundStoredPages(.current)
+    summary?.write(to: &writer)
+  }
+
+  private func readCounters(_ reader: inout SnapshotReader, tokens: Int64) throws(KVCacheError) -> PartState {
+    let stages = try readStages(&reader, tokens: tokens)
+    let summary = plan.melting?.makeSummary(shape: heads.shape, slotType: slotType)
+    try summary?.read(from: &reader)
+    var bytes = storage.indices.reduce(0) { $0 + usedBytes(of: $1, slots: usedSlots(of: $1, by: stages)) }
+    forEachUsedScores(by: stages) { bytes += $0.count }
+    bytes += try promptBytes(of: stages, tokens: tokens)
+    return PartState(stages: stages, summary: summary, payloadBytes: bytes)
+  }
+
+  /// Calls `body` with the used slots, their scores, and what is kept of a prompt.
+  private func forEachPayloadRange(_ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    for index in storage.indices {
+      forEachUsedRange(of: storage[index], slots: usedSlots(of: index, by: stages), body)
+    }
+    forEachUsedScores(by: stages, body)
+    forEachPromptRange(tokens: tokenCount, body)
   }
 
   private func readStages(_ reader: inout SnapshotReader, tokens: Int64) throws(KVCacheError) -> [any Stage] {
@@ -114,14 +133,15 @@ extension KVCache {
   /// What must agree between a snapshot and the cache that takes it up.
   private var identity: String {
     let shape = "\(shape.layers)x\(shape.keyValueHeads)x\(shape.headDim)"
-    return "\(plan) \(slotType.rawValue) [layer, KV head, dim] \(shape) \(positions.fingerprint)"
+    let division = plan.division == nil ? "" : " heads \(heads.fingerprint)"
+    return "\(plan) \(slotType.rawValue) [layer, KV head, dim] \(shape)\(division) \(positions.fingerprint)"
   }
 
   /// Calls `body` with the scores of the used slots of each head, where the cache keeps scores.
   private func forEachUsedScores(by stages: [any Stage], _ body: (UnsafeMutableRawBufferPointer) -> Void) {
     guard let scores else { return }
     let (slots, used) = (storage[0].slotsPerBlock, usedSlots(of: 0, by: stages))
-    for head in 0..<shape.layers * shape.keyValueHeads {
+    for head in 0..<heads.count {
       body(UnsafeMutableRawBufferPointer(start: scores.pointer + head * slots, count: used * 4))
     }
   }
@@ -131,7 +151,7 @@ extension KVCache {
     var left = slots
     while left > 0 {
       let used = storage[index].usedRanges(slots: min(left, storage[index].slotsPerBlock))
-      total += (used.keys.count + used.values.count) * shape.layers * shape.keyValueHeads
+      total += (used.keys.count + used.values.count) * heads.count
       left -= storage[index].slotsPerBlock
     }
     return total
@@ -145,12 +165,10 @@ extension KVCache {
       let used = min(slots - block * storage.slotsPerBlock, storage.slotsPerBlock)
       guard used > 0 else { return }
       let ranges = storage.usedRanges(slots: used)
-      for layer in 0..<shape.layers {
-        for head in 0..<shape.keyValueHeads {
-          let bytes = storage.bytes(layer: layer, head: head, block: block)
-          body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.keys]))
-          body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.values]))
-        }
+      for head in 0..<heads.count {
+        let bytes = storage.bytes(head: head, block: block)
+        body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.keys]))
+        body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.values]))
       }
     }
   }

@@ -10,6 +10,11 @@ public final class KVCache {
   public let slotType: SlotType
   package let positions: PositionEncoding
 
+  /// The heads whose tokens are held here.
+  let heads: StoredHeads
+  /// The caches of the other heads, of a plan in which heads differ; they take in every chunk as this one does.
+  let companions: [KVCache]
+
   /// Tokens that ever entered, which is the place in the stream of the next one.
   public private(set) var tokenCount: Int64 = 0
 
@@ -50,23 +55,35 @@ public final class KVCache {
   /// An empty cache.
   ///
   /// - Throws: `KVCacheError` where the slot type does not fit the model's head size.
-  package init(
+  package convenience init(
     plan: Plan, shape: Shape, slotType: SlotType = .float16, positions: PositionEncoding
   ) throws(KVCacheError) {
-    try Self.check(plan: plan, shape: shape, slotType: slotType, positions: positions)
+    var companions: [KVCache] = []
+    let parts = try plan.parts(for: shape)
+    for part in parts.dropFirst() {
+      companions.append(try KVCache(part, companions: [], slotType: slotType, positions: positions))
+    }
+    try self.init(parts[0], companions: companions, slotType: slotType, positions: positions)
+  }
+
+  private init(
+    _ part: HeadDivision.Part, companions: [KVCache], slotType: SlotType, positions: PositionEncoding
+  ) throws(KVCacheError) {
+    let (plan, shape) = (part.plan, part.heads.model)
     self.plan = plan
     self.shape = shape
+    heads = part.heads
+    self.companions = companions
+    try Self.check(plan: plan, shape: shape, slotType: slotType, positions: positions)
     self.slotType = slotType
     self.positions = positions
     stages = plan.stages.map { $0.makeStage() }
-    (storage, places) = Self.makeStorage(stages, shape: shape, type: slotType.elementType)
+    (storage, places) = Self.makeStorage(stages, shape: heads.shape, type: slotType.elementType)
     step = StepPlan(places: places)
-    scores =
-      plan.scoring == nil
-      ? nil : Buffer(count: shape.layers * shape.keyValueHeads * storage[0].slotsPerBlock)
+    scores = plan.scoring == nil ? nil : Buffer(count: heads.count * storage[0].slotsPerBlock)
     observation = plan.prompt.map { ObservationWindow(size: $0.window, shape: shape) }
     pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
-    summary = plan.melting?.makeSummary(shape: shape, slotType: slotType)
+    summary = plan.melting?.makeSummary(shape: heads.shape, slotType: slotType)
     keepsOrder = plan.stages.map { $0.distance != .clipped }
     slidingCapacity = plan.slidesExactly ? plan.capacity : nil
     capacityOfOne = plan.evictsInOrder ? plan.capacity : nil
@@ -112,7 +129,16 @@ public final class KVCache {
   }
 
   /// The exact bytes a cache takes after `tokens` tokens, known without making it; before a prompt of so many is voted on.
+  ///
+  /// 0 where the plan is one for another model.
   public static func bytes(plan: Plan, shape: Shape, slotType: SlotType, tokens: Int) -> Int {
+    guard let parts = try? plan.parts(for: shape) else { return 0 }
+    return parts.reduce(0) {
+      $0 + partBytes(plan: $1.plan, shape: $1.heads.shape, slotType: slotType, tokens: tokens)
+    }
+  }
+
+  private static func partBytes(plan: Plan, shape: Shape, slotType: SlotType, tokens: Int) -> Int {
     let block = { StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: $0) }
     let bounded = plan.stages.compactMap(\.capacity).reduce(0, +)
     var total = bounded > 0 ? block(bounded) : 0
@@ -137,10 +163,11 @@ public final class KVCache {
   /// Bytes of keys, values, what they melted into, and what decides on them (scores, queries, bounds of pages) held now.
   public var bytes: Int {
     let decisions = (scores?.count ?? 0) * 4 + (observation?.bytes ?? 0) + (pageBounds?.bytes ?? 0)
-    return storage.reduce(decisions + (summary?.bytes ?? 0)) { $0 + $1.bytes }
+    let own = storage.reduce(decisions + (summary?.bytes ?? 0)) { $0 + $1.bytes }
+    return companions.reduce(own) { $0 + $1.bytes }
   }
 
-  /// Tokens held apart now.
+  /// Tokens held apart now, by the heads that keep most.
   public var heldTokens: Int {
     var held = 0
     for stage in stages { held += stage.count }
@@ -149,6 +176,7 @@ public final class KVCache {
 
   /// Forgets everything; a bounded cache keeps its memory, with zeros in it.
   public func reset() {
+    for companion in companions { companion.reset() }
     tokenCount = 0
     tokenRecord?.reset()
     scores?.elements.update(repeating: 0)
@@ -165,7 +193,7 @@ public final class KVCache {
       }
     }
     for (stage, place) in zip(stages, places) where stage.capacity == nil {
-      storage[place.storage] = StageStorage(type: slotType.elementType, shape: shape, capacity: nil)
+      storage[place.storage] = StageStorage(type: slotType.elementType, shape: heads.shape, capacity: nil)
     }
     pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
     stages = plan.stages.map { $0.makeStage() }
@@ -178,6 +206,7 @@ public final class KVCache {
   /// - Precondition: no token has come yet.
   package func recordTokens() {
     precondition(tokenCount == 0, "tokens are recorded from the first one on")
+    for companion in companions { companion.recordTokens() }
     tokenRecord = TokenRecord(
       stages: stages.count, shape: shape, chosenSlots: scores == nil ? nil : storage[0].slotsPerBlock)
   }
@@ -187,6 +216,8 @@ public final class KVCache {
   /// Sinks that arrive in the same chunk as the first eviction would have two distances; such a chunk is cut where
   /// the cache is full.
   package func admissibleChunk(_ wanted: Int) -> Int {
+    var wanted = wanted
+    for companion in companions { wanted = companion.admissibleChunk(wanted) }
     guard let slidingCapacity, let first = stages.first, first.holdsStreamStart,
       first.count < first.capacity ?? .max, heldTokens + wanted > slidingCapacity
     else { return wanted }
@@ -199,6 +230,7 @@ public final class KVCache {
   /// - Precondition: `tokens` is at most `admissibleChunk(tokens)`.
   package func beginStep(tokens: Int) {
     precondition(tokens > 0 && tokens <= admissibleChunk(tokens), "a chunk the cache does not admit")
+    for companion in companions { companion.beginStep(tokens: tokens) }
     planReads(chunk: tokens)
     planMoves(chunk: tokens)
     tokenRecord?.carryOut(step, first: tokenCount)

@@ -6,8 +6,10 @@ struct Preset: Sendable {
   let summary: String
   let options: [String]
   let stages: @Sendable (StageParameters) throws(KVCacheError) -> [any StageSpecification]
+  /// Which heads follow other stages; nil where all follow the same.
+  var division: (@Sendable (StageParameters) throws(KVCacheError) -> HeadDivision)?
 
-  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova, snapKV, quest]
+  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
 
@@ -22,8 +24,17 @@ struct Preset: Sendable {
     name: "streaming-llm", form: "streaming-llm:SINKS+WINDOW",
     summary: "attention sinks and a rolling window (arXiv 2309.17453)", options: []
   ) { parameters throws(KVCacheError) in
-    let parts = (parameters.argument ?? "4+1020").split(separator: "+", omittingEmptySubsequences: false)
-    guard parts.count == 2 else { throw parameters.fail("needs SINKS+WINDOW, for example 'streaming-llm:4+1020'") }
+    try sinksAndWindow(parameters, default: "4+1020")
+  }
+
+  private static func sinksAndWindow(
+    _ parameters: StageParameters, default standard: Substring
+  ) throws(KVCacheError) -> [any StageSpecification] {
+    let parts = (parameters.argument ?? standard).split(separator: "+", omittingEmptySubsequences: false)
+    guard parts.count == 2 else {
+      let name = parameters.text.prefix { !":[".contains($0) }
+      throw parameters.fail("needs SINKS+WINDOW, for example '\(name):\(standard)'")
+    }
     let sinks = try parameters.number(parts[0], "sinks", in: 0...StageParameters.largestCount)
     let window = try parameters.number(parts[1], "window", in: 1...StageParameters.largestCount)
     return sinks == 0 ? [Window(window)] : [Sinks(sinks), Window(window)]
@@ -83,6 +94,27 @@ struct Preset: Sendable {
     summary: "every token, of which decoding reads the pages that could matter most (arXiv 2406.10774)",
     options: Pages.options
   ) { parameters throws(KVCacheError) in [try Pages(parameters)] }
+
+  private static let duoAttention = Preset(
+    name: "duo-attention", form: "duo-attention:SINKS+WINDOW",
+    summary: "every token for the heads that a file names, sinks and a window for all others (arXiv 2410.10819)",
+    options: ["heads", "sparsity"],
+    stages: { _ throws(KVCacheError) in [Tokens()] },
+    division: { parameters throws(KVCacheError) in
+      guard let path = parameters.options["heads"] else {
+        throw parameters.fail("needs the file that says which heads keep everything, as in [heads=FILE]")
+      }
+      var sparsity = 0.5
+      if let text = parameters.options["sparsity"] {
+        guard let share = Double(text), (0...1).contains(share) else {
+          throw parameters.fail("sparsity must be from 0 to 1, but is '\(text)'")
+        }
+        sparsity = share
+      }
+      return HeadDivision(
+        description: parameters.text, mask: try HeadMask(path: String(path)), share: sparsity,
+        others: try sinksAndWindow(parameters, default: "16+240"))
+    })
 
   /// Sinks, a window of recent tokens, and a scored stage for the rest of the budget.
   private static func scored(

@@ -94,13 +94,12 @@ struct StageStorage {
     Block(base: blocks[index].pointer, slots: slotsPerBlock, keyBytes: keyBytes, headBytes: headBytes)
   }
 
-  /// The raw bytes of one KV head in one block, keys then values.
-  func bytes(layer: Int, head: Int, block: Int) -> UnsafeMutableRawBufferPointer {
-    let base = blocks[block].pointer + (layer * shape.keyValueHeads + head) * headBytes
-    return UnsafeMutableRawBufferPointer(start: base, count: headBytes)
+  /// The raw bytes of one KV head in one block, keys then values; `head` counts through all layers.
+  func bytes(head: Int, block: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: blocks[block].pointer + head * headBytes, count: headBytes)
   }
 
-  /// The parts of `bytes(layer:head:block:)` that hold the first `slots` slots.
+  /// The parts of `bytes(head:block:)` that hold the first `slots` slots.
   func usedRanges(slots: Int) -> (keys: Range<Int>, values: Range<Int>) {
     let keys = SlotStorage.keyBytes(type: type, headDim: shape.headDim, slots: slots)
     let values = SlotStorage.valueBytes(type: type, headDim: shape.headDim, slots: slots)

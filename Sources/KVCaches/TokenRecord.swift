@@ -72,6 +72,10 @@ extension KVCache {
   /// - Precondition: `recordTokens` was called, and no snapshot was restored since: none says which tokens it holds.
   package func heldTokens(layer: Int, head: Int) -> [Int] {
     precondition((0..<shape.layers).contains(layer) && (0..<shape.keyValueHeads).contains(head), "no such head")
+    guard heads.place(layer: layer, head: head) >= 0 else {
+      return companions.first { $0.heads.place(layer: layer, head: head) >= 0 }?.heldTokens(layer: layer, head: head)
+        ?? []
+    }
     guard let tokenRecord else { preconditionFailure("nobody asked for tokens to be recorded") }
     return tokenRecord.tokens(head: layer * shape.keyValueHeads + head)
   }

@@ -38,6 +38,12 @@ struct AttentionCommand: ParsableCommand {
   var json = false
   @Option(name: .long, help: ArgumentHelp("Draw the tokens held, mass and error.", valueName: "file.svg"))
   var plot: String?
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Write the attention that each head loses under the first cache, the mean over the positions, for duo-attention.",
+      valueName: "file.tsv"))
+  var heads: String?
 
   func validate() throws {
     try at.check("--at", in: 1...1 << 24)
@@ -52,7 +58,7 @@ struct AttentionCommand: ParsableCommand {
       (name: specification, plan: try KVCache.Plan(specification))
     }
     let sources = try texts.map { path throws(CommandError) in try TextSource(path: path) }
-    if let plot { try OutputFile.check(plot) }
+    for path in [plot, heads].compactMap({ $0 }) { try OutputFile.check(path) }
     let loaded = try model.load()
     let positions = at.values.sorted()
     let text = try tokens(of: sources, upTo: positions.last ?? 0, loaded.tokenizer)
@@ -63,6 +69,7 @@ struct AttentionCommand: ParsableCommand {
         for measurement in measurements.suffix(positions.count) { StandardOutput.write(measurement.json.text + "\n") }
       }
     }
+    if let heads { try OutputFile.write(HeadNeeds(Array(measurements.prefix(positions.count))).text, to: heads) }
     if !json { StandardOutput.write(measurements.map { Self.table($0) }.joined(separator: "\n")) }
     if let plot {
       let names = texts.count == 1 ? (texts[0] as NSString).lastPathComponent : "\(texts.count) texts"

@@ -25,7 +25,7 @@ struct InspectCommand: ParsableCommand {
     let path = try ModelLocator.path(of: model)
     let file = try WeightFile.open(path)
     let configuration = try ModelRegistry.configuration(of: file)
-    let report = CacheReport(
+    let report = try CacheReport(
       plan: plan, slotType: cache.slots.cacheType, configuration: configuration,
       adapters: try adapters.lora.map { AdapterReport(adapter: try $0.open()) })
     if json {
@@ -43,15 +43,24 @@ private struct CacheReport {
   let configuration: ModelConfiguration
   let adapters: [AdapterReport]
 
+  init(
+    plan: KVCache.Plan, slotType: KVCache.SlotType, configuration: ModelConfiguration, adapters: [AdapterReport]
+  ) throws(KVCacheError) {
+    self.plan = plan
+    self.slotType = slotType
+    self.configuration = configuration
+    self.adapters = adapters
+    stages = try KVCache.stages(
+      of: plan, shape: configuration.attention, slotType: slotType, tokens: configuration.trainedLength)
+  }
+
   private var bytesPerToken: Int { KVCache.bytesPerToken(shape: configuration.attention, slotType: slotType) }
 
   /// Tokens that stay of a prompt of as many as the model was trained for; nil where no prompt is voted on.
   private var promptTokens: Int? { plan.prompt?.keptTokens(of: configuration.trainedLength) }
 
-  /// Bytes of a stage's slots; of one that grows, for as many tokens as the model was trained for.
-  private func bytes(_ stage: any StageSpecification) -> Int {
-    (stage.capacity ?? configuration.trainedLength) * bytesPerToken
-  }
+  /// The stages of all heads; of one that grows, bytes for as many tokens as the model was trained for.
+  private let stages: [KVCache.StageBytes]
 
   /// Bytes that are allocated: panels are whole, so a few more than the sum of the stages.
   private var total: Int {
@@ -85,10 +94,11 @@ private struct CacheReport {
     var table = TextTable([
       .init("stage"), .init("tokens", .trailing), .init("bytes per layer", .trailing), .init("bytes", .trailing),
     ])
-    for stage in plan.stages {
+    for stage in stages {
+      let heads = stage.heads == shape.layers * shape.keyValueHeads ? "" : ", \(stage.heads) of the heads"
       table.append([
-        stage.description, stage.capacity.map { HumanReadable.count($0) } ?? "all",
-        HumanReadable.count(bytes(stage) / shape.layers), HumanReadable.count(bytes(stage)),
+        stage.description + heads, stage.tokens.map { HumanReadable.count($0) } ?? "all",
+        HumanReadable.count(stage.bytes / shape.layers), HumanReadable.count(stage.bytes),
       ])
     }
     table.append([
@@ -108,10 +118,11 @@ private struct CacheReport {
 
   func json(path: String, file: WeightFile) -> JSONValue {
     let shape = configuration.attention
-    let stages = plan.stages.map { stage -> JSONValue in
+    let stages = stages.map { stage -> JSONValue in
       [
-        "stage": JSONValue(stage.description), "tokens": stage.capacity.map { JSONValue($0) } ?? .null,
-        "bytesPerLayer": JSONValue(bytes(stage) / shape.layers), "bytes": JSONValue(bytes(stage)),
+        "stage": JSONValue(stage.description), "tokens": stage.tokens.map { JSONValue($0) } ?? .null,
+        "heads": JSONValue(stage.heads), "bytesPerLayer": JSONValue(stage.bytes / shape.layers),
+        "bytes": JSONValue(stage.bytes),
       ]
     }
     return [

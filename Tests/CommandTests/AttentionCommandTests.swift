@@ -61,6 +61,34 @@ import Testing
     }
   }
 
+  @Test func `heads are divided by a file that the attention they lose has filled`() throws {
+    try withModel { model, text, folder in
+      let path = folder + "/heads.tsv"
+      let options = ["-m", model, "--cache", "streaming-llm:2+6", "--cache", "full", "--at", "40,30"]
+      #expect(try run([text] + options + ["--heads", path]).status == 0)
+      let needs = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+        $0.split(separator: "\t").compactMap { Double($0) }
+      }
+      #expect(needs.count == 2 && needs.allSatisfy { $0.count == 2 && $0.allSatisfy { $0 > 0 && $0 < 1 } })
+      let cache = "duo-attention:2+6[heads=\(path),sparsity=0.25]"
+      let held = try run([text, "-m", model, "--cache", cache, "--at", "40", "--json"])
+      let object = try #require(try JSONSerialization.jsonObject(with: Data(held.output.utf8)) as? [String: Any])
+      let layers = try #require(object["layers"] as? [[String: Any]])
+      let runs = layers.flatMap { $0["held"] as? [[[Int]]] ?? [] }
+      let least = zip(needs.joined(), runs).min { $0.0 < $1.0 }
+      #expect(least?.1 == [[0, 1], [34, 39]])
+      #expect(runs.count { $0 == [[0, 39]] } == 3)
+      let inspected = try Sluice.run(["inspect", "-m", model, "--cache", cache])
+      #expect(inspected.output.contains("tokens, 3 of the heads"), "\(inspected.output)")
+      #expect(inspected.output.contains("window:6, 1 of the heads"))
+      #expect(try Sluice.run(["run", "-m", model, "--cache", cache, "-p", "The sea", "-n", "20"]).status == 0)
+      let wrong = try write("1 2 3\n4 5 6\n", to: "wrong.tsv", in: folder)
+      let refused = try run([text, "-m", model, "--cache", "duo-attention[heads=\(wrong)]", "--at", "9"])
+      #expect(refused.status == 1 && refused.error.contains("2 layers of 3 KV heads, the model has 2 of 2"))
+      #expect(refused.error.split(separator: "\n").count == 1)
+    }
+  }
+
   @Test func `what cannot be measured is one line`() throws {
     try withModel { model, text, folder in
       let empty = try write("", to: "empty.txt", in: folder)

@@ -21,13 +21,14 @@ package final class LocalAttention: AttentionService {
 
   /// One thread's unit of work: some query heads of one KV head, for some tokens of a segment.
   struct Task {
-    let segment: Int
+    /// Index of the tables of the sequence's cache, or of the part of it that holds the head in some layer.
+    let table: Int
     let head: Int
     private let firstQueryHead, lastQueryHead: Int
     private let firstToken, lastToken: Int
 
-    init(segment: Int, head: Int, queryHeads: Range<Int>, tokens: Range<Int>) {
-      self.segment = segment
+    init(table: Int, head: Int, queryHeads: Range<Int>, tokens: Range<Int>) {
+      self.table = table
       self.head = head
       (firstQueryHead, lastQueryHead) = (queryHeads.lowerBound, queryHeads.upperBound)
       (firstToken, lastToken) = (tokens.lowerBound, tokens.upperBound)
@@ -39,16 +40,16 @@ package final class LocalAttention: AttentionService {
 
     /// The part of the task that has some of its tokens.
     func tile(_ tokens: Range<Int>) -> Task {
-      Task(segment: segment, head: head, queryHeads: queryHeads, tokens: tokens)
+      Task(table: table, head: head, queryHeads: queryHeads, tokens: tokens)
     }
   }
 
   let shape: KVCache.Shape
   let team: WorkerTeam
   let kernels: InstructionSet
-  /// One for each segment of the step, and more from earlier steps.
+  /// One for each segment of the step, more where a cache has parts, and more from earlier steps.
   private var tables: [StepTables] = []
-  private var segmentCount = 0
+  private var tableCount = 0
   private var tasks = GrowingBuffer<Task>()
   private var taskCount = 0
   private var splitsSlots = false
@@ -70,14 +71,14 @@ package final class LocalAttention: AttentionService {
   ///
   /// - Precondition: the rows of the segments follow each other from 0, and each cache admits its chunk.
   package func beginStep(_ segments: [Segment]) {
-    (segmentCount, taskCount) = (0, 0)
+    (tableCount, taskCount) = (0, 0)
     for segment in segments { add(segment) }
     splitsSlots = segments.count == 1 && segments[0].rows.count == 1 && team.threads > 1
   }
 
   /// Decides what the one sequence of a step reads and where its tokens go, as `beginStep(_:)` does for several.
   package func beginStep(_ cache: KVCache, rows: Int) {
-    (segmentCount, taskCount) = (0, 0)
+    (tableCount, taskCount) = (0, 0)
     add(Segment(cache: cache, rows: 0..<rows))
     splitsSlots = rows == 1 && team.threads > 1
   }
@@ -85,25 +86,30 @@ package final class LocalAttention: AttentionService {
   private func add(_ segment: Segment) {
     precondition(segment.cache.shape == shape, "a cache of another shape")
     precondition(
-      segment.rows.lowerBound == (segmentCount == 0 ? 0 : tables[segmentCount - 1].rows.upperBound),
+      segment.rows.lowerBound == (tableCount == 0 ? 0 : tables[tableCount - 1].rows.upperBound),
       "rows that do not follow each other")
     segment.cache.beginStep(tokens: segment.rows.count)
-    if tables.count == segmentCount { tables.append(StepTables(shape: shape)) }
-    let table = tables[segmentCount]
-    table.prepare(segment.cache, rows: segment.rows)
+    var kept = 0
+    add(segment.cache, rows: segment.rows, kept: &kept)
+    for companion in segment.cache.companions { add(companion, rows: segment.rows, kept: &kept) }
+  }
+
+  /// - Parameter kept: floats of weights that a thread may keep of other parts of the same cache
+  private func add(_ cache: KVCache, rows: Range<Int>, kept: inout Int) {
+    if tables.count == tableCount { tables.append(StepTables(shape: shape)) }
+    let table = tables[tableCount]
+    table.prepare(cache, rows: rows)
     if table.isLinearBias { for scratch in scratch { scratch.reserveBias(slots: table.largestBlock) } }
     if let summary = table.summary {
-      let rows = max(min(segment.rows.count, shape.tileTokens) * table.headsPerTask, 1)
+      let rows = min(rows.count, shape.tileTokens) * table.headsPerTask
       for scratch in scratch { scratch.reserveSummary(summary.scratchFloats(rows: rows)) }
     }
     if let selection = table.selection {
-      for scratch in scratch {
-        let rows = max(selection.tileTokens * table.headsPerTask, shape.queryHeads)
-        scratch.reserveSelection(slots: selection.slots, keptFloats: table.keptFloats(rows: rows))
-      }
+      kept += table.keptFloats(rows: max(selection.tileTokens * table.headsPerTask, shape.queryHeads))
+      for scratch in scratch { scratch.reserveSelection(slots: selection.slots, keptFloats: kept) }
     }
-    addTasks(table, count: segment.rows.count)
-    segmentCount += 1
+    addTasks(table, count: rows.count)
+    tableCount += 1
   }
 
   private func addTasks(_ table: StepTables, count: Int) {
@@ -114,7 +120,7 @@ package final class LocalAttention: AttentionService {
     for first in stride(from: 0, to: shape.queryHeads, by: table.headsPerTask) {
       for start in stride(from: 0, to: count, by: taskTokens) {
         tasks.pointer[taskCount] = Task(
-          segment: segmentCount, head: first / shape.groupSize, queryHeads: first..<first + table.headsPerTask,
+          table: tableCount, head: first / shape.groupSize, queryHeads: first..<first + table.headsPerTask,
           tokens: start..<min(start + taskTokens, count))
         taskCount += 1
       }
@@ -131,34 +137,33 @@ package final class LocalAttention: AttentionService {
     self.queries = nil
     let call = LayerCall(
       layer: layer, queries: queries, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
-    for index in 0..<segmentCount {
+    for index in 0..<tableCount {
       let isLarge = tables[index].rows.count >= Self.parallelTokens
-      perform(.storeChunk(segment: index), call, inParallel: isLarge)
+      perform(.storeChunk(table: index), call, inParallel: isLarge)
     }
-    for index in 0..<segmentCount where tables[index].startPages(layer: layer) {
+    for index in 0..<tableCount where tables[index].startPages(layer: layer) {
       let isLarge = tables[index].boundCount >= Self.parallelBounds
-      perform(.boundPages(segment: index), call, inParallel: isLarge)
-      perform(.choosePages(segment: index), call, inParallel: isLarge)
+      perform(.boundPages(table: index), call, inParallel: isLarge)
+      perform(.choosePages(table: index), call, inParallel: isLarge)
     }
     if splitsSlots {
       perform(.attendShare, call, inParallel: true)
-      finishSplit(call)
-      if tables[0].selection != nil { perform(.scoreShare, call, inParallel: true) }
+      if finishSplit(call) { perform(.scoreShare, call, inParallel: true) }
     } else {
       nextTask.store(0, ordering: .relaxed)
       perform(.attendTasks, call, inParallel: true)
     }
-    for index in 0..<segmentCount {
+    for index in 0..<tableCount {
       let isLarge = tables[index].rows.count >= Self.parallelTokens
       tables[index].observe(call)
       if tables[index].selection != nil {
         if !splitsSlots {
           nextTask.store(0, ordering: .relaxed)
-          perform(.score(segment: index), call, inParallel: isLarge)
+          perform(.score(table: index), call, inParallel: isLarge)
         }
-        perform(.select(segment: index), call, inParallel: isLarge)
+        perform(.select(table: index), call, inParallel: isLarge)
       } else {
-        perform(.move(segment: index), call, inParallel: isLarge)
+        perform(.move(table: index), call, inParallel: isLarge)
       }
     }
   }
@@ -181,15 +186,15 @@ package final class LocalAttention: AttentionService {
 
   /// A part of a layer that all threads of the team do together.
   private enum Work {
-    case storeChunk(segment: Int)
-    case boundPages(segment: Int)
-    case choosePages(segment: Int)
+    case storeChunk(table: Int)
+    case boundPages(table: Int)
+    case choosePages(table: Int)
     case attendTasks
     case attendShare
     case scoreShare
-    case score(segment: Int)
-    case select(segment: Int)
-    case move(segment: Int)
+    case score(table: Int)
+    case select(table: Int)
+    case move(table: Int)
   }
 
   /// What the threads of a team are handed. A closure in its place would be allocated at every join.
@@ -214,26 +219,23 @@ package final class LocalAttention: AttentionService {
 
   private func perform(_ work: Work, _ call: LayerCall, thread: Int, threads: Int) {
     switch work {
-    case .storeChunk(let segment):
-      let table = tables[segment]
+    case .storeChunk(let index):
+      let table = tables[index]
       table.storeChunk(Self.share(thread, threads, of: table.rows.count), call, scratch[thread], kernels)
-    case .boundPages(let segment):
-      tables[segment].boundPages(share: (thread, threads), call, scratch[thread], kernels)
-    case .choosePages(let segment):
-      for head in stride(from: thread, to: shape.keyValueHeads, by: threads) { tables[segment].choosePages(head: head) }
+    case .boundPages(let index):
+      tables[index].boundPages(share: (thread, threads), call, scratch[thread], kernels)
+    case .choosePages(let index):
+      for head in stride(from: thread, to: shape.keyValueHeads, by: threads) { tables[index].choosePages(head: head) }
     case .attendTasks: attendTasks(call, scratch[thread])
     case .attendShare: attendShare(call, scratch[thread], thread: thread, threads: threads)
-    case .scoreShare:
-      tables[0].scoreShare(
-        UnsafeBufferPointer(start: tasks.pointer, count: taskCount), share: (thread, threads), layer: call.layer,
-        scratch[thread], kernels)
-    case .score(let segment): score(tables[segment], call)
-    case .select(let segment):
+    case .scoreShare: scoreShare(call, scratch[thread], thread: thread, threads: threads)
+    case .score(let index): score(tables[index], call)
+    case .select(let index):
       for head in stride(from: thread, to: shape.keyValueHeads, by: threads) {
-        tables[segment].observeArrivals(head: head, call, scratch[thread], kernels)
-        tables[segment].select(head: head, call, scratch[thread], kernels)
+        tables[index].observeArrivals(head: head, call, scratch[thread], kernels)
+        tables[index].select(head: head, call, scratch[thread], kernels)
       }
-    case .move(let segment): move(tables[segment], call, scratch[thread], thread: thread, threads: threads)
+    case .move(let index): move(tables[index], call, scratch[thread], thread: thread, threads: threads)
     }
   }
 
@@ -242,7 +244,8 @@ package final class LocalAttention: AttentionService {
       let index = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
       guard index < taskCount else { return }
       let task = tasks.pointer[index]
-      let table = tables[task.segment]
+      let table = tables[task.table]
+      guard table.place(layer: call.layer, head: task.head) >= 0 else { continue }
       guard let tileTokens = table.selection?.tileTokens else {
         attend(task, table, call, scratch)
         continue
@@ -270,26 +273,47 @@ package final class LocalAttention: AttentionService {
 
   /// One token of one sequence: every thread attends to its share of the slots for all heads.
   private func attendShare(_ call: LayerCall, _ scratch: ThreadScratch, thread: Int, threads: Int) {
-    let keeps = tables[0].selection != nil
     var kept = 0
     for index in 0..<taskCount {
       let task = tasks.pointer[index]
+      let table = tables[task.table]
+      guard table.place(layer: call.layer, head: task.head) >= 0 else { continue }
       let row = task.queryHeads.lowerBound
-      tables[0].start(task, firstRow: row, sinkLogits: thread == 0 ? call.sinkLogits : nil, scratch)
-      kept += tables[0].attend(
-        task, call, share: (thread, threads), firstRow: row, keeping: keeps ? scratch.kept + kept : nil,
-        scratch: scratch, kernels)
+      table.start(task, firstRow: row, sinkLogits: thread == 0 ? call.sinkLogits : nil, scratch)
+      kept += table.attend(
+        task, call, share: (thread, threads), firstRow: row,
+        keeping: table.selection == nil ? nil : scratch.kept + kept, scratch: scratch, kernels)
     }
   }
 
-  private func finishSplit(_ call: LayerCall) {
+  /// The same token's scores, from the weights that each thread kept of its share.
+  private func scoreShare(_ call: LayerCall, _ scratch: ThreadScratch, thread: Int, threads: Int) {
+    var kept = scratch.kept
+    var first = 0
+    for index in 0..<tableCount {
+      var last = first
+      while last < taskCount, tasks.pointer[last].table == index { last += 1 }
+      kept += tables[index].scoreShare(
+        UnsafeBufferPointer(start: tasks.pointer + first, count: last - first), share: (thread, threads),
+        layer: call.layer, keptFrom: kept, kernels)
+      first = last
+    }
+  }
+
+  /// Joins what the threads found; returns whether there are scores to bring up to date.
+  private func finishSplit(_ call: LayerCall) -> Bool {
     let total = scratch[0].partial
     for thread in 1..<team.threads {
       total.merge(scratch[thread].partial, rows: shape.queryHeads, kernels: kernels)
     }
-    tables[0].keepSoftmax(total)
+    var scores = false
+    for index in 0..<tableCount where tables[index].selection != nil {
+      tables[index].keepSoftmax(total)
+      scores = true
+    }
     total.finish(rows: shape.queryHeads, kernels: kernels)
     call.output.update(from: total.output.pointer, count: shape.queryHeads * shape.headDim)
+    return scores
   }
 
   private func score(_ table: StepTables, _ call: LayerCall) {

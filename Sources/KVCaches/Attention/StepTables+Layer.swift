@@ -7,7 +7,7 @@ extension StepTables {
     _ tokens: Range<Int>, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
     let key = scratch.key.pointer
-    for head in 0..<shape.keyValueHeads {
+    for head in 0..<shape.keyValueHeads where place(layer: call.layer, head: head) >= 0 {
       let slots = blocks.pointer[chunkBlock].slots(head: head, type: type, headDim: shape.headDim)
       for token in tokens {
         let offset = keyValueOffset(token: token, head: head)
@@ -56,7 +56,7 @@ extension StepTables {
         clock = run.clock
         rotateQueries(task, call, clock: clock, scratch, kernels)
       }
-      let head = run.block == chunkBlock ? task.head : call.layer * shape.keyValueHeads + task.head
+      let head = run.block == chunkBlock ? task.head : place(layer: call.layer, head: task.head)
       let storage = blocks.pointer[run.block].slots(head: head, type: type, headDim: shape.headDim)
       // Heads of a packed block hold different numbers of tokens.
       let slots = min(slots.lowerBound, storage.slots)..<min(slots.upperBound, storage.slots)
@@ -168,7 +168,8 @@ extension StepTables {
     _ range: Range<Int>, head: Int, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch,
     _ kernels: InstructionSet
   ) {
-    let headIndex = call.layer * shape.keyValueHeads + head
+    let headIndex = place(layer: call.layer, head: head)
+    guard headIndex >= 0 else { return }
     let (key, value) = (scratch.key.pointer, scratch.value.pointer)
     for index in range {
       let move = moves.pointer[index]

@@ -49,6 +49,8 @@ final class StepTables {
   }
 
   let shape: KVCache.Shape
+  /// The heads that the cache holds.
+  private var heads: StoredHeads
   /// The place in the stream of the chunk's first token.
   private(set) var firstPosition: Int64 = 0
   /// The sequence's rows of the batch; the first is token 0 of the chunk.
@@ -111,7 +113,13 @@ final class StepTables {
   /// Index of the chunk's block in `blocks`.
   private(set) var chunkBlock = 0
 
-  init(shape: KVCache.Shape) { self.shape = shape }
+  init(shape: KVCache.Shape) {
+    self.shape = shape
+    heads = StoredHeads(allOf: shape)
+  }
+
+  /// Where the cache stores a KV head of a layer, or -1 where another cache holds it.
+  func place(layer: Int, head: Int) -> Int { heads.place(layer: layer, head: head) }
 
   /// The most slots of any block, the chunk's own included.
   private(set) var largestBlock = 0
@@ -122,6 +130,7 @@ final class StepTables {
   /// Takes over the decisions of the cache's step.
   func prepare(_ cache: KVCache, rows: Range<Int>) {
     self.rows = rows
+    heads = cache.heads
     firstPosition = cache.step.clocks[0].first
     type = cache.slotType.elementType
     prepareBlocks(cache)

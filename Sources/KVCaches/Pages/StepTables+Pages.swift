@@ -33,7 +33,7 @@ extension StepTables {
       let heads = head * group..<(head + 1) * group
       if rotated != head {
         rotated = head
-        let task = LocalAttention.Task(segment: 0, head: head, queryHeads: heads, tokens: 0..<1)
+        let task = LocalAttention.Task(table: 0, head: head, queryHeads: heads, tokens: 0..<1)
         rotateQueries(task, call, clock: runs.pointer[pages.firstRun].clock, scratch, kernels)
       }
       let first = block * pages.reading.pagesPerBlock

@@ -73,11 +73,16 @@ extension StepTables {
   }
 
   /// Scores a thread's share of a single token's slots: columns of the weights that it kept, then scores.
+  ///
+  /// - Parameters:
+  ///   - tasks: all tasks of these tables
+  ///   - kept: where the weights begin that the thread kept of these tasks
+  /// - Returns: floats of kept weights read.
   func scoreShare(
     _ tasks: UnsafeBufferPointer<LocalAttention.Task>, share: (index: Int, count: Int), layer: Int,
-    _ scratch: ThreadScratch, _ kernels: InstructionSet
-  ) {
-    guard let selection else { return }
+    keptFrom kept: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
+  ) -> Int {
+    guard let selection else { return 0 }
     forEachRun(of: tasks[0], share: share) { run, slots in
       for head in 0..<shape.queryHeads {
         let columns =
@@ -85,18 +90,19 @@ extension StepTables {
         columns.update(repeating: 0, count: slots.count)
       }
     }
-    var kept = 0
-    for task in tasks {
+    var read = 0
+    for task in tasks where place(layer: layer, head: task.head) >= 0 {
       let row = task.queryHeads.lowerBound
-      kept += addColumns(
+      read += addColumns(
         task, share: share, maximum: selection.maxima.pointer + row, sum: selection.sums.pointer + row,
-        kept: scratch.kept + kept, kernels)
+        kept: kept + read, kernels)
     }
     forEachRun(of: tasks[0], share: share) { run, slots in
       updateScores(
         slots.lowerBound + firstColumn(of: run, selection)..<slots.upperBound + firstColumn(of: run, selection),
         layer: layer, selection)
     }
+    return read
   }
 
   /// score ← factor × score + what the heads agree on; the chunk's own tokens have no score yet.
@@ -115,9 +121,9 @@ extension StepTables {
     }
     let slots = range.clamped(to: 0..<selection.slots)
     let tokens = range.clamped(to: selection.slots..<selection.width)
-    for head in 0..<shape.keyValueHeads {
+    for head in 0..<shape.keyValueHeads where place(layer: layer, head: head) >= 0 {
       let source = selection.columns.pointer + head * shape.groupSize / heads * heads * selection.width
-      let scores = selection.scores + (layer * shape.keyValueHeads + head) * selection.slots
+      let scores = selection.scores + place(layer: layer, head: head) * selection.slots
       let factor = selection.factor
       for slot in slots { scores[slot] = scores[slot] * factor + source[slot] }
       let chunkScores = selection.chunkScores.pointer + head * rows.count - selection.slots

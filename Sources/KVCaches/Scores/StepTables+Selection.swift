@@ -18,7 +18,7 @@ extension StepTables {
   func select(
     head: Int, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
-    guard let selection else { return }
+    guard let selection, place(layer: call.layer, head: head) >= 0 else { return }
     let slots = scratch.origins
     decide(head: head, call, slots, selection, scratch, kernels)
     // A token comes from an earlier stage or the chunk, so the last stage's slots can be overwritten first.
@@ -36,7 +36,7 @@ extension StepTables {
     head: Int, _ call: LocalAttention.LayerCall, _ slots: SlotOrigins, _ selection: SelectionTables,
     _ scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
-    let scores = selection.scores + (call.layer * shape.keyValueHeads + head) * selection.slots
+    let scores = selection.scores + place(layer: call.layer, head: head) * selection.slots
     let chunkScores = selection.chunkScores.pointer + head * rows.count
     let placements = selection.placements.pointer
     var token: Int32 = -1
@@ -129,7 +129,7 @@ extension StepTables {
     let turn = clock == SelectionTables.Placement.asItComes ? 0 : clock - carry.clock
     let value = fetch(carry.origin, turn: turn, head: head, call, scratch, kernels)
     summary?.melt(
-      key: scratch.key.pointer, value: value, head: call.layer * shape.keyValueHeads + head,
+      key: scratch.key.pointer, value: value, head: place(layer: call.layer, head: head),
       scratch: scratch.summary.pointer, kernels)
   }
 
@@ -158,7 +158,7 @@ extension StepTables {
 
   /// All stages of a cache that scores its tokens are bounded and share the first block.
   private func storage(head: Int, _ call: LocalAttention.LayerCall) -> SlotStorage {
-    blocks.pointer[0].slots(head: call.layer * shape.keyValueHeads + head, type: type, headDim: shape.headDim)
+    blocks.pointer[0].slots(head: place(layer: call.layer, head: head), type: type, headDim: shape.headDim)
   }
 
   /// Notes which token a slot that changed hands holds now, where that was asked for.

@@ -14,7 +14,7 @@ extension StepTables {
       rowsPerToken: task.queryHeads.count)
     if isLinearBias { shiftToSummary(scratch.partial.maximum.pointer + firstRow, task, by: 1) }
     summary.attend(
-      rows, head: call.layer * shape.keyValueHeads + task.head, share: share,
+      rows, head: place(layer: call.layer, head: task.head), share: share,
       partial: scratch.partial.rows(from: firstRow),
       kernelScratch: scratch.kernelScratch.pointer, scratch: scratch.summary.pointer, kernels)
     if isLinearBias { shiftToSummary(scratch.partial.maximum.pointer + firstRow, task, by: -1) }
@@ -34,7 +34,8 @@ extension StepTables {
   func observeArrivals(
     head: Int, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
-    guard let summary, summary.observesArrivals else { return }
+    let place = place(layer: call.layer, head: head)
+    guard let summary, summary.observesArrivals, place >= 0 else { return }
     for token in 0..<rows.count {
       var key = call.keys + keyValueOffset(token: token, head: head)
       if !summaryIsClipped {
@@ -42,7 +43,7 @@ extension StepTables {
         key = UnsafePointer(scratch.key.pointer)
       }
       summary.observe(
-        key: key, head: call.layer * shape.keyValueHeads + head, scratch: scratch.summary.pointer, kernels)
+        key: key, head: place, scratch: scratch.summary.pointer, kernels)
     }
   }
 }

@@ -1,0 +1,167 @@
+import Foundation
+import Kernels
+import TestSupport
+import Testing
+
+@testable import KVCaches
+
+/// Caches whose heads follow different stages.
+@Suite("Heads that differ")
+struct HeadDivisionTests {
+  static let shape = KVCache.Shape(layers: 3, queryHeads: 6, keyValueHeads: 2, headDim: 32)
+  static let positions = PositionEncoding.rotary(RotaryEmbedding(dim: 32, base: 10_000, layout: .halves))
+  static let sequence = TokenSequence(shape: shape, positions: positions, count: 80, seed: 31)
+
+  /// Every layer another way: one of each, both, none.
+  static let needs: [[Double]] = [[0.1, 0.9], [0.8, 0.7], [0.2, 0.3]]
+  static let full = [1, 2, 3]
+
+  /// The stages of the heads that need everything, and of the others; scored ones meet in one layer too.
+  static let pairs = [
+    ("full", "streaming-llm:2+9"), ("cascading:20/2", "h2o:16"), ("h2o:18[positions=clipped]", "window:9"),
+    ("tova:15", "cascading:28/3"),
+  ]
+
+  private func plan(_ first: String, _ others: String, share: Double = 0.5) throws -> KVCache.Plan {
+    let text = Self.needs.map { $0.map { "\($0)" }.joined(separator: "\t") }.joined(separator: "\n")
+    return KVCache.Plan(
+      stages: try KVCache.Plan(first).stages,
+      division: HeadDivision(
+        description: "\(first)|\(others)", mask: try HeadMask(text: text, path: "mask.tsv"), share: share,
+        others: try KVCache.Plan(others).stages))
+  }
+
+  private func makeCache(_ plan: KVCache.Plan, _ type: KVCache.SlotType = .float16) throws -> KVCache {
+    try KVCache(plan: plan, shape: Self.shape, slotType: type, positions: Self.positions)
+  }
+
+  private func run(
+    _ cache: KVCache, _ tokens: Range<Int>, _ chunking: Chunking, threads: Int = 1
+  ) throws -> [[Float]] {
+    let attention = LocalAttention(
+      shape: Self.shape, team: try WorkerTeam(threads: threads), kernels: InstructionSet.current)
+    return attention.run(cache, Self.sequence, tokens: tokens, chunking: chunking)
+  }
+
+  @Test("each head answers as in a cache in which all heads follow its stages, bit for bit", arguments: pairs)
+  func everyHead(first: String, others: String) throws {
+    for threads in [1, 3] {
+      // The first chunk fills the smallest cache: all caches must cut chunks alike.
+      for chunking in [Chunking.ones, .sizes([7]), .sizes([11, 40, 1])] {
+        let outputs = try run(try makeCache(try plan(first, others)), 0..<80, chunking, threads: threads)
+        let alone = try [first, others].map {
+          try run(try makeCache(try KVCache.Plan($0)), 0..<80, chunking, threads: threads)
+        }
+        let width = Self.shape.groupSize * Self.shape.headDim
+        for layer in 0..<3 {
+          for piece in 0..<80 * 2 {
+            let expected = alone[Self.full.contains(layer * 2 + piece % 2) ? 0 : 1][layer]
+            let range = piece * width..<(piece + 1) * width
+            #expect(
+              outputs[layer][range].elementsEqual(expected[range]),
+              "\(first) and \(others), \(threads) threads, \(chunking), layer \(layer), token \(piece / 2)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test("bytes are those of the parts, before and after", arguments: pairs, KVCache.SlotType.allCases)
+  func bytes(pair: (String, String), type: KVCache.SlotType) throws {
+    let plan = try plan(pair.0, pair.1)
+    let cache = try makeCache(plan, type)
+    for tokens in [1, 20, 79] {
+      cache.reset()
+      _ = try run(cache, 0..<tokens, .sizes([9]))
+      let half = try [pair.0, pair.1].reduce(0) {
+        $0 + KVCache.bytes(plan: try KVCache.Plan($1), shape: Self.shape, slotType: type, tokens: tokens) / 2
+      }
+      #expect(cache.bytes == half)
+      #expect(KVCache.bytes(plan: plan, shape: Self.shape, slotType: type, tokens: tokens) == half)
+    }
+    let stages = try KVCache.stages(of: plan, shape: Self.shape, slotType: type, tokens: 80)
+    #expect(stages.allSatisfy { $0.heads == 3 })
+  }
+
+  @Test("save and restore, and reset", arguments: pairs)
+  func snapshots(first: String, others: String) throws {
+    let plan = try plan(first, others)
+    for saved in [1, 13, 50] {
+      let cache = try makeCache(plan)
+      _ = try run(cache, 0..<saved, .sizes([7]))
+      let snapshot = cache.snapshot()
+      let taken = try makeCache(plan)
+      _ = try run(taken, 0..<30, .ones)
+      try taken.restore(snapshot)
+      #expect(taken.snapshot() == snapshot)
+      #expect(try run(taken, saved..<80, .sizes([1, 6])) == run(cache, saved..<80, .sizes([1, 6])))
+      taken.reset()
+      #expect(taken.snapshot() == (try makeCache(plan).snapshot()))
+      for cut in stride(from: 0, to: snapshot.count, by: 97) {
+        #expect(throws: KVCacheError.self) { try cache.restore(Array(snapshot[..<cut])) }
+      }
+      let other = try self.plan(first, others, share: 4.0 / 6)
+      #expect(throws: KVCacheError.self) { try makeCache(other).restore(snapshot) }
+    }
+  }
+
+  @Test("each head says which tokens it holds")
+  func recordedTokens() throws {
+    let cache = try makeCache(try plan("full", "streaming-llm:2+9"))
+    cache.recordTokens()
+    _ = try run(cache, 0..<80, .sizes([7]))
+    for layer in 0..<3 {
+      for head in 0..<2 {
+        let expected = Self.full.contains(layer * 2 + head) ? Array(0..<80) : [0, 1] + Array(71..<80)
+        #expect(cache.heldTokens(layer: layer, head: head) == expected)
+      }
+    }
+    #expect(cache.heldTokens == 80)
+  }
+
+  @Test("the heads with the highest numbers keep everything, of equal ones the earlier")
+  func shares() throws {
+    let mask = try HeadMask(text: "1 0.5 0.5\n\n0.5,0.25\t-3e0\n", path: "m")
+    #expect(mask.needs == [[1, 0.5, 0.5], [0.5, 0.25, -3]])
+    let expected: [(Double, [Int])] = [
+      (0, [0, 1, 2, 3, 4, 5]), (0.5, [0, 1, 2]), (1.0 / 3, [0, 1, 2, 3]), (0.74, [0, 1]), (1, []),
+    ]
+    for (share, full) in expected {
+      let heads = mask.heads(sparing: share)
+      #expect(heads.full == full)
+      #expect((heads.full + heads.others).sorted() == Array(0..<6))
+    }
+  }
+
+  @Test("files that are no tables of heads, and tables for other models, are refused with a reason")
+  func badFiles() throws {
+    for (text, reason) in [
+      ("", "no numbers"), ("\n \n", "no numbers"), ("0.5 x", "line 1 has 'x'"), ("1 1\n1", "line 2 has 1 heads"),
+      ("1 nan", "line 1 has 'nan'"), ("1\n2\n1e999", "line 3"),
+    ] {
+      #expect {
+        try HeadMask(text: text, path: "m")
+      } throws: { "\($0)".contains(reason) }
+    }
+    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "heads.tsv").path
+    try "1 0\n0 1\n0 0\n".write(toFile: path, atomically: true, encoding: .utf8)
+    let plan = try KVCache.Plan("duo-attention:2+9[heads=\(path),sparsity=0.5]")
+    #expect(try makeCache(plan).companions.count == 1)
+    #expect(plan.description == "duo-attention:2+9[heads=\(path),sparsity=0.5]")
+    let bad = [
+      "duo-attention:2+9", "duo-attention:2[heads=\(path)]", "duo-attention[heads=\(path),sparsity=2]",
+      "duo-attention[heads=\(folder.path)]", "duo-attention[heads=\(path)x]",
+    ]
+    for specification in bad { #expect(throws: KVCacheError.self) { try KVCache.Plan(specification) } }
+    for sparsity in [0, 1] {
+      let alike = try KVCache.Plan("duo-attention[heads=\(path),sparsity=\(sparsity)]")
+      #expect(throws: KVCacheError.self) { try makeCache(alike) }
+    }
+    let other = KVCache.Shape(layers: 2, queryHeads: 6, keyValueHeads: 2, headDim: 32)
+    #expect(KVCache.bytes(plan: plan, shape: other, slotType: .float16, tokens: 5) == 0)
+    #expect(throws: KVCacheError.self) { try KVCache(plan: plan, shape: other, positions: Self.positions) }
+  }
+}
