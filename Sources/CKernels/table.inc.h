@@ -13,6 +13,7 @@
 #include "attention.inc.h"
 #include "attention_columns.inc.h"
 #include "page_bounds.inc.h"
+#include "slot_distances.inc.h"
 #include "peaks.inc.h"
 
 const struct sluice_kernels SLUICE_TABLE = {
@@ -35,6 +36,8 @@ const struct sluice_kernels SLUICE_TABLE = {
     .kept_column_sums = kept_column_sums,
     .widen_page = widen_page,
     .bound_pages = bound_pages,
+    .slot_distances = slot_distances,
+    .first_smallest = first_smallest,
     .merge = merge,
     .finish = finish,
     .peak_float32 = peak_float32,

@@ -144,6 +144,12 @@ struct sluice_kernels {
   void (*bound_pages)(int head_dim, const uint16_t *bounds, const uint16_t *next, int pages, int rows,
                       const float *queries, ptrdiff_t query_stride, const float *slopes, const float *distances,
                       float *out);
+  /// Squared distances of `key` from the keys of slots 0 to `slots` - 1; [slot]. With weights ([slot]) each is multiplied
+  /// by weight * weights[slot] / (weight + weights[slot]). Infinity where it is not a number.
+  void (*slot_distances)(sluice_type type, int head_dim, const void *keys, int slots, const float *key, float weight,
+                         const float *weights, float *out);
+  /// The index of the smallest of `n` numbers, the first where several are; 0 where none is below infinity.
+  int (*first_smallest)(const float *x, int n);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
                 const float *sum_b, const float *out_b);

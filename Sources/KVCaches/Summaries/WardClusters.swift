@@ -1,0 +1,212 @@
+import Kernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Weighted clusters of the keys of one KV head: each a centroid key, a mean value and a count of tokens.
+///
+/// A new token joins the cluster, or the two cheapest clusters merge to make room, whichever adds less to the squared error
+/// within clusters. That growth is Ward's cost, w_a w_b / (w_a + w_b) × |c_a − c_b|². For every cluster the nearest other
+/// one is known, so that the cheapest pair is one search. Two passes over the keys serve a typical token.
+///
+/// All decisions are made on keys as they are stored, so they follow from the slots alone. Slots narrower than float32 round
+/// a centroid each time that it moves: it stops moving when a token's share is below half a step of the format.
+///
+/// A view of one head's part of larger buffers; `WardSummary` owns them.
+struct WardClusters {
+  /// The most clusters.
+  let capacity: Int
+  /// Centroid keys and mean values.
+  let slots: SlotStorage
+  /// Tokens of each cluster, `[slot]`; counts beyond 2^24 stay there.
+  let counts: UnsafeMutablePointer<Float>
+  /// `[slot]`, what attention adds to the logits.
+  let logCounts: UnsafeMutablePointer<Float>
+  /// The cost of merging with the nearest other cluster, `[slot]`; where that one has changed since, a bound from below.
+  let costs: UnsafeMutablePointer<Float>
+  /// The nearest other cluster, the first of several, `[slot]`; its complement where `costs` is only a bound.
+  let nearest: UnsafeMutablePointer<Int32>
+  let usedCount: UnsafeMutablePointer<Int32>
+
+  /// Clusters in use: the first slots.
+  var used: Int { Int(usedCount.pointee) }
+
+  static func scratchFloats(capacity: Int, headDim: Int) -> Int { 2 * capacity + 18 * headDim }
+
+  /// What one `add` needs of its thread's scratch.
+  private struct Scratch {
+    /// The new token's costs, `[slot]`.
+    let newcomer: UnsafeMutablePointer<Float>
+    /// Costs of a cluster that has changed, `[slot]`.
+    let changed: UnsafeMutablePointer<Float>
+    /// `[headDim]`
+    let first: UnsafeMutablePointer<Float>
+    /// `[headDim]`
+    let second: UnsafeMutablePointer<Float>
+    /// One panel of keys of any type.
+    let panel: UnsafeMutablePointer<Float>
+
+    init(_ start: UnsafeMutablePointer<Float>, capacity: Int, headDim: Int) {
+      newcomer = start
+      changed = newcomer + capacity
+      first = changed + capacity
+      second = first + headDim
+      panel = second + headDim
+    }
+  }
+
+  /// Takes a token in; one whose key or value is not of finite length is left out.
+  ///
+  /// - Parameter scratch: `scratchFloats(capacity:headDim:)` floats.
+  func add(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, scratch: UnsafeMutablePointer<Float>,
+    _ kernels: InstructionSet
+  ) {
+    guard squaredLength(key, slots.headDim).isFinite, squaredLength(value, slots.headDim).isFinite else { return }
+    let scratch = Scratch(scratch, capacity: capacity, headDim: slots.headDim)
+    guard used == capacity else {
+      let slot = used
+      usedCount.pointee += 1
+      put(key: key, value: value, count: 1, in: slot, kernels)
+      connect(slot, scratch, kernels)
+      return
+    }
+    // The key as a slot would give it back.
+    let single = SlotStorage(
+      type: slots.type, headDim: slots.headDim, slots: 1, keys: scratch.panel, values: scratch.panel)
+    kernels.writeKey(key, to: 0, of: single)
+    kernels.readKey(0, of: single, to: scratch.first)
+    kernels.distances(of: scratch.first, weight: 1, to: slots, slots: used, weights: counts, out: scratch.newcomer)
+    let target = kernels.firstSmallest(scratch.newcomer, count: used)
+    if let slot = cheapestMerge(below: scratch.newcomer[target], scratch, kernels) {
+      merge(slot, with: Int(nearest[slot]), admitting: key, value, scratch, kernels)
+    } else {
+      absorb(key, value, into: target, scratch, kernels)
+    }
+  }
+
+  /// Makes every `costs` and `nearest` exact. Nothing needs that; a test compares them.
+  func settleAll(scratch: UnsafeMutablePointer<Float>, _ kernels: InstructionSet) {
+    let scratch = Scratch(scratch, capacity: capacity, headDim: slots.headDim)
+    for slot in 0..<used where nearest[slot] < 0 { settle(slot, scratch, kernels) }
+  }
+
+  /// The first of the cheapest clusters to merge with its nearest, where that costs less than `limit`.
+  private func cheapestMerge(below limit: Float, _ scratch: Scratch, _ kernels: InstructionSet) -> Int? {
+    while true {
+      let slot = kernels.firstSmallest(costs, count: used)
+      guard costs[slot] < limit else { return nil }
+      if nearest[slot] >= 0 { return slot }
+      settle(slot, scratch, kernels)
+    }
+  }
+
+  private func absorb(
+    _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, into slot: Int, _ scratch: Scratch,
+    _ kernels: InstructionSet
+  ) {
+    let share = 1 / (counts[slot] + 1)
+    kernels.readKey(slot, of: slots, to: scratch.first)
+    kernels.readValue(slot, of: slots, to: scratch.second)
+    for index in 0..<slots.headDim {
+      scratch.first[index] += (key[index] - scratch.first[index]) * share
+      scratch.second[index] += (value[index] - scratch.second[index]) * share
+    }
+    put(key: scratch.first, value: scratch.second, count: counts[slot] + 1, in: slot, kernels)
+    connect(slot, scratch, kernels)
+  }
+
+  /// Merges two clusters into the slot of the first; the new token, whose costs are known, takes that of the second.
+  private func merge(
+    _ slot: Int, with other: Int, admitting key: UnsafePointer<Float>, _ value: UnsafePointer<Float>,
+    _ scratch: Scratch, _ kernels: InstructionSet
+  ) {
+    let count = counts[slot] + counts[other]
+    let share = counts[other] / count
+    kernels.readKey(slot, of: slots, to: scratch.first)
+    kernels.readKey(other, of: slots, to: scratch.second)
+    mix(scratch.first, with: scratch.second, share)
+    kernels.writeKey(scratch.first, to: slot, of: slots)
+    kernels.readValue(slot, of: slots, to: scratch.first)
+    kernels.readValue(other, of: slots, to: scratch.second)
+    mix(scratch.first, with: scratch.second, share)
+    kernels.writeValue(scratch.first, to: slot, of: slots)
+    setCount(count, of: slot)
+    put(key: key, value: value, count: 1, in: other, kernels)
+    costs[other] = .infinity
+    connect(slot, scratch, kernels)
+    scratch.newcomer[slot] = scratch.changed[other]
+    connect(other, costs: scratch.newcomer, kernels)
+  }
+
+  private func mix(_ a: UnsafeMutablePointer<Float>, with b: UnsafePointer<Float>, _ share: Float) {
+    for index in 0..<slots.headDim { a[index] += (b[index] - a[index]) * share }
+  }
+
+  private func put(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, count: Float, in slot: Int, _ kernels: InstructionSet
+  ) {
+    kernels.writeKey(key, to: slot, of: slots)
+    kernels.writeValue(value, to: slot, of: slots)
+    setCount(count, of: slot)
+  }
+
+  private func setCount(_ count: Float, of slot: Int) {
+    counts[slot] = count
+    logCounts[slot] = logf(count)
+  }
+
+  /// Sets what is nearest to a cluster that has changed, and lets the others know.
+  private func connect(_ slot: Int, _ scratch: Scratch, _ kernels: InstructionSet) {
+    measure(slot, scratch, kernels)
+    connect(slot, costs: scratch.changed, kernels)
+  }
+
+  private func connect(_ slot: Int, costs new: UnsafeMutablePointer<Float>, _ kernels: InstructionSet) {
+    let index = Int32(slot)
+    new[slot] = .infinity
+    for other in 0..<used {
+      let (cost, known, neighbour) = (new[other], costs[other], nearest[other])
+      if cost < known {
+        costs[other] = cost
+        nearest[other] = index
+      } else if neighbour == index {
+        // All others are at least as far as this one was.
+        if cost > known { nearest[other] = ~index }
+      } else if cost == known && index < neighbour {
+        nearest[other] = index
+      }
+    }
+    let first = kernels.firstSmallest(new, count: used)
+    costs[slot] = new[first]
+    nearest[slot] = Int32(first)
+  }
+
+  /// Makes `costs` and `nearest` of one cluster exact.
+  private func settle(_ slot: Int, _ scratch: Scratch, _ kernels: InstructionSet) {
+    measure(slot, scratch, kernels)
+    scratch.changed[slot] = .infinity
+    let first = kernels.firstSmallest(scratch.changed, count: used)
+    costs[slot] = scratch.changed[first]
+    nearest[slot] = Int32(first)
+  }
+
+  /// Writes the costs of merging a cluster with each other one to `scratch.changed`.
+  private func measure(_ slot: Int, _ scratch: Scratch, _ kernels: InstructionSet) {
+    kernels.readKey(slot, of: slots, to: scratch.first)
+    kernels.distances(
+      of: scratch.first, weight: counts[slot], to: slots, slots: used, weights: counts, out: scratch.changed)
+  }
+}
+
+/// The sum of squares of a vector; not finite where a number of it is not.
+func squaredLength(_ vector: UnsafePointer<Float>, _ count: Int) -> Float {
+  var sum: Float = 0
+  for index in 0..<count { sum += vector[index] * vector[index] }
+  return sum
+}

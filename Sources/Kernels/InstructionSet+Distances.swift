@@ -1,0 +1,41 @@
+import CKernels
+
+/// How near keys are to each other, for stages in which near keys melt together.
+extension InstructionSet {
+  /// Writes the squared distance of a key from each of the first `slots` stored keys; infinity where one is not a number.
+  ///
+  /// The keys are taken as they are stored: a distance is the same bits from either side.
+  ///
+  /// - Parameters:
+  ///   - weight: of the key; with `weights`, `[slot]`, a distance is multiplied by the product of both weights over their
+  ///     sum, which makes it the growth of the squared error when the two are merged into their mean (Ward's cost).
+  ///   - out: `[slot]`
+  package func distances(
+    of key: UnsafePointer<Float>, weight: Float = 1, to storage: SlotStorage, slots: Int,
+    weights: UnsafePointer<Float>? = nil, out: UnsafeMutablePointer<Float>
+  ) {
+    precondition(slots >= 0 && slots <= storage.slots, "the run leaves the storage")
+    kernels.pointee.slot_distances(
+      storage.type.kernelType, Int32(storage.headDim), storage.keys, Int32(slots), key, weight, weights, out)
+  }
+
+  /// The index of the smallest of `count` numbers, the first where several are; 0 where none is below infinity.
+  package func firstSmallest(_ x: UnsafePointer<Float>, count: Int) -> Int {
+    precondition(count >= 0 && count <= Int32.max, "negative count")
+    return Int(kernels.pointee.first_smallest(x, Int32(count)))
+  }
+
+  /// Writes the products of a row of floats with the first `slots` stored keys, in float32 whatever their type; `[slot]`.
+  package func products(
+    of row: UnsafePointer<Float>, with storage: SlotStorage, slots: Int, out: UnsafeMutablePointer<Float>
+  ) {
+    precondition(slots >= 0 && slots <= storage.slots, "the run leaves the storage")
+    var segment = sluice_linear_segment(
+      type: storage.type.kernelType, rows: Int32(slots), columns: Int32(storage.headDim),
+      panels: UnsafePointer(storage.keys.assumingMemoryBound(to: UInt8.self)), out: out, out_stride: slots,
+      accumulate: 0)
+    var activations = sluice_activations(
+      values: row, stride: storage.headDim, quants: nil, scales: nil, sums: nil, columns: Int32(storage.headDim))
+    kernels.pointee.linear(&segment, 0, Int32((slots + 15) / 16), &activations, 0, 1, 0)
+  }
+}
