@@ -9,7 +9,9 @@ struct Preset: Sendable {
   /// Which heads follow other stages; nil where all follow the same.
   var division: (@Sendable (StageParameters) throws(KVCacheError) -> HeadDivision)?
 
-  static let all: [Preset] = [full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention]
+  static let all: [Preset] = [
+    full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, subGen, uniform, balanceKV,
+  ]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
 
@@ -115,6 +117,54 @@ struct Preset: Sendable {
         description: parameters.text, mask: try HeadMask(path: String(path)), share: sparsity,
         others: try sinksAndWindow(parameters, default: "16+240"))
     })
+
+  private static let subGen = Preset(
+    name: "subgen", form: "subgen:BUDGET",
+    summary: "a window, and older tokens in clusters of near keys (arXiv 2402.06082)",
+    options: Clusters.options.filter { $0 != "kind" } + ["mode", "sinks", "window"]
+  ) { parameters throws(KVCacheError) in
+    try melting(parameters) { parameters, count throws(KVCacheError) in
+      try Clusters(parameters, count: count, kind: "mode")
+    }
+  }
+
+  private static let uniform = Preset(
+    name: "uniform", form: "uniform:BUDGET", summary: "a window, and a uniform sample of older tokens",
+    options: Uniform.options + ["sinks", "window"]
+  ) { parameters throws(KVCacheError) in
+    try melting(parameters) { parameters, count throws(KVCacheError) in
+      Uniform(count, seed: try parameters.seed(), distance: try parameters.distance(default: .clipped))
+    }
+  }
+
+  private static let balanceKV = Preset(
+    name: "balance-kv", form: "balance-kv:BUDGET",
+    summary: "a window, and older tokens halved so that those kept balance those dropped (arXiv 2502.07861)",
+    options: Balanced.options + ["sinks", "window"]
+  ) { parameters throws(KVCacheError) in
+    try melting(parameters) { parameters, count throws(KVCacheError) in
+      Balanced(count, seed: try parameters.seed(), distance: try parameters.distance(default: .clipped))
+    }
+  }
+
+  /// Sinks, a window of a quarter of the budget and at least 32 tokens, and a stage for the rest of the budget in which
+  /// tokens melt together.
+  private static func melting(
+    _ parameters: StageParameters,
+    _ stage: (StageParameters, Int) throws(KVCacheError) -> any StageSpecification
+  ) throws(KVCacheError) -> [any StageSpecification] {
+    let budget = try parameters.count("budget", maximum: StageParameters.largestCount, example: 1024)
+    let sinks = try parameters.sinks(default: 4)
+    var window = max(32, budget / 4)
+    if let text = parameters.options["window"] {
+      window = try parameters.number(text, "window", in: 1...StageParameters.largestCount)
+    }
+    guard budget > sinks + window else {
+      throw parameters.fail("a budget of \(budget) leaves no slot beside \(sinks) sinks and a window of \(window)")
+    }
+    let last = try stage(parameters, budget - sinks - window)
+    return sinks == 0 ? [Window(window), last] : [Sinks(sinks), Window(window), last]
+  }
 
   /// Sinks, a window of recent tokens, and a scored stage for the rest of the budget.
   private static func scored(

@@ -27,6 +27,9 @@ enum StageRegistry {
     Scored.registration,
     Prompt.registration,
     Pages.registration,
+    Clusters.registration,
+    Uniform.registration,
+    Balanced.registration,
   ]
 
   static func named(_ name: Substring) -> StageRegistration? { all.first { $0.name == name } }

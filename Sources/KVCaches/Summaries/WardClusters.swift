@@ -210,3 +210,22 @@ func squaredLength(_ vector: UnsafePointer<Float>, _ count: Int) -> Float {
   for index in 0..<count { sum += vector[index] * vector[index] }
   return sum
 }
+
+extension WardClusters {
+  /// Checks what a snapshot claims, and computes what follows from it.
+  ///
+  /// - Throws: `KVCacheError` for a count that is no count, a cost that is not a number, or a nearest cluster that is none.
+  func validate() throws(KVCacheError) {
+    for slot in 0..<used {
+      guard counts[slot] >= 1, counts[slot].isFinite else {
+        throw .badSnapshot("a cluster of \(counts[slot]) tokens")
+      }
+      let neighbour = nearest[slot] < 0 ? ~nearest[slot] : nearest[slot]
+      let isAlone = costs[slot] == .infinity
+      guard costs[slot] >= 0, neighbour < used, isAlone || neighbour != slot else {
+        throw .badSnapshot("a cluster whose nearest is \(neighbour) at a cost of \(costs[slot])")
+      }
+      setCount(counts[slot], of: slot)
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import Kernels
+
+/// Tokens of all heads, halved so that those kept balance those dropped: attention meets them with their weights as
+/// logarithms on the logits.
+final class BalancedSummary: StageSummary {
+  let capacity: Int
+  let seed: UInt64
+  private let storage: StageStorage
+  private let block: StageStorage.Block
+  /// `[layer, KV head, slot]`
+  private let levels: Buffer<Int32>
+  /// `[layer, KV head, slot]`
+  private let logWeights: Buffer<Float>
+  /// `[layer, KV head]`
+  private let used: Buffer<Int32>
+  /// The states of random sources, `[layer, KV head]`.
+  private let randoms: Buffer<UInt64>
+
+  init(capacity: Int, seed: UInt64, shape: KVCache.Shape, slotType: KVCache.SlotType) {
+    self.capacity = capacity
+    self.seed = seed
+    storage = StageStorage(type: slotType.elementType, shape: shape, capacity: capacity)
+    block = storage.block(0)
+    let heads = shape.layers * shape.keyValueHeads
+    levels = Buffer(count: heads * storage.slotsPerBlock)
+    logWeights = Buffer(count: heads * storage.slotsPerBlock)
+    used = Buffer(count: heads)
+    randoms = Buffer(count: heads)
+    super.init(shape: shape)
+    resetHeads()
+  }
+
+  static func bytes(capacity: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
+    StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: capacity)
+      + shape.layers * shape.keyValueHeads * (8 * StageStorage.slotsPerBlock(capacity: capacity) + 12)
+  }
+
+  override var bytes: Int { storage.bytes + 8 * levels.count + 12 * used.count }
+  override var fullAfter: Int { capacity }
+  override func scratchFloats(rows: Int) -> Int { BalancingWalk.scratchFloats(headDim: shape.headDim) }
+
+  /// The tokens of one head.
+  func tokens(_ head: Int) -> BalancedTokens {
+    let offset = head * block.slots
+    return BalancedTokens(
+      capacity: capacity, slots: block.slots(head: head, type: storage.type, headDim: shape.headDim),
+      levels: levels.pointer + offset, logWeights: logWeights.pointer + offset, usedCount: used.pointer + head)
+  }
+
+  private func resetHeads() {
+    used.elements.update(repeating: 0)
+    for head in 0..<used.count { randoms.pointer[head] = SeededRandom(seed: seed, head: head).state }
+  }
+
+  override func reset() {
+    storage.clear()
+    resetHeads()
+  }
+
+  override func melt(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, head: Int, scratch: UnsafeMutablePointer<Float>,
+    _ kernels: InstructionSet
+  ) {
+    guard squaredLength(key, shape.headDim).isFinite, squaredLength(value, shape.headDim).isFinite else { return }
+    var random = SeededRandom(state: randoms.pointer[head])
+    tokens(head).add(key: key, value: value, scratch: scratch, using: &random, kernels)
+    randoms.pointer[head] = random.state
+  }
+
+  override func attend(
+    _ queries: QueryRows, head: Int, share: (index: Int, count: Int), partial: PartialRows,
+    kernelScratch: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
+  ) {
+    let tokens = tokens(head)
+    let run = sharedRun(of: tokens.used, share: share)
+    guard !run.isEmpty else { return }
+    kernels.attend(
+      tokens.slots, run: run, queries: queries, partial: partial, logWeights: tokens.logWeights,
+      scratch: kernelScratch)
+  }
+
+  override func write(to writer: inout SnapshotWriter) {
+    for head in 0..<used.count {
+      let tokens = tokens(head)
+      writer.write(Int64(tokens.used))
+      writer.write(randoms.pointer[head])
+      writer.write(tokens.levels, count: tokens.used)
+      storage.write(tokens.used, head: head, to: &writer)
+    }
+  }
+
+  override func read(from reader: inout SnapshotReader) throws(KVCacheError) {
+    for head in 0..<used.count {
+      let tokens = tokens(head)
+      let count = try reader.readCount(limit: capacity)
+      tokens.usedCount.pointee = Int32(count)
+      randoms.pointer[head] = try reader.read()
+      try reader.read(into: tokens.levels, count: count)
+      for slot in 0..<count {
+        let level = tokens.levels[slot]
+        guard (0...BalancedTokens.levelLimit).contains(level) else { throw .badSnapshot("a token of level \(level)") }
+        tokens.setLevel(level, of: slot)
+      }
+      try storage.read(count, head: head, from: &reader)
+    }
+  }
+}
