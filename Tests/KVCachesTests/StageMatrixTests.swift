@@ -38,6 +38,12 @@ enum StageMatrix {
     "snapkv[ratio=0.5,window=3,layers=pyramid,heads=adaptive,mode=every-prefill]",
     "quest:32[dense-layers=1]",
     "sinks:3,window:7,pages:32[dense-layers=0]",
+    "sinks:2,window:7,clusters:9",
+    "window:5,clusters:18[positions=original]",
+    "sinks:1,window:3,clusters:12[kind=paper,t=2,s=5]",
+    "window:6,clusters:8[kind=paper,delta=4]",
+    "sinks:1,window:6,uniform:8",
+    "window:6,balanced:9",
   ]
 }
 

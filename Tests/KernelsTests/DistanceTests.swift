@@ -60,7 +60,9 @@ import Testing
     for count in 0..<70 {
       for _ in 0..<20 {
         var x = (0..<count).map { _ in Float(Int.random(in: 0...5, using: &random)) }
-        for index in x.indices where Bool.random(using: &random) { x[index] = [.infinity, .nan, 5].randomElement(using: &random)! }
+        for index in x.indices where Bool.random(using: &random) {
+          x[index] = [.infinity, .nan, 5].randomElement(using: &random)!
+        }
         let smallest = x.filter { $0 < .infinity }.min()
         let expected = smallest.flatMap { x.firstIndex(of: $0) } ?? 0
         #expect(instructions.firstSmallest(x, count: count) == expected, "\(x)")

@@ -117,7 +117,9 @@ public struct Clusters: StageSpecification, MeltingSpecification {
       return
     }
     var sampling = Sampling(seed: try parameters.seed())
-    if let text = parameters.options["t"] { sampling.samplesPerCluster = try parameters.number(text, "t", in: 1...4096) }
+    if let text = parameters.options["t"] {
+      sampling.samplesPerCluster = try parameters.number(text, "t", in: 1...4096)
+    }
     if let text = parameters.options["s"] {
       sampling.valueSamples = try parameters.number(text, "s", in: 1...StageParameters.largestCount)
     }
