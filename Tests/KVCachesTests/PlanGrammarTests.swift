@@ -71,8 +71,8 @@ struct PlanGrammarTests {
 
   private static let known =
     "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, quest:BUDGET, "
-    + "duo-attention:SINKS+WINDOW, "
-    + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, pages:BUDGET"
+    + "duo-attention:SINKS+WINDOW, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, "
+    + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, "
 
   @Test(
     "are refused with the reason",

@@ -54,6 +54,7 @@ final class BalancedSummary: StageSummary {
 
   override func reset() {
     storage.clear()
+    levels.elements.update(repeating: 0)
     resetHeads()
   }
 
@@ -79,29 +80,19 @@ final class BalancedSummary: StageSummary {
       scratch: kernelScratch)
   }
 
+  /// Whole buffers: how many tokens are left after a halving depends on chance, the size of a snapshot should not.
   override func write(to writer: inout SnapshotWriter) {
-    for head in 0..<used.count {
-      let tokens = tokens(head)
-      writer.write(Int64(tokens.used))
-      writer.write(randoms.pointer[head])
-      writer.write(tokens.levels, count: tokens.used)
-      storage.write(tokens.used, head: head, to: &writer)
-    }
+    writer.write(used.pointer, count: used.count)
+    writer.write(randoms.pointer, count: randoms.count)
+    writer.write(levels.pointer, count: levels.count)
+    writer.write(block.base, count: storage.bytes)
   }
 
   override func read(from reader: inout SnapshotReader) throws(KVCacheError) {
-    for head in 0..<used.count {
-      let tokens = tokens(head)
-      let count = try reader.readCount(limit: capacity)
-      tokens.usedCount.pointee = Int32(count)
-      randoms.pointer[head] = try reader.read()
-      try reader.read(into: tokens.levels, count: count)
-      for slot in 0..<count {
-        let level = tokens.levels[slot]
-        guard (0...BalancedTokens.levelLimit).contains(level) else { throw .badSnapshot("a token of level \(level)") }
-        tokens.setLevel(level, of: slot)
-      }
-      try storage.read(count, head: head, from: &reader)
-    }
+    try reader.read(into: used.pointer, count: used.count)
+    try reader.read(into: randoms.pointer, count: randoms.count)
+    try reader.read(into: levels.pointer, count: levels.count)
+    try reader.read(into: block.base, count: storage.bytes)
+    for head in 0..<used.count { try tokens(head).validate() }
   }
 }

@@ -128,4 +128,15 @@ struct BalancedTokens {
     }
     usedCount.pointee = Int32(target)
   }
+
+  /// Checks what a snapshot claims, and computes what follows from it.
+  ///
+  /// - Throws: `KVCacheError` for more tokens than there are slots, or an impossible level.
+  func validate() throws(KVCacheError) {
+    guard (0...capacity).contains(used) else { throw .badSnapshot("\(used) tokens in \(capacity) slots") }
+    for slot in 0..<used {
+      guard (0...Self.levelLimit).contains(levels[slot]) else { throw .badSnapshot("a token of level \(levels[slot])") }
+      setLevel(levels[slot], of: slot)
+    }
+  }
 }

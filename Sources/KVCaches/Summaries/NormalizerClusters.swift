@@ -145,4 +145,18 @@ struct NormalizerClusters {
     let weight = Float(log(count / Double(samplesPerCluster)))
     (logWeights + cluster * samplesPerCluster).update(repeating: weight, count: samplesPerCluster)
   }
+
+  /// Checks what a snapshot claims, and computes what follows from it.
+  ///
+  /// - Throws: `KVCacheError` for more clusters than there may be, a count that is no count, or an impossible δ.
+  func validate() throws(KVCacheError) {
+    guard (0...limit).contains(used), delta.pointee >= 0 else {
+      throw .badSnapshot("\(used) clusters of \(limit), within \(delta.pointee)")
+    }
+    for cluster in 0..<used {
+      let count = counts[cluster]
+      guard count >= 1, count.isFinite else { throw .badSnapshot("a cluster of \(count) tokens") }
+      setCount(count, of: cluster)
+    }
+  }
 }

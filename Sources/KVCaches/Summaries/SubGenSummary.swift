@@ -132,6 +132,8 @@ final class SubGenSummary: StageSummary {
   override func reset() {
     storage.clear()
     keys.elements.update(repeating: 0)
+    counts.elements.update(repeating: 0)
+    valueWeights.elements.update(repeating: 0)
     resetHeads()
   }
 
@@ -154,19 +156,30 @@ final class SubGenSummary: StageSummary {
       queries, head: head, share: share, partial: partial, kernelScratch: kernelScratch, scratch: scratch, kernels)
   }
 
+  /// Whole buffers: how many clusters there are depends on the keys, the size of a snapshot should not.
   override func write(to writer: inout SnapshotWriter) {
-    for head in 0..<used.count {
-      write(head: head, to: &writer)
-      writer.write(randoms.pointer[head])
-      if masses.pointer[head] > 0 { storage.write(sizes.valueSamples, head: head, to: &writer) }
-    }
+    writer.write(masses.pointer, count: masses.count)
+    writer.write(deltas.pointer, count: deltas.count)
+    writer.write(randoms.pointer, count: randoms.count)
+    writer.write(used.pointer, count: used.count)
+    writer.write(counts.pointer, count: counts.count)
+    writer.write(keys.pointer, count: keys.count)
+    writer.write(valueWeights.pointer, count: valueWeights.count)
+    writer.write(block.base, count: storage.bytes)
   }
 
   override func read(from reader: inout SnapshotReader) throws(KVCacheError) {
+    try reader.read(into: masses.pointer, count: masses.count)
+    try reader.read(into: deltas.pointer, count: deltas.count)
+    try reader.read(into: randoms.pointer, count: randoms.count)
+    try reader.read(into: used.pointer, count: used.count)
+    try reader.read(into: counts.pointer, count: counts.count)
+    try reader.read(into: keys.pointer, count: keys.count)
+    try reader.read(into: valueWeights.pointer, count: valueWeights.count)
+    try reader.read(into: block.base, count: storage.bytes)
     for head in 0..<used.count {
-      try read(head: head, from: &reader)
-      randoms.pointer[head] = try reader.read()
-      if masses.pointer[head] > 0 { try storage.read(sizes.valueSamples, head: head, from: &reader) }
+      try normalizerClusters(head).validate()
+      try valueSamples(head).validate()
     }
   }
 }

@@ -44,4 +44,14 @@ struct ValueSamples {
       logWeights[slot] = weight
     }
   }
+
+  /// Checks what a snapshot claims.
+  ///
+  /// - Throws: `KVCacheError` for an impossible sum of lengths or weight.
+  func validate() throws(KVCacheError) {
+    guard mass.pointee >= 0, mass.pointee.isFinite else { throw .badSnapshot("values of a mass of \(mass.pointee)") }
+    for slot in 0..<slots.slots where !logWeights[slot].isFinite {
+      throw .badSnapshot("a sample of weight \(logWeights[slot])")
+    }
+  }
 }

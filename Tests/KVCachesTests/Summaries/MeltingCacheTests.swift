@@ -128,6 +128,49 @@ struct MeltingCacheTests {
       "streaming-llm:4+1020", "subgen:1024", "subgen:1024[mode=paper]", "uniform:1024", "balance-kv:1024",
     ]
     .map { KVCache.bytes(plan: try KVCache.Plan($0), shape: shape, slotType: .float16, tokens: 5000) }
-    for size in sizes.dropFirst() { #expect(Double(size) < 1.06 * Double(sizes[0])) }
+    for size in sizes.dropFirst() { #expect(Double(size) < 1.07 * Double(sizes[0])) }
+  }
+
+  @Test(
+    "a damaged summary is refused or harmless",
+    arguments: ["clusters:9", "clusters:8[kind=paper,t=2]", "uniform:7", "balanced:9"])
+  func damaged(stage: String) throws {
+    let plan = try KVCache.Plan("window:2,\(stage)")
+    let melting = try #require(plan.melting)
+    let shape = KVCache.Shape.single(headDim: 32)
+    var random = SplitMix64(seed: 8)
+    let make = { SummaryHead(melting.makeSummary(shape: shape, slotType: .float16)) }
+    let source = make()
+    for _ in 0..<60 { source.melt(Token.random(dim: 32, using: &random)) }
+    var writer = SnapshotWriter()
+    source.summary.write(to: &writer)
+    let bytes = writer.bytes
+    func isRefused(_ bytes: [UInt8], by head: SummaryHead<StageSummary>) -> Bool {
+      bytes.withUnsafeBytes { raw in
+        var reader = SnapshotReader(raw)
+        do { try head.summary.read(from: &reader) } catch { return true }
+        return reader.remaining > 0
+      }
+    }
+    #expect(!isRefused(bytes, by: make()))
+    for length in [0, 1, 7, 8, bytes.count / 2, bytes.count - 1] {
+      #expect(isRefused(Array(bytes.prefix(length)), by: make()))
+    }
+    var refused = 0
+    for trial in 0..<3000 {
+      var forged = bytes
+      let start = trial < 400 ? trial % min(bytes.count, 200) : Int.random(in: 0..<bytes.count, using: &random)
+      for place in start..<min(bytes.count, start + [1, 2, 4, 8][trial % 4]) {
+        forged[place] = [0, 0xff, 0x7f, 0x80, UInt8.random(in: 0...255, using: &random)][trial / 4 % 5]
+      }
+      let head = make()
+      if isRefused(forged, by: head) {
+        refused += 1
+      } else {
+        for _ in 0..<12 { head.melt(Token.random(dim: 32, using: &random)) }
+        _ = head.attend([random.normals(32)])
+      }
+    }
+    #expect(refused > 0)
   }
 }

@@ -93,16 +93,17 @@ struct SampleTests {
   }
 
   /// What the walk is for: smooth queries see smaller errors than from as large a uniform sample.
-  @Test("balanced samples err less than uniform ones")
-  func balance() {
+  @Test("balanced samples err less than uniform ones", arguments: [(64, 512), (256, 1024)])
+  func balance(capacity: Int, count: Int) {
     var random = SplitMix64(seed: 3)
-    let tokens = (0..<512).map { _ in Token(key: random.normals(4, scale: 0.7), value: random.normals(4).map { 1 + $0 })
+    let tokens = (0..<count).map { _ in
+      Token(key: random.normals(4, scale: 0.7), value: random.normals(4).map { 1 + $0 })
     }
     let queries = (0..<20).map { _ in random.normals(4, scale: 0.5) }
     let exact = queries.map { ExactSums(tokens, query: $0).output }
     var (uniform, balanced) = (0.0, 0.0)
     for seed in 0..<40 as Range<UInt64> {
-      let heads = (Self.uniform(64, seed: seed), Self.balanced(64, seed: seed))
+      let heads = (Self.uniform(capacity, seed: seed), Self.balanced(capacity, seed: seed))
       for token in tokens {
         heads.0.melt(token)
         heads.1.melt(token)
@@ -112,7 +113,7 @@ struct SampleTests {
         balanced += length(zip(heads.1.attend(query).output, exact).map { Double($0) - $1 })
       }
     }
-    #expect(balanced < 0.8 * uniform, "\(balanced / uniform)")
+    #expect(balanced < 0.9 * uniform, "\(balanced / uniform)")
   }
 
   @Test("keys of any size are balanced without infinities")

@@ -53,7 +53,7 @@ struct WardTests {
   @Test("counts sum to the tokens and centroids average to the mean", arguments: KVCache.SlotType.allCases)
   func sumsArePreserved(slotType: KVCache.SlotType) {
     // What slots narrower than float32 lose of the mean by rounding again and again, relative to a key's length.
-    let tolerance: [KVCache.SlotType: Double] = [.float32: 1e-5, .float16: 1e-3, .bfloat16: 1e-2, .q8_0: 1e-2]
+    let tolerance: [KVCache.SlotType: Double] = [.float32: 1e-6, .float16: 2e-3, .bfloat16: 1e-2, .q8_0: 2e-2]
     var random = SplitMix64(seed: 2)
     let centers = (0..<12).map { _ in random.normals(32, scale: 2) }
     let head = Self.head(24, slotType: slotType)
@@ -88,7 +88,7 @@ struct WardTests {
     for step in 0..<500 {
       var token = Token.random(dim: 32, using: &random)
       // Doubles and stretches of near keys, for ties and for clusters with many neighbours.
-      if step % 7 == 3 { token.key = Self.clusters(settled)[step % 5].key }
+      if step > 20 && step % 7 == 3 { token.key = Self.clusters(settled)[step % 5].key }
       if step % 3 == 1 { token.key = token.key.map { 4 + $0 * 0.1 } }
       let expected = Self.expectedCounts(settled, token)
       settled.melt(token)
