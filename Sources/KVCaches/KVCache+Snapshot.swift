@@ -55,6 +55,9 @@ extension KVCache {
       throw .badSnapshot("it holds \(reader.remaining) bytes of slots instead of \(expected)")
     }
     let payload = try reader.take(expected)
+    for (part, state) in zip(parts, states) {
+      try part.checkRepresented(payload, of: state.stages, tokens: tokens)
+    }
     reset()
     var offset = 0
     for (part, state) in zip(parts, states) {
@@ -63,6 +66,7 @@ extension KVCache {
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
         offset += target.count
       }
+      part.weighPacked()
       part.boundStoredPages(.current)
     }
   }

@@ -31,6 +31,9 @@ public final class KVCache {
   /// The newest tokens' queries, of a cache in which a prompt ends with a vote; nil once no vote can come.
   private(set) var observation: ObservationWindow?
 
+  /// After how many tokens a cache of centers is compressed again, nil where it never is.
+  let recompression: Int?
+
   /// The bounds of the last stage's pages, of a cache that reads only some of them.
   private(set) var pageBounds: PageBounds?
 
@@ -81,7 +84,8 @@ public final class KVCache {
     (storage, places) = Self.makeStorage(stages, shape: heads.shape, type: slotType.elementType)
     step = StepPlan(places: places)
     scores = plan.scoring == nil ? nil : Buffer(count: heads.count * storage[0].slotsPerBlock)
-    observation = plan.prompt.map { ObservationWindow(size: $0.window, shape: shape) }
+    observation = Self.makeObservation(plan, shape: shape)
+    recompression = plan.prompt?.recompression
     pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
     summary = plan.melting?.makeSummary(shape: heads.shape, slotType: slotType)
     keepsOrder = plan.stages.map { $0.distance != .clipped }
@@ -91,6 +95,11 @@ public final class KVCache {
     capacity = plan.capacity
     sinkCount = plan.sinkCount
     smallestRing = plan.slidesExactly ? stages.filter { !$0.holdsStreamStart }.compactMap(\.capacity).min() ?? .max : 0
+  }
+
+  private static func makeObservation(_ plan: Plan, shape: Shape) -> ObservationWindow? {
+    guard let voters = plan.prompt?.voters, voters > 0 else { return nil }
+    return ObservationWindow(size: voters, shape: shape)
   }
 
   private static func check(
@@ -146,7 +155,7 @@ public final class KVCache {
       total += shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded) * 4
     }
     total += plan.melting?.summaryBytes(shape: shape, slotType: slotType) ?? 0
-    if let prompt = plan.prompt { total += ObservationWindow.bytes(size: prompt.window, shape: shape) }
+    if let voters = plan.prompt?.voters, voters > 0 { total += ObservationWindow.bytes(size: voters, shape: shape) }
     if plan.capacity == nil {
       let growing = max(0, tokens - bounded)
       let bounds = plan.pageReading.map { PageBounds.blockBytes($0, shape: shape) } ?? 0
@@ -184,7 +193,7 @@ public final class KVCache {
     if let observation {
       observation.reset()
     } else {
-      observation = plan.prompt.map { ObservationWindow(size: $0.window, shape: shape) }
+      observation = Self.makeObservation(plan, shape: shape)
     }
     for index in storage.indices {
       // What one conversation left would end up in the snapshots of the next: they save whole panels.
@@ -214,10 +223,11 @@ public final class KVCache {
   /// How many of `wanted` tokens the next chunk may have.
   ///
   /// Sinks that arrive in the same chunk as the first eviction would have two distances; such a chunk is cut where
-  /// the cache is full.
+  /// the cache is full. A cache that compresses what comes after a prompt does so between chunks.
   package func admissibleChunk(_ wanted: Int) -> Int {
     var wanted = wanted
     for companion in companions { wanted = companion.admissibleChunk(wanted) }
+    if let recompression, let room = roomBeforeCompression() { return min(wanted, room > 0 ? room : recompression) }
     guard let slidingCapacity, let first = stages.first, first.holdsStreamStart,
       first.count < first.capacity ?? .max, heldTokens + wanted > slidingCapacity
     else { return wanted }
@@ -339,7 +349,8 @@ public final class KVCache {
       if stage.isFinished { observation = nil }
       if !stage.packed.isEmpty {
         storage[places[0].storage].replace(
-          with: PackedSlots(type: slotType.elementType, headDim: shape.headDim, counts: stage.packed))
+          with: PackedSlots(
+            type: slotType.elementType, headDim: shape.headDim, counts: stage.packed, centers: plan.prompt?.centers))
       }
     }
     tokenRecord = nil

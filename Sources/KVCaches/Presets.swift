@@ -10,7 +10,7 @@ struct Preset: Sendable {
   var division: (@Sendable (StageParameters) throws(KVCacheError) -> HeadDivision)?
 
   static let all: [Preset] = [
-    full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, subGen, uniform, balanceKV,
+    full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, kCenter, subGen, uniform, balanceKV,
   ]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
@@ -89,6 +89,14 @@ struct Preset: Sendable {
     options: Prompt.options
   ) { parameters throws(KVCacheError) in
     [try Prompt(parameters)]
+  }
+
+  private static let kCenter = Preset(
+    name: "k-center", form: "k-center:CAPACITY",
+    summary: "of a prompt the tokens whose keys cover all others', and all of the answer (arXiv 2402.06082)",
+    options: Prompt.optionsOfCenters
+  ) { parameters throws(KVCacheError) in
+    [try Prompt(parameters, choosing: "centers")]
   }
 
   private static let quest = Preset(

@@ -77,6 +77,14 @@ struct StageStorage {
     let headBytes: Int
     /// Of a packed block where each head's slots lie, `[layer, KV head]`; else nil.
     var spans: UnsafePointer<PackedSlots.Span>?
+    /// Of a packed block what is added to the logits of all its slots, where they stand for several tokens; else nil.
+    var logWeights: UnsafePointer<Float>?
+
+    /// What is added to the logits of a head's slots, nil for nothing; `head` counts through all layers.
+    func logWeights(head: Int) -> UnsafePointer<Float>? {
+      guard let spans, let logWeights else { return nil }
+      return logWeights + spans[head].firstSlot
+    }
 
     /// The slots of one KV head; `head` counts through all layers, `layer * KV heads + KV head`.
     func slots(head: Int, type: ElementType, headDim: Int) -> SlotStorage {

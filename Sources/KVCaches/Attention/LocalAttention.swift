@@ -88,6 +88,7 @@ package final class LocalAttention: AttentionService {
     precondition(
       segment.rows.lowerBound == (tableCount == 0 ? 0 : tables[tableCount - 1].rows.upperBound),
       "rows that do not follow each other")
+    segment.cache.compress(team: team, kernels: kernels)
     segment.cache.beginStep(tokens: segment.rows.count)
     var kept = 0
     add(segment.cache, rows: segment.rows, kept: &kept)

@@ -61,14 +61,16 @@ extension StepTables {
       // Heads of a packed block hold different numbers of tokens.
       let slots = min(slots.lowerBound, storage.slots)..<min(slots.upperBound, storage.slots)
       guard !slots.isEmpty else { return }
+      var logWeights = blocks.pointer[run.block].logWeights(head: head)
       if isLinearBias {
         let distances = distances.pointer + run.distances + slots.lowerBound - run.first
-        scratch.setBias(slots: slots, distances: distances, slope: slopes.pointer[task.queryHeads.lowerBound])
+        logWeights = scratch.setBias(
+          slots: slots, distances: distances, slope: slopes.pointer[task.queryHeads.lowerBound])
         shift(scratch.partial.maximum.pointer + firstRow, task, clock: run.clock, by: -1)
       }
       let bounds = bounds(of: run, task)
       scratch.attend(
-        storage, run: slots, rows: rowCount, group: task.queryHeads.count, firstRow: firstRow, isBiased: isLinearBias,
+        storage, run: slots, rows: rowCount, group: task.queryHeads.count, firstRow: firstRow, logWeights: logWeights,
         visibleFirst: bounds.first, visibleLast: bounds.last, keeping: kept.map { $0 + keptFloats },
         kernels)
       if isLinearBias { shift(scratch.partial.maximum.pointer + firstRow, task, clock: run.clock, by: 1) }

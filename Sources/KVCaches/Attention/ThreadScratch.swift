@@ -46,21 +46,25 @@ final class ThreadScratch {
   var kept: UnsafeMutablePointer<Float> { keptWeights.pointer }
 
   /// Sets the bias of a run of slots, `-slope × distance`; `distances` begins with the first of them.
-  func setBias(slots: Range<Int>, distances: UnsafePointer<Float>, slope: Float) {
+  ///
+  /// - Returns: the bias, `[slot]`.
+  func setBias(slots: Range<Int>, distances: UnsafePointer<Float>, slope: Float) -> UnsafePointer<Float> {
     let target = bias.pointer + slots.lowerBound
     for index in 0..<slots.count { target[index] = -slope * distances[index] }
+    return UnsafePointer(bias.pointer)
   }
 
   /// Attends with the task's queries to a run of slots, continuing the partial from row `firstRow` on.
   func attend(
-    _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, firstRow: Int, isBiased: Bool,
+    _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, firstRow: Int,
+    logWeights: UnsafePointer<Float>?,
     visibleFirst: UnsafePointer<Int32>?, visibleLast: UnsafePointer<Int32>?,
     keeping kept: UnsafeMutablePointer<Float>? = nil, _ kernels: InstructionSet
   ) {
     kernels.attend(
       slots, run: run,
       queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
-      partial: partial.rows(from: firstRow), logWeights: isBiased ? UnsafePointer(bias.pointer) : nil,
+      partial: partial.rows(from: firstRow), logWeights: logWeights,
       visibleFirst: visibleFirst, visibleLast: visibleLast, scratch: kernelScratch.pointer, keeping: kept)
   }
 }

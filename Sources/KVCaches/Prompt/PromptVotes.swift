@@ -6,16 +6,6 @@ import Kernels
 /// whole rows, the second for the probabilities themselves. Only what is stored enters, so the result is the same bit for
 /// bit however the prompt was cut into chunks and whatever the number of threads.
 struct PromptVotes {
-  /// The tokens of one head that are voted on.
-  struct Ballot {
-    /// The blocks in which the head's tokens lie, oldest first.
-    var slots: [SlotStorage]
-    /// Tokens held in each of them.
-    var counts: [Int]
-
-    var count: Int { counts.reduce(0, +) }
-  }
-
   let shape: KVCache.Shape
   let prompt: Prompt
   let observation: ObservationWindow
@@ -72,7 +62,7 @@ struct PromptVotes {
   ///   - head: counted through all layers, `layer * KV heads + KV head`
   ///   - scores: `[token]`, as many as the head holds without the window
   func count(
-    head: Int, _ held: Ballot, into scores: UnsafeMutablePointer<Float>, _ scratch: Scratch,
+    head: Int, _ held: HeldSlots, into scores: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
     let (group, count) = (shape.groupSize, held.count)
@@ -103,7 +93,7 @@ struct PromptVotes {
 
   /// Adds the probabilities that some tokens of the window give to all that the head holds.
   private func add(
-    _ tokens: Range<Int>, head: Int, _ held: Ballot, to votes: UnsafeMutablePointer<Float>, _ scratch: Scratch,
+    _ tokens: Range<Int>, head: Int, _ held: HeldSlots, to votes: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
     let (group, partial) = (shape.groupSize, scratch.partial)
@@ -131,7 +121,7 @@ struct PromptVotes {
 
   /// Calls `body` with the used slots of each block and the tokens before it, once the scratch says what each token sees.
   private func forEachBlock(
-    _ tokens: Range<Int>, _ held: Ballot, _ scratch: Scratch, _ body: (SlotStorage, Range<Int>, Int) -> Void
+    _ tokens: Range<Int>, _ held: HeldSlots, _ scratch: Scratch, _ body: (SlotStorage, Range<Int>, Int) -> Void
   ) {
     var first = 0
     for (slots, count) in zip(held.slots, held.counts) where count > 0 {

@@ -10,6 +10,9 @@
 /// choice per KV head and not per query head, whose cache would be a group's size larger (pooled votes of the group's
 /// heads are averaged); of equal votes the earlier token is kept. Budgets that fall over the layers are PyramidKV's (arXiv
 /// 2406.02069), budgets that differ from head to head Ada-KV's (arXiv 2407.11550); voting again at later prompts is ours.
+///
+/// In place of a vote, greedy k-center may choose: the tokens whose keys cover all others' best (what Zandieh et al., "SubGen:
+/// Token Generation in Sublinear Time and Memory", arXiv 2402.06082, ran in their experiments; see `Centers`).
 public struct Prompt: StageSpecification {
   /// How much is kept of a prompt.
   public enum Size: Sendable, Hashable {
@@ -17,6 +20,45 @@ public struct Prompt: StageSpecification {
     case tokens(Int)
     /// All but this share of the tokens before the window, 0 to 1: the paper's compression rate.
     case dropping(Double)
+  }
+
+  /// How the tokens before the window are chosen.
+  public enum Choice: Sendable, Hashable {
+    /// By the attention that the window gives them (SnapKV).
+    case votes
+    /// So that their keys cover those of all others (greedy k-center).
+    case centers(Centers)
+    /// At random, each head for itself and always the same: what other choices are measured against.
+    case random
+  }
+
+  /// What stands for the tokens that are not kept.
+  ///
+  /// Each is nearest to one center. Keys are compared as they are stored, with the places to which they were rotated.
+  public struct Centers: Sendable, Hashable {
+    /// Whether a center has the weight of all tokens that it stands for: log(count) is added to its logit.
+    public var isWeighted: Bool
+    /// Whether its value is the mean of theirs.
+    public var averagesValues: Bool
+    /// Whether its key is the mean of theirs.
+    public var averagesKeys: Bool
+    /// After how many more tokens centers are chosen again, among the old ones, which keep the number of tokens they stand
+    /// for, and the new ones, so that memory stays bounded; nil where all that comes after the prompt is kept.
+    public var recompression: Int?
+
+    /// - Precondition: a recompression is after at least one token.
+    public init(
+      isWeighted: Bool = false, averagesValues: Bool = false, averagesKeys: Bool = false, recompression: Int? = nil
+    ) {
+      precondition(recompression ?? 1 >= 1, "a recompression of no tokens")
+      self.isWeighted = isWeighted
+      self.averagesValues = averagesValues
+      self.averagesKeys = averagesKeys
+      self.recompression = recompression
+    }
+
+    /// Whether it matters how many tokens a center stands for.
+    var isCounted: Bool { isWeighted || averagesValues || averagesKeys }
   }
 
   /// How votes are smoothed along the sequence.
@@ -51,8 +93,11 @@ public struct Prompt: StageSpecification {
   }
 
   public let size: Size
+  public let choice: Choice
   /// The tokens at the end of the prompt that vote, and are kept.
   public let window: Int
+  /// The tokens at the start of the stream that are kept.
+  public let sinks: Int
   public let pooling: Pooling
   /// How the query heads that share a KV head agree: mean or maximum.
   public let reduction: ScoreRule.Reduction
@@ -63,26 +108,48 @@ public struct Prompt: StageSpecification {
   /// The setting of the published runs on LongBench.
   public static let standardPooling = Pooling.maximum(kernel: 7)
 
-  /// - Precondition: the window is at least 1 and below the size, a kernel is odd, the reduction is not the median.
+  /// The window where none is given: a quarter of the budget for centers, and at least 32; else 32.
+  public static func standardWindow(_ size: Size, _ choice: Choice) -> Int {
+    guard case .centers = choice, case .tokens(let count) = size else { return 32 }
+    return max(32, count / 4)
+  }
+
+  /// The sinks where none are given: 4, but none beside votes, which find them.
+  public static func standardSinks(_ choice: Choice) -> Int { choice == .votes ? 0 : 4 }
+
+  /// - Parameters:
+  ///   - window: nil for `standardWindow`
+  ///   - sinks: nil for `standardSinks`
+  /// - Precondition: the window is at least 1 and with the sinks below the size, a kernel is odd, the reduction is not the
+  ///   median; adaptive budgets are for votes; a recompression is for a size in tokens and one prompt.
   public init(
-    _ size: Size = .tokens(2048), window: Int = 32, pooling: Pooling = standardPooling,
-    reduction: ScoreRule.Reduction = .mean, mode: Mode = .once, layers: LayerBudgets = .uniform,
-    heads: HeadBudgets = .uniform
+    _ size: Size = .tokens(2048), choice: Choice = .votes, window: Int? = nil, sinks: Int? = nil,
+    pooling: Pooling = standardPooling, reduction: ScoreRule.Reduction = .mean, mode: Mode = .once,
+    layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
   ) {
-    precondition(window >= 1, "a window holds at least one token")
+    let (window, sinks) = (
+      window ?? Self.standardWindow(size, choice), sinks ?? Self.standardSinks(choice)
+    )
+    precondition(window >= 1 && sinks >= 0, "a window holds at least one token")
     switch size {
-    case .tokens(let count): precondition(count > window, "a budget beyond the window")
+    case .tokens(let count): precondition(count > window + sinks, "a budget beyond the window")
     case .dropping(let share): precondition((0...1).contains(share), "a share is from 0 to 1")
     }
     precondition(pooling.kernel % 2 == 1 && pooling.kernel >= 1, "an even kernel has no middle")
     precondition(reduction != .median, "votes have a mean or a maximum")
+    precondition(heads == .uniform || choice == .votes, "only votes say which head needs more")
     self.size = size
+    self.choice = choice
     self.window = window
+    self.sinks = sinks
     self.pooling = pooling
     self.reduction = reduction
     self.mode = mode
     self.layers = layers
     self.heads = heads
+    if recompression != nil {
+      guard case .tokens = size, mode == .once else { preconditionFailure("a recompression to a size, after one prompt") }
+    }
   }
 
   public var capacity: Int? { nil }
@@ -90,10 +157,19 @@ public struct Prompt: StageSpecification {
   public var distance: StageDistance { .original }
   public func makeStage() -> any Stage { PromptStage(isRepeated: mode == .everyPrefill) }
 
+  /// What stands for tokens that are not kept, nil where they are forgotten.
+  var centers: Centers? { if case .centers(let centers) = choice { centers } else { nil } }
+
+  /// After how many more tokens the cache is compressed again, nil for never.
+  var recompression: Int? { centers?.recompression }
+
+  /// The newest tokens whose queries are kept for a vote, 0 where none is held.
+  var voters: Int { choice == .votes ? window : 0 }
+
   /// Tokens that a head keeps of a prompt of so many, in the mean over layers and heads.
   public func keptTokens(of count: Int) -> Int { count <= window ? count : window + chosen(of: count - window) }
 
-  /// Tokens that a head keeps of `count` tokens before the window, in the mean over layers and heads.
+  /// Tokens that a head keeps of `count` tokens before the window, sinks included, in the mean over layers and heads.
   func chosen(of count: Int) -> Int {
     switch size {
     case .tokens(let size): min(size - window, count)
@@ -109,102 +185,6 @@ extension Prompt.Pooling {
     case .none: 1
     case .maximum(let kernel), .average(let kernel): kernel
     }
-  }
-
-  fileprivate var name: String {
-    switch self {
-    case .none: "none"
-    case .maximum: "max"
-    case .average: "avg"
-    }
-  }
-}
-
-/// How the stage is written.
-extension Prompt {
-  static let options = ["window", "kernel", "pool", "reduce", "mode", "ratio", "layers", "heads"]
-  private static let largestKernel = 255
-
-  public var description: String {
-    var text = "prompt"
-    var options: [String] = []
-    switch size {
-    case .tokens(let count): text += ":\(count)"
-    case .dropping(let share): options.append("ratio=\(share)")
-    }
-    if window != 32 { options.append("window=\(window)") }
-    if pooling != .none, pooling.kernel != Self.standardPooling.kernel { options.append("kernel=\(pooling.kernel)") }
-    if pooling.name != Self.standardPooling.name { options.append("pool=\(pooling.name)") }
-    if reduction != .mean { options.append("reduce=\(reduction.rawValue)") }
-    if mode != .once { options.append("mode=\(mode.rawValue)") }
-    if layers != .uniform { options.append("layers=\(layers.rawValue)") }
-    if heads != .uniform { options.append("heads=\(heads.rawValue)") }
-    return options.isEmpty ? text : text + "[\(options.joined(separator: ","))]"
-  }
-
-  static let registration = StageRegistration(name: "prompt", form: "prompt:CAPACITY", options: options) {
-    parameters throws(KVCacheError) in
-    try Prompt(parameters)
-  }
-
-  init(_ parameters: StageParameters) throws(KVCacheError) {
-    var window = 32
-    if let text = parameters.options["window"] {
-      window = try parameters.number(text, "window", in: 1...StageParameters.largestCount)
-    }
-    self.init(
-      try Self.size(parameters, window: window), window: window, pooling: try Self.pooling(parameters),
-      reduction: try parameters.choice("reduce", of: [.mean, .maximum], default: .mean),
-      mode: try parameters.choice("mode", of: Mode.allCases, default: .once),
-      layers: try parameters.choice("layers", of: LayerBudgets.allCases, default: .uniform),
-      heads: try parameters.choice("heads", of: HeadBudgets.allCases, default: .uniform))
-  }
-
-  private static func size(_ parameters: StageParameters, window: Int) throws(KVCacheError) -> Size {
-    if let text = parameters.options["ratio"] {
-      if parameters.argument != nil { throw parameters.fail("takes a capacity or a ratio, not both") }
-      guard let share = Double(text), (0...1).contains(share) else {
-        throw parameters.fail("ratio must be from 0 to 1, but is '\(text)'")
-      }
-      return .dropping(share)
-    }
-    var count = 2048
-    if parameters.argument != nil {
-      count = try parameters.count("capacity", maximum: StageParameters.largestCount, example: 2048)
-    }
-    guard count > window else {
-      throw parameters.fail("a capacity of \(count) leaves nothing to choose beside a window of \(window)")
-    }
-    return .tokens(count)
-  }
-
-  private static func pooling(_ parameters: StageParameters) throws(KVCacheError) -> Pooling {
-    var kernel = standardPooling.kernel
-    if let text = parameters.options["kernel"] {
-      kernel = try parameters.number(text, "kernel", in: 1...largestKernel)
-      guard kernel % 2 == 1 else { throw parameters.fail("kernel must be odd, but is \(kernel)") }
-    }
-    switch parameters.options["pool"] {
-    case nil, "max": return .maximum(kernel: kernel)
-    case "avg": return .average(kernel: kernel)
-    case "none":
-      if parameters.options["kernel"] != nil { throw parameters.fail("kernel is for pool=max and pool=avg") }
-      return .none
-    case .some(let text): throw parameters.fail("pool must be max, avg or none, but is '\(text)'")
-    }
-  }
-}
-
-extension StageParameters {
-  /// An option with one of a few values.
-  func choice<Choice: RawRepresentable<String> & Equatable>(
-    _ name: String, of choices: [Choice], default standard: Choice
-  ) throws(KVCacheError) -> Choice {
-    guard let text = options[name] else { return standard }
-    guard let choice = Choice(rawValue: String(text)), choices.contains(choice) else {
-      throw fail("\(name) must be \(choices.map(\.rawValue).joined(separator: " or ")), but is '\(text)'")
-    }
-    return choice
   }
 }
 

@@ -1,0 +1,173 @@
+/// How the stage is written.
+extension Prompt {
+  private static let sharedOptions = ["window", "sinks", "mode", "ratio", "layers"]
+  private static let voteOptions = ["kernel", "pool", "reduce", "heads"]
+  private static let centerOptions = ["weighted", "values", "keys", "recompress"]
+  static let options = ["choose"] + sharedOptions + voteOptions + centerOptions
+  static let optionsOfCenters = sharedOptions + centerOptions
+  private static let largestKernel = 255
+
+  public var description: String {
+    var text = "prompt"
+    var options: [String] = []
+    switch size {
+    case .tokens(let count): text += ":\(count)"
+    case .dropping(let share): options.append("ratio=\(share)")
+    }
+    if let name = choice.name { options.append("choose=\(name)") }
+    if window != Self.standardWindow(size, choice) { options.append("window=\(window)") }
+    if sinks != Self.standardSinks(choice) { options.append("sinks=\(sinks)") }
+    if let centers { options += centers.options }
+    if pooling != .none, pooling.kernel != Self.standardPooling.kernel { options.append("kernel=\(pooling.kernel)") }
+    if pooling.name != Self.standardPooling.name { options.append("pool=\(pooling.name)") }
+    if reduction != .mean { options.append("reduce=\(reduction.rawValue)") }
+    if mode != .once { options.append("mode=\(mode.rawValue)") }
+    if layers != .uniform { options.append("layers=\(layers.rawValue)") }
+    if heads != .uniform { options.append("heads=\(heads.rawValue)") }
+    return options.isEmpty ? text : text + "[\(options.joined(separator: ","))]"
+  }
+
+  static let registration = StageRegistration(name: "prompt", form: "prompt:CAPACITY", options: options) {
+    parameters throws(KVCacheError) in
+    try Prompt(parameters)
+  }
+
+  /// - Parameter choice: the name of how tokens are chosen where no option says it
+  init(_ parameters: StageParameters, choosing standard: Substring = "votes") throws(KVCacheError) {
+    let choice = try Self.choice(parameters, standard: standard)
+    let size = try Self.size(parameters)
+    var window = Self.standardWindow(size, choice)
+    if let text = parameters.options["window"] {
+      window = try parameters.number(text, "window", in: 1...StageParameters.largestCount)
+    }
+    let sinks = try parameters.sinks(default: Self.standardSinks(choice))
+    if case .tokens(let count) = size, count <= window + sinks {
+      let beside = sinks == 0 ? "" : " and \(sinks) sinks"
+      throw parameters.fail("a capacity of \(count) leaves nothing to choose beside a window of \(window)\(beside)")
+    }
+    let mode = try parameters.choice("mode", of: Mode.allCases, default: .once)
+    if case .centers(let centers) = choice, centers.recompression != nil {
+      guard case .tokens = size else { throw parameters.fail("recompress needs a capacity, not a ratio") }
+      guard mode == .once else { throw parameters.fail("recompress chooses again at later prompts as well; leave out mode") }
+    }
+    self.init(
+      size, choice: choice, window: window, sinks: sinks, pooling: try Self.pooling(parameters),
+      reduction: try parameters.choice("reduce", of: [.mean, .maximum], default: .mean), mode: mode,
+      layers: try parameters.choice("layers", of: LayerBudgets.allCases, default: .uniform),
+      heads: try parameters.choice("heads", of: HeadBudgets.allCases, default: .uniform))
+  }
+
+  private static func choice(_ parameters: StageParameters, standard: Substring) throws(KVCacheError) -> Choice {
+    let name = parameters.options["choose"] ?? standard
+    let choice: Choice
+    switch name {
+    case "votes": choice = .votes
+    case "centers": choice = .centers(try Centers(parameters))
+    case "random": choice = .random
+    default: throw parameters.fail("choose must be votes, centers or random, but is '\(name)'")
+    }
+    for (options, owner) in [(voteOptions, "votes"), (centerOptions, "centers")] where name != owner {
+      if let option = options.first(where: { parameters.options[$0] != nil }) {
+        throw parameters.fail("\(option) is for choose=\(owner)")
+      }
+    }
+    return choice
+  }
+
+  private static func size(_ parameters: StageParameters) throws(KVCacheError) -> Size {
+    if let text = parameters.options["ratio"] {
+      if parameters.argument != nil { throw parameters.fail("takes a capacity or a ratio, not both") }
+      guard let share = Double(text), (0...1).contains(share) else {
+        throw parameters.fail("ratio must be from 0 to 1, but is '\(text)'")
+      }
+      return .dropping(share)
+    }
+    guard parameters.argument != nil else { return .tokens(2048) }
+    return .tokens(try parameters.count("capacity", maximum: StageParameters.largestCount, example: 2048))
+  }
+
+  private static func pooling(_ parameters: StageParameters) throws(KVCacheError) -> Pooling {
+    var kernel = standardPooling.kernel
+    if let text = parameters.options["kernel"] {
+      kernel = try parameters.number(text, "kernel", in: 1...largestKernel)
+      guard kernel % 2 == 1 else { throw parameters.fail("kernel must be odd, but is \(kernel)") }
+    }
+    switch parameters.options["pool"] {
+    case nil, "max": return .maximum(kernel: kernel)
+    case "avg": return .average(kernel: kernel)
+    case "none":
+      if parameters.options["kernel"] != nil { throw parameters.fail("kernel is for pool=max and pool=avg") }
+      return .none
+    case .some(let text): throw parameters.fail("pool must be max, avg or none, but is '\(text)'")
+    }
+  }
+}
+
+extension Prompt.Pooling {
+  fileprivate var name: String {
+    switch self {
+    case .none: "none"
+    case .maximum: "max"
+    case .average: "avg"
+    }
+  }
+}
+
+extension Prompt.Choice {
+  /// How the choice is written, nil for the usual one.
+  fileprivate var name: String? {
+    switch self {
+    case .votes: nil
+    case .centers: "centers"
+    case .random: "random"
+    }
+  }
+}
+
+extension Prompt.Centers {
+  fileprivate init(_ parameters: StageParameters) throws(KVCacheError) {
+    let standard = Self()
+    var recompression: Int?
+    if let text = parameters.options["recompress"] {
+      recompression = try parameters.number(text, "recompress", in: 1...StageParameters.largestCount)
+    }
+    self.init(
+      isWeighted: try parameters.flag("weighted", default: standard.isWeighted),
+      averagesValues: try parameters.choice("values", of: Stand.allCases, default: Stand(standard.averagesValues))
+        == .mean,
+      averagesKeys: try parameters.choice("keys", of: Stand.allCases, default: Stand(standard.averagesKeys)) == .mean,
+      recompression: recompression)
+  }
+
+  /// What stands for a cluster: its center's own vector or the mean of all.
+  private enum Stand: String, CaseIterable {
+    case own
+    case mean
+
+    init(_ isMean: Bool) { self = isMean ? .mean : .own }
+  }
+
+  /// The options that differ from the usual ones.
+  fileprivate var options: [String] {
+    let standard = Self()
+    var options: [String] = []
+    if isWeighted != standard.isWeighted { options.append("weighted=\(isWeighted ? "on" : "off")") }
+    if averagesValues != standard.averagesValues { options.append("values=\(Stand(averagesValues).rawValue)") }
+    if averagesKeys != standard.averagesKeys { options.append("keys=\(Stand(averagesKeys).rawValue)") }
+    if let recompression { options.append("recompress=\(recompression)") }
+    return options
+  }
+}
+
+extension StageParameters {
+  /// An option with one of a few values.
+  func choice<Choice: RawRepresentable<String> & Equatable>(
+    _ name: String, of choices: [Choice], default standard: Choice
+  ) throws(KVCacheError) -> Choice {
+    guard let text = options[name] else { return standard }
+    guard let choice = Choice(rawValue: String(text)), choices.contains(choice) else {
+      throw fail("\(name) must be \(choices.map(\.rawValue).joined(separator: " or ")), but is '\(text)'")
+    }
+    return choice
+  }
+}
