@@ -43,6 +43,22 @@ struct PlanGrammarTests {
         "snapkv:64[window=16,kernel=5,pool=avg,reduce=max,mode=every-prefill,layers=pyramid,heads=adaptive]",
         "prompt:64[window=16,kernel=5,pool=avg,reduce=max,mode=every-prefill,layers=pyramid,heads=adaptive]"
       ),
+      ("snapkv:64[choose=votes,sinks=0]", "prompt:64"),
+      ("snapkv:64[sinks=4,choose=random]", "prompt:64[choose=random]"),
+      (
+        "prompt:64[choose=random,sinks=0,window=8,mode=every-prefill,layers=pyramid]",
+        "prompt:64[choose=random,window=8,sinks=0,mode=every-prefill,layers=pyramid]"
+      ),
+      ("k-center:512", "prompt:512[choose=centers]"),
+      ("k-center:512[window=128,sinks=4]", "prompt:512[choose=centers]"),
+      ("k-center:64[window=32]", "prompt:64[choose=centers]"),
+      ("k-center:64[window=31]", "prompt:64[choose=centers,window=31]"),
+      ("k-center[ratio=0.5,window=32]", "prompt[ratio=0.5,choose=centers]"),
+      (
+        "k-center:512[weighted=on,values=mean,keys=mean,recompress=256]",
+        "prompt:512[choose=centers,weighted=on,values=mean,keys=mean,recompress=256]"
+      ),
+      ("prompt:512[choose=centers,weighted=off,values=own,keys=own]", "prompt:512[choose=centers]"),
       ("snapkv:64[pool=none]", "prompt:64[pool=none]"),
       ("snapkv[ratio=0.75]", "prompt[ratio=0.75]"),
       ("snapkv[ratio=1,window=1]", "prompt[ratio=1.0,window=1]"),
@@ -71,8 +87,9 @@ struct PlanGrammarTests {
 
   private static let known =
     "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, quest:BUDGET, "
-    + "duo-attention:SINKS+WINDOW, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, "
-    + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, "
+    + "duo-attention:SINKS+WINDOW, k-center:BUDGET, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, "
+    + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, pages:BUDGET, "
+    + "clusters:COUNT, uniform:COUNT, balanced:COUNT"
 
   @Test(
     "are refused with the reason",
@@ -163,6 +180,39 @@ struct PlanGrammarTests {
       (
         "snapkv[window=2048]",
         "cache 'snapkv[window=2048]': a capacity of 2048 leaves nothing to choose beside a window of 2048"
+      ),
+      (
+        "k-center:36",
+        "cache 'k-center:36': a capacity of 36 leaves nothing to choose beside a window of 32 and 4 sinks"
+      ),
+      (
+        "k-center:64[kernel=3]",
+        "cache 'k-center:64[kernel=3]': unknown option 'kernel'; known are window, sinks, mode, ratio, layers, weighted, "
+          + "values, keys, recompress"
+      ),
+      (
+        "prompt:64[choose=centers,heads=adaptive]",
+        "cache 'prompt:64[choose=centers,heads=adaptive]': heads is for choose=votes"
+      ),
+      ("prompt:64[weighted=on]", "cache 'prompt:64[weighted=on]': weighted is for choose=centers"),
+      ("prompt:64[choose=random,keys=mean]", "cache 'prompt:64[choose=random,keys=mean]': keys is for choose=centers"),
+      (
+        "prompt:64[choose=best]",
+        "cache 'prompt:64[choose=best]': choose must be votes, centers or random, but is 'best'"
+      ),
+      ("k-center:64[values=sum]", "cache 'k-center:64[values=sum]': values must be own or mean, but is 'sum'"),
+      (
+        "k-center:64[recompress=0]",
+        "cache 'k-center:64[recompress=0]': recompress must be from 1 to 268435456, but is 0"
+      ),
+      (
+        "k-center[ratio=0.5,recompress=9]",
+        "cache 'k-center[ratio=0.5,recompress=9]': recompress needs a capacity, not a ratio"
+      ),
+      (
+        "k-center:64[mode=every-prefill,recompress=9]",
+        "cache 'k-center:64[mode=every-prefill,recompress=9]': recompress chooses again at later prompts as well; leave "
+          + "out mode"
       ),
       ("snapkv[kernel=4]", "cache 'snapkv[kernel=4]': kernel must be odd, but is 4"),
       ("snapkv[kernel=257]", "cache 'snapkv[kernel=257]': kernel must be from 1 to 255, but is 257"),

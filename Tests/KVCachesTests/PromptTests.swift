@@ -12,7 +12,17 @@ struct PromptTests {
     "snapkv:60[window=33,reduce=max]", "snapkv[window=8,ratio=0.75]", "snapkv[window=8,ratio=1]",
     "snapkv:40[window=8,layers=pyramid]", "snapkv:40[window=8,heads=adaptive]",
     "snapkv:40[window=8,layers=pyramid,heads=adaptive,pool=none]", "prompt:30[window=8,mode=every-prefill]",
-    "snapkv:40[window=8,heads=adaptive,mode=every-prefill]",
+    "snapkv:40[window=8,heads=adaptive,mode=every-prefill]", "snapkv:40[window=8,sinks=4]",
+    "snapkv:40[window=8,sinks=9,layers=pyramid,heads=adaptive]",
+  ]
+
+  /// Caches that choose in other ways.
+  static let others = [
+    "snapkv:40[choose=random,window=8]", "prompt[choose=random,ratio=0.75,window=8,layers=pyramid]",
+    "k-center:44", "k-center:40[window=8,sinks=3]", "k-center:40[window=8,weighted=on]",
+    "k-center:40[window=8,values=mean,mode=every-prefill]",
+    "k-center:40[window=8,weighted=on,values=mean,keys=mean,layers=pyramid]",
+    "k-center:40[window=8,weighted=on,recompress=16]",
   ]
 
   struct Subject {
@@ -25,13 +35,13 @@ struct PromptTests {
 
     init(
       _ plan: String, group: Int = 2, keyValueHeads: Int = 2, slotType: KVCache.SlotType = .float32, threads: Int = 1,
-      layout: RotaryLayout = .halves, count: Int = 220
+      layout: RotaryLayout = .halves, positions: PositionEncoding? = nil, count: Int = 220
     ) throws {
       self.plan = try KVCache.Plan(plan)
       self.slotType = slotType
       shape = KVCache.Shape(
         layers: 3, queryHeads: group * keyValueHeads, keyValueHeads: keyValueHeads, headDim: 32)
-      let positions = PositionEncoding.rotary(RotaryEmbedding(dim: 32, base: 10_000, layout: layout))
+      let positions = positions ?? .rotary(RotaryEmbedding(dim: 32, base: 10_000, layout: layout))
       sequence = TokenSequence(shape: shape, positions: positions, count: count, seed: 41)
       team = try WorkerTeam(threads: threads)
       attention = LocalAttention(shape: shape, team: team, kernels: InstructionSet.current)
@@ -49,7 +59,10 @@ struct PromptTests {
       return attention.run(cache, sequence ?? self.sequence, tokens: first..<first + count, chunking: chunking)
     }
 
-    func chosen(_ cache: KVCache) -> [[Int]]? { cache.chosenSlots(team: team, kernels: InstructionSet.current) }
+    func chosen(_ cache: KVCache) -> [[Int]]? {
+      cache.chosenTokens(team: team, kernels: InstructionSet.current)?.map(\.slots)
+    }
+
     func finish(_ cache: KVCache) { cache.finishPrompt(team: team, kernels: InstructionSet.current) }
 
     /// The tokens that each layer of a cache of `plan` chooses after so many, for a head.
@@ -140,7 +153,7 @@ struct PromptTests {
     }
   }
 
-  @Test("chunks and threads do not change the choice", arguments: plans)
+  @Test("chunks and threads do not change the choice", arguments: plans + others)
   func chunking(plan: String) throws {
     let subject = try Subject(plan, group: 3)
     let window = try #require(subject.plan.prompt).window
@@ -166,7 +179,8 @@ struct PromptTests {
     "a prompt that fits stays as it is, bit for bit",
     arguments: [
       "snapkv:150[window=8]", "snapkv[window=8]", "snapkv:150[window=8,layers=pyramid,heads=adaptive]",
-      "snapkv[ratio=0]", "snapkv[ratio=1,window=150]", "snapkv:2000[window=1500,mode=every-prefill]",
+      "snapkv[ratio=0]", "snapkv[ratio=1,window=150]", "k-center:150[weighted=on,keys=mean]",
+      "k-center[window=1,ratio=0]", "snapkv:2000[window=1500,mode=every-prefill]",
     ])
   func fits(plan: String) throws {
     let subject = try Subject(plan, slotType: .float16)
@@ -178,7 +192,8 @@ struct PromptTests {
     #expect(cache.heldTokens == 200)
   }
 
-  @Test("bytes are known, fall with the prompt's end, and do not depend on the prompt's length", arguments: plans)
+  @Test(
+    "bytes are known, fall with the prompt's end, and do not depend on the prompt's length", arguments: plans + others)
   func bytes(plan: String) throws {
     let subject = try Subject(plan, slotType: .float16, count: 3000)
     let prompt = try #require(subject.plan.prompt)
@@ -189,12 +204,13 @@ struct PromptTests {
       let before = cache.bytes
       #expect(before == KVCache.bytes(plan: subject.plan, shape: subject.shape, slotType: .float16, tokens: count))
       subject.finish(cache)
-      let queries = prompt.mode == .once ? 0 : 3 * 4 * 4 * (prompt.window * 32 + 1)
+      let queries = prompt.mode == .once || prompt.voters == 0 ? 0 : 3 * 4 * 4 * (prompt.window * 32 + 1)
       let kept = cache.heldTokens
       #expect(kept == prompt.keptTokens(of: count))
       // Panels are whole, in each of six heads.
-      let least = kept * KVCache.bytesPerToken(shape: subject.shape, slotType: .float16) + queries
-      #expect(least...least + 6 * 15 * 2 * 32 * 2 ~= cache.bytes, "\(plan) after \(count)")
+      let perSlot = 2 * 32 * 2 + PackedSlots.bytesPerCount(prompt.centers)
+      let least = kept * 6 * perSlot + queries
+      #expect(least...least + 6 * 15 * perSlot ~= cache.bytes, "\(plan) after \(count)")
       #expect(cache.bytes < before)
       after.insert(cache.bytes)
       cache.beginStep(tokens: 1)
@@ -208,7 +224,9 @@ struct PromptTests {
     if case .tokens = prompt.size, prompt.heads == .uniform { #expect(after.count == 1, "\(plan)") }
   }
 
-  @Test("snapshots continue bit for bit, before the vote and after it", arguments: plans, KVCache.SlotType.allCases)
+  @Test(
+    "snapshots continue bit for bit, before the vote and after it", arguments: plans + others, KVCache.SlotType.allCases
+  )
   func snapshots(plan: String, slotType: KVCache.SlotType) throws {
     let subject = try Subject(plan, slotType: slotType)
     let taken = try subject.makeCache()
@@ -241,7 +259,10 @@ struct PromptTests {
 
   @Test(
     "hostile counters under a right checksum never crash",
-    arguments: ["snapkv:20[window=3]", "snapkv:20[window=3,heads=adaptive,mode=every-prefill]"])
+    arguments: [
+      "snapkv:20[window=3]", "snapkv:20[window=3,heads=adaptive,mode=every-prefill]",
+      "k-center:20[window=3,weighted=on,recompress=3]",
+    ])
   func hostile(plan: String) throws {
     let subject = try Subject(plan, group: 1, keyValueHeads: 1)
     for isFinished in [false, true] {
@@ -262,7 +283,7 @@ struct PromptTests {
               do throws(KVCacheError) { try target.restore(forged) } catch { continue }
               #expect(target.bytes <= 1 << 20)
               subject.finish(target)
-              _ = subject.attention.step(target, subject.sequence, tokens: 0..<5)
+              _ = subject.attention.run(target, subject.sequence, tokens: 0..<5, chunking: .whole)
               subject.finish(target)
             }
           }

@@ -43,6 +43,11 @@ struct ReferencePrompt {
   /// - Returns: the slots kept, counted from the oldest token that the head held, `[layer, KV head][kept]`.
   mutating func vote(budgets: [Int]) -> [[Int]] {
     scores = held.indices.map { layer in held[layer].indices.map { pooled(layer: layer, head: $0) } }
+    for layer in held.indices {
+      for head in held[layer].indices {
+        for slot in 0..<prompt.sinks { scores[layer][head][slot] = .infinity }
+      }
+    }
     var kept: [[Int]] = []
     for layer in held.indices {
       let chosen = choose(scores[layer], budget: budgets[layer])

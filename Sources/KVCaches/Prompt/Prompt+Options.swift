@@ -48,7 +48,9 @@ extension Prompt {
     let mode = try parameters.choice("mode", of: Mode.allCases, default: .once)
     if case .centers(let centers) = choice, centers.recompression != nil {
       guard case .tokens = size else { throw parameters.fail("recompress needs a capacity, not a ratio") }
-      guard mode == .once else { throw parameters.fail("recompress chooses again at later prompts as well; leave out mode") }
+      guard mode == .once else {
+        throw parameters.fail("recompress chooses again at later prompts as well; leave out mode")
+      }
     }
     self.init(
       size, choice: choice, window: window, sinks: sinks, pooling: try Self.pooling(parameters),

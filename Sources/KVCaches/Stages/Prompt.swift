@@ -148,7 +148,9 @@ public struct Prompt: StageSpecification {
     self.layers = layers
     self.heads = heads
     if recompression != nil {
-      guard case .tokens = size, mode == .once else { preconditionFailure("a recompression to a size, after one prompt") }
+      guard case .tokens = size, mode == .once else {
+        preconditionFailure("a recompression to a size, after one prompt")
+      }
     }
   }
 
