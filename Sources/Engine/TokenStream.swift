@@ -42,8 +42,15 @@ package final class TokenStream {
     pending.append(token)
   }
 
-  /// Brings all full chunks that wait through the model, so that an endless input does not pile up.
+  /// Whether the cache's first prompt waits until all of it is known.
+  private var collectsPrompt: Bool {
+    isInPrompt && cache.tokenCount == 0 && cache.plan.prompt?.order == .layerMajor
+  }
+
+  /// Brings all full chunks that wait through the model, so that an endless input does not pile up; nothing where a
+  /// prompt goes through the model layer by layer.
   package func feedFullChunks(afterChunk: () -> Void = {}) {
+    guard !collectsPrompt else { return }
     while waitingTokens > engine.chunk {
       feedChunk()
       afterChunk()
@@ -59,6 +66,7 @@ package final class TokenStream {
   /// - Precondition: at least one token waits.
   package func logits(afterChunk: () -> Bool = { true }) -> UnsafeMutableBufferPointer<Float>? {
     precondition(waitingTokens > 0, "logits need a token they follow")
+    if collectsPrompt { return logitsOfPrompt(while: afterChunk) }
     while true {
       let rows = feedChunk()
       if waitingTokens == 0 {
@@ -71,6 +79,17 @@ package final class TokenStream {
       }
       guard afterChunk() else { return nil }
     }
+  }
+
+  /// The logits after a prompt of which nothing was fed yet.
+  private func logitsOfPrompt(while shouldContinue: () -> Bool) -> UnsafeMutableBufferPointer<Float>? {
+    var rows = 0
+    fed = engine.readPrompt(
+      pending, cache: cache, afterChunk: { range, _ in rows = range.count }, while: shouldContinue)
+    guard waitingTokens == 0 else { return nil }
+    pending.removeAll()
+    (fed, isInPrompt) = (0, false)
+    return engine.logits(row: rows - 1)
   }
 
   /// Feeds as many waiting tokens as one step and the cache admit, and returns how many.

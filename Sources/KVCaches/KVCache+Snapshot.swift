@@ -62,6 +62,7 @@ extension KVCache {
     var offset = 0
     for (part, state) in zip(parts, states) {
       part.restore(tokenCount: tokens, stages: state.stages, summary: state.summary)
+      part.endRecord()
       part.forEachPayloadRange { target in
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
         offset += target.count

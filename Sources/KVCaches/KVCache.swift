@@ -353,7 +353,9 @@ public final class KVCache {
             type: slotType.elementType, headDim: shape.headDim, counts: stage.packed, centers: plan.prompt?.centers))
       }
     }
-    tokenRecord = nil
     reserve()
   }
+
+  /// Notes no more which tokens slots hold.
+  func endRecord() { tokenRecord = nil }
 }

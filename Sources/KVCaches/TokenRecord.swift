@@ -57,6 +57,9 @@ final class TokenRecord {
     shared[0].removeAll()
   }
 
+  /// Keeps some of the first tokens of the stream, `[layer, KV head][kept]`; none was noted before.
+  func start(with kept: [[Int]]) { packed = kept.map { $0.map { Int64($0) } } }
+
   /// The tokens of one head, which counts through all layers, in ascending order.
   func tokens(head: Int) -> [Int] {
     var tokens = shared.joined().filter { $0 != Self.empty }

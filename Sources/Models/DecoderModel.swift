@@ -3,9 +3,10 @@ package import Kernels
 
 /// A decoder-only language model: token ids in, logits out.
 ///
-/// A new architecture is one file that reads from top to bottom and one line in `ModelRegistry`. A model knows nothing of
-/// caches, tokenizers or the network; it meets its memory through an `AttentionService`. A step has two parts, because
-/// most rows of a prompt need no logits: `forward` brings the rows through all layers, `logits` projects some of them.
+/// A new architecture is one file that reads from top to bottom and one line in `ModelRegistry`. A model knows nothing
+/// of caches, tokenizers or the network; it meets its memory through an `AttentionService`. A step has parts, because
+/// most rows of a prompt need no logits, and a prompt may go through one layer after another: `embed` makes the rows'
+/// hidden state, `forward` brings them through a layer, `logits` projects some of them.
 package protocol DecoderModel: Sendable {
   var configuration: ModelConfiguration { get }
 
@@ -18,14 +19,32 @@ package protocol DecoderModel: Sendable {
   /// Weights of the layers' matrices by their type, each of which meets every token once; the output matrix is not counted.
   var layerWeights: [ElementType: Int] { get }
 
-  /// Brings a batch of tokens through all layers; row r of the workspace's hidden state belongs to token r.
+  /// Makes the hidden state of a batch of tokens; row r of the workspace belongs to token r.
   ///
   /// - Precondition: every id is below the vocabulary size, and the workspace has as many rows as there are tokens.
+  func embed(_ tokens: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam)
+
+  /// Brings the hidden state of the first `rows` rows through one layer.
   func forward<Attention: AttentionService>(
-    _ tokens: UnsafeBufferPointer<Int32>, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam)
+    layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam)
 
   /// Projects the given rows onto the vocabulary, into `workspace.logits` from its first row on.
   ///
   /// - Precondition: there are at most `workspace.logitRows` rows.
   func logits(of rows: Range<Int>, workspace: ForwardWorkspace, team: WorkerTeam)
+}
+
+extension DecoderModel {
+  /// Brings a batch of tokens through all layers.
+  ///
+  /// - Precondition: that of `embed`, for at least one token.
+  package func forward<Attention: AttentionService>(
+    _ tokens: UnsafeBufferPointer<Int32>, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
+  ) {
+    precondition(!tokens.isEmpty && tokens.count <= workspace.rows)
+    embed(tokens, workspace: workspace, team: team)
+    for layer in 0..<configuration.attention.layers {
+      forward(layer: layer, rows: tokens.count, attention: attention, workspace: workspace, team: team)
+    }
+  }
 }

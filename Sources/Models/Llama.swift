@@ -67,29 +67,28 @@ package final class Llama: DecoderModel {
     }
   }
 
-  package func forward<Attention: AttentionService>(
-    _ tokens: UnsafeBufferPointer<Int32>, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
-  ) {
-    let rows = tokens.count
-    precondition(rows > 0 && rows <= workspace.rows)
-    let pass = Pass(workspace: workspace, team: team, rows: rows)
+  package func embed(_ tokens: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam) {
+    let pass = Pass(workspace: workspace, team: team, rows: tokens.count)
     pass.embed(tokens, from: embedding, width: configuration.hiddenSize)
-    for index in layers.indices {
-      let layer = layers[index]
-      pass.normalize(by: layer.attentionNorm, epsilon: configuration.normEpsilon)
-      pass.project(
-        layer.queryKeyValue, workspace.normed, into: workspace.queries, workspace.keys, workspace.values)
-      attention.begin(layer: index, queries: workspace.queries.pointer)
-      attention.finish(
-        layer: index, keys: workspace.keys.pointer, values: workspace.values.pointer, sinkLogits: nil,
-        output: workspace.attended.values.pointer)
-      pass.quantize(workspace.attended)
-      pass.addProjection(layer.output, workspace.attended)
-      pass.normalize(by: layer.feedForwardNorm, epsilon: configuration.normEpsilon)
-      pass.project(layer.gateUp, workspace.normed, into: workspace.gate, workspace.up)
-      pass.activate()
-      pass.addProjection(layer.down, workspace.activated)
-    }
+  }
+
+  package func forward<Attention: AttentionService>(
+    layer index: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
+  ) {
+    let (pass, layer) = (Pass(workspace: workspace, team: team, rows: rows), layers[index])
+    pass.normalize(by: layer.attentionNorm, epsilon: configuration.normEpsilon)
+    pass.project(
+      layer.queryKeyValue, workspace.normed, into: workspace.queries, workspace.keys, workspace.values)
+    attention.begin(layer: index, queries: workspace.queries.pointer)
+    attention.finish(
+      layer: index, keys: workspace.keys.pointer, values: workspace.values.pointer, sinkLogits: nil,
+      output: workspace.attended.values.pointer)
+    pass.quantize(workspace.attended)
+    pass.addProjection(layer.output, workspace.attended)
+    pass.normalize(by: layer.feedForwardNorm, epsilon: configuration.normEpsilon)
+    pass.project(layer.gateUp, workspace.normed, into: workspace.gate, workspace.up)
+    pass.activate()
+    pass.addProjection(layer.down, workspace.activated)
   }
 
   package func logits(of rows: Range<Int>, workspace: ForwardWorkspace, team: WorkerTeam) {

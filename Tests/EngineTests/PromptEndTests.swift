@@ -49,4 +49,70 @@ struct PromptEndTests {
     loaded.engine.finishPrompt(of: cache)
     #expect(cache.heldTokens == 24)
   }
+
+  @Test(
+    arguments: [
+      "snapkv:24[window=4]", "snapkv:24[window=4,heads=adaptive,layers=pyramid]", "snapkv:24[window=4,choose=random]",
+      "snapkv:24[window=4,mode=every-prefill]", "k-center:24[window=4,values=mean,keys=mean]",
+      "k-center:24[window=4,recompress=8]",
+    ], [1, 7, 512])
+  func `layer by layer a prompt leaves what it leaves chunk by chunk, bit for bit`(plan: String, chunk: Int) throws {
+    let loaded = try loadTiny(chunk: chunk)
+    let usual = try loaded.stream(plan)
+    let layered = try loaded.stream(plan.replacing("]", with: ",order=layer-major]"))
+    for stream in [usual, layered] {
+      stream.cache.recordTokens()
+      stream.append(randomIDs(60, seed: 3))
+      stream.feedFullChunks()
+      stream.append(randomIDs(40, seed: 4))
+    }
+    #expect(layered.waitingTokens == 100 && layered.cache.bytes < usual.cache.bytes || chunk == 512)
+    // An interrupted prompt starts anew.
+    var chunks = 0
+    let interrupted = layered.logits {
+      chunks += 1
+      return chunks < 2
+    }
+    #expect(interrupted == nil && layered.waitingTokens == 100 && layered.cache.tokenCount == 0)
+    #expect(layered.copiedLogits() == usual.copiedLogits())
+    #expect(layered.cache.bytes == usual.cache.bytes && layered.cache.heldTokens == 24)
+    let shape = layered.cache.shape
+    for layer in 0..<shape.layers {
+      for head in 0..<shape.keyValueHeads {
+        #expect(layered.cache.heldTokens(layer: layer, head: head) == usual.cache.heldTokens(layer: layer, head: head))
+      }
+    }
+    #expect(layered.cache.centerRadii == usual.cache.centerRadii)
+    // An answer, a later prompt, and one more answer.
+    for ids in [randomIDs(9, seed: 5), randomIDs(3, seed: 6), randomIDs(30, seed: 7), [71]] {
+      for stream in [usual, layered] { if ids.count == 9 { ids.forEach(stream.append) } else { stream.append(ids) } }
+      #expect(layered.copiedLogits() == usual.copiedLogits(), "\(plan)")
+    }
+    let taken = try loaded.stream(plan.replacing("]", with: ",order=layer-major]"))
+    try taken.cache.restore(layered.cache.snapshot())
+    #expect(taken.cache.snapshot() == layered.cache.snapshot())
+  }
+
+  @Test func `layer by layer a prompt that fits is the full cache's`() throws {
+    let loaded = try loadTiny(chunk: 7)
+    let (layered, full) = (try loaded.stream("snapkv:120[order=layer-major]"), try loaded.stream())
+    for stream in [layered, full] { stream.append(randomIDs(100, seed: 8)) }
+    #expect(layered.copiedLogits() == full.copiedLogits() && layered.cache.heldTokens == 100)
+  }
+
+  @Test func `layer by layer no more than one layer's tokens are held beside what is kept`() throws {
+    let loaded = try loadTiny(chunk: 64)
+    let cache = try loaded.engine.makeCache(
+      KVCache.Plan("snapkv:24[window=4,order=layer-major]"), slotType: .float32)
+    let tokens = randomIDs(3000, seed: 9)
+    var peak = 0
+    loaded.engine.readPrompt(tokens, cache: cache) { peak = max(peak, $1) }
+    let layers = cache.shape.layers
+    let full = KVCache.bytes(plan: .full, shape: cache.shape, slotType: .float32, tokens: 3000)
+    // Every layer has its queries; the last one to be read has all tokens, those before it 24, in whole panels.
+    let queries = 2 * KVCache.bytes(plan: cache.plan, shape: cache.shape, slotType: .float32, tokens: 0)
+    let kept = 32 * KVCache.bytesPerToken(shape: cache.shape, slotType: .float32)
+    #expect(peak <= full / layers + kept + queries)
+    #expect(cache.heldTokens == 24 && cache.tokenCount == 3000)
+  }
 }

@@ -8,10 +8,10 @@ import Testing
 @Suite("Caches that keep centers")
 struct CentersTests {
   static let plans = [
-    "k-center:40[window=8]", "k-center:40[window=8,weighted=on]", "k-center:40[window=8,values=mean]",
-    "k-center:40[window=8,weighted=on,values=mean,sinks=0]", "k-center:44[weighted=on,values=mean,keys=mean]",
-    "k-center:40[window=8,recompress=16]", "k-center:40[window=8,weighted=on,recompress=5]",
-    "k-center:40[window=8,weighted=on,values=mean,keys=mean,recompress=16]",
+    "k-center:40[window=8,weighted=off]", "k-center:40[window=8]", "k-center:40[window=8,weighted=off,values=mean]",
+    "k-center:40[window=8,values=mean,sinks=0]", "k-center:44[values=mean,keys=mean]",
+    "k-center:40[window=8,weighted=off,recompress=16]", "k-center:40[window=8,recompress=5]",
+    "k-center:40[window=8,values=mean,keys=mean,recompress=16]",
   ]
 
   private func reference(_ subject: PromptTests.Subject, _ sequence: TokenSequence) throws -> ReferenceCenters {
@@ -60,7 +60,7 @@ struct CentersTests {
   @Test("centers with weights and mean values lose nothing where they are as many as the distinct keys")
   func exact() throws {
     for plan in [
-      "weighted=on,values=mean", "weighted=on,values=mean,keys=mean", "weighted=on,values=mean,recompress=7",
+      "values=mean", "values=mean,keys=mean", "values=mean,recompress=7",
     ] {
       let subject = try PromptTests.Subject("k-center:40[window=8,\(plan)]", positions: PositionEncoding.none)
       let sequence = repeating(28, subject.sequence)
@@ -75,7 +75,8 @@ struct CentersTests {
       #expect(error <= 1e-5, "\(plan): \(place)")
     }
     // The same without weights does lose something, so the test can fail.
-    let subject = try PromptTests.Subject("k-center:40[window=8,values=mean]", positions: PositionEncoding.none)
+    let plan = "k-center:40[window=8,weighted=off,values=mean]"
+    let subject = try PromptTests.Subject(plan, positions: PositionEncoding.none)
     let sequence = repeating(28, subject.sequence)
     let (cache, full) = (try subject.makeCache(), try subject.makeCache(.full))
     for cache in [cache, full] { subject.run(cache, 150, .whole, sequence) }
@@ -89,7 +90,7 @@ struct CentersTests {
     "memory stays bounded, counts are carried, and chunks do not matter, over a long answer",
     arguments: KVCache.SlotType.allCases)
   func recompression(slotType: KVCache.SlotType) throws {
-    let plan = "k-center:40[window=8,weighted=on,values=mean,recompress=16]"
+    let plan = "k-center:40[window=8,values=mean,recompress=16]"
     let subject = try PromptTests.Subject(plan, slotType: slotType, count: 1200)
     var snapshots: [[UInt8]] = []
     for chunking in [Chunking.ones, .sizes([512]), .sizes([5, 16, 17, 1, 64])] {
@@ -116,7 +117,7 @@ struct CentersTests {
 
   @Test("what slots stand for is checked before a snapshot is taken up")
   func forgedCounts() throws {
-    let subject = try PromptTests.Subject("k-center:40[window=8,weighted=on]")
+    let subject = try PromptTests.Subject("k-center:40[window=8]")
     let cache = try subject.makeCache()
     subject.run(cache, 150)
     subject.finish(cache)
@@ -140,7 +141,7 @@ struct CentersTests {
 
   @Test("broken keys are forgotten, and finite outputs come back")
   func brokenKeys() throws {
-    let subject = try PromptTests.Subject("k-center:40[window=8,weighted=on,values=mean]")
+    let subject = try PromptTests.Subject("k-center:40[window=8,values=mean]")
     var sequence = subject.sequence
     for token in [9, 77] {
       for head in 0..<2 {

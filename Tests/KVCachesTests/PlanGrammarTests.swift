@@ -50,15 +50,17 @@ struct PlanGrammarTests {
         "prompt:64[choose=random,window=8,sinks=0,mode=every-prefill,layers=pyramid]"
       ),
       ("k-center:512", "prompt:512[choose=centers]"),
+      ("snapkv:64[order=layer-major]", "prompt:64[order=layer-major]"),
+      ("snapkv:64[order=chunk-major]", "prompt:64"),
       ("k-center:512[window=128,sinks=4]", "prompt:512[choose=centers]"),
       ("k-center:64[window=32]", "prompt:64[choose=centers]"),
       ("k-center:64[window=31]", "prompt:64[choose=centers,window=31]"),
       ("k-center[ratio=0.5,window=32]", "prompt[ratio=0.5,choose=centers]"),
       (
         "k-center:512[weighted=on,values=mean,keys=mean,recompress=256]",
-        "prompt:512[choose=centers,weighted=on,values=mean,keys=mean,recompress=256]"
+        "prompt:512[choose=centers,values=mean,keys=mean,recompress=256]"
       ),
-      ("prompt:512[choose=centers,weighted=off,values=own,keys=own]", "prompt:512[choose=centers]"),
+      ("prompt:512[choose=centers,weighted=off,values=own,keys=own]", "prompt:512[choose=centers,weighted=off]"),
       ("snapkv:64[pool=none]", "prompt:64[pool=none]"),
       ("snapkv[ratio=0.75]", "prompt[ratio=0.75]"),
       ("snapkv[ratio=1,window=1]", "prompt[ratio=1.0,window=1]"),
@@ -187,7 +189,7 @@ struct PlanGrammarTests {
       ),
       (
         "k-center:64[kernel=3]",
-        "cache 'k-center:64[kernel=3]': unknown option 'kernel'; known are window, sinks, mode, ratio, layers, weighted, "
+        "cache 'k-center:64[kernel=3]': unknown option 'kernel'; known are window, sinks, mode, order, ratio, layers, weighted, "
           + "values, keys, recompress"
       ),
       (

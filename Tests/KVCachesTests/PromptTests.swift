@@ -19,10 +19,10 @@ struct PromptTests {
   /// Caches that choose in other ways.
   static let others = [
     "snapkv:40[choose=random,window=8]", "prompt[choose=random,ratio=0.75,window=8,layers=pyramid]",
-    "k-center:44", "k-center:40[window=8,sinks=3]", "k-center:40[window=8,weighted=on]",
-    "k-center:40[window=8,values=mean,mode=every-prefill]",
-    "k-center:40[window=8,weighted=on,values=mean,keys=mean,layers=pyramid]",
-    "k-center:40[window=8,weighted=on,recompress=16]",
+    "k-center:44", "k-center:40[window=8,sinks=3,weighted=off]", "k-center:40[window=8]",
+    "k-center:40[window=8,weighted=off,values=mean,mode=every-prefill]",
+    "k-center:40[window=8,values=mean,keys=mean,layers=pyramid]",
+    "k-center:40[window=8,recompress=16]",
   ]
 
   struct Subject {
@@ -179,7 +179,7 @@ struct PromptTests {
     "a prompt that fits stays as it is, bit for bit",
     arguments: [
       "snapkv:150[window=8]", "snapkv[window=8]", "snapkv:150[window=8,layers=pyramid,heads=adaptive]",
-      "snapkv[ratio=0]", "snapkv[ratio=1,window=150]", "k-center:150[weighted=on,keys=mean]",
+      "snapkv[ratio=0]", "snapkv[ratio=1,window=150]", "k-center:150[keys=mean]",
       "k-center[window=1,ratio=0]", "snapkv:2000[window=1500,mode=every-prefill]",
     ])
   func fits(plan: String) throws {
@@ -261,7 +261,7 @@ struct PromptTests {
     "hostile counters under a right checksum never crash",
     arguments: [
       "snapkv:20[window=3]", "snapkv:20[window=3,heads=adaptive,mode=every-prefill]",
-      "k-center:20[window=3,weighted=on,recompress=3]",
+      "k-center:20[window=3,recompress=3]",
     ])
   func hostile(plan: String) throws {
     let subject = try Subject(plan, group: 1, keyValueHeads: 1)

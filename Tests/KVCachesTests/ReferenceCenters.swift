@@ -2,8 +2,8 @@ import Foundation
 import KVCaches
 import Kernels
 
-/// A cache that keeps centers of a prompt's keys, as the definition says it, in Float64 lists: farthest first from the oldest
-/// token behind the sinks on, counts that are carried from one compression to the next, an explicit softmax.
+/// A cache that keeps centers of a prompt's keys, as the definition says it, in Float64 lists: farthest first from the
+/// oldest token behind the sinks on, counts that are carried from one compression to the next, an explicit softmax.
 struct ReferenceCenters {
   /// What stands for some tokens.
   struct Entry {

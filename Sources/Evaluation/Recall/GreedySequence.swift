@@ -39,6 +39,16 @@ final class GreedySequence {
     }
   }
 
+  /// Takes in a prompt, chunk by chunk, and lets the cache do what it does at its end.
+  func readPrompt(_ tokens: [Int32], afterChunk: (_ tokens: Int, _ cacheBytes: Int) -> Void) {
+    engine.readPrompt(tokens, cache: cache) { range, bytes in
+      lastRow = range.count - 1
+      cacheBytesPeak = max(cacheBytesPeak, bytes)
+      afterChunk(range.count, bytes)
+    }
+    cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
+  }
+
   /// Takes in tokens and gives the likeliest one after each of them.
   func choices(reading tokens: [Int32]) throws(LanguageModelError) -> [Int32] {
     var choices: [Int32?] = []

@@ -47,8 +47,7 @@ package final class RecallRun {
   ) throws -> Answer {
     try sequence.check(tokens: recallCase.prompt.count + answerTokens, origin: recallCase.origin)
     sequence.reset()
-    sequence.read(recallCase.prompt, afterChunk: afterChunk)
-    sequence.finishPrompt()
+    sequence.readPrompt(recallCase.prompt, afterChunk: afterChunk)
     let answer = try decode()
     var score = RecallScore()
     score.add(answer: answer.number, expected: recallCase.expected)

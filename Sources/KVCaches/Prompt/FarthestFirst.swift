@@ -2,13 +2,14 @@ import Kernels
 
 /// Greedy k-center: the first key, then time and again the one that is farthest from all chosen so far.
 ///
-/// Its radius is at most twice the smallest that so many centers can have (Gonzalez, "Clustering to minimize the maximum
-/// intercluster distance", 1985). Of keys equally far the first is chosen. Costs one pass over the keys a center.
+/// Its radius is at most twice the smallest that so many centers can have (Gonzalez, "Clustering to minimize the
+/// maximum intercluster distance", 1985). Of keys equally far the first is chosen. Costs one pass over the keys a
+/// center.
 struct FarthestFirst {
   /// The keys chosen, in the order of their choice.
   private(set) var centers: [Int] = []
-  /// The index in `centers` of the center nearest to each key, of equally near ones the first; -1 for a key with a number
-  /// that is not finite, which is neither chosen nor near to anything. `[key]`
+  /// The index in `centers` of the center nearest to each key, of equally near ones the first; -1 for a key with a
+  /// number that is not finite, which is neither chosen nor near to anything. `[key]`
   private(set) var nearest: [Int32]
   /// The largest distance of a key to its center.
   private(set) var radius: Float = 0

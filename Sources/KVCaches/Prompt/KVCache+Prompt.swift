@@ -2,12 +2,12 @@ package import Kernels
 
 /// The end of a prompt.
 extension KVCache {
-  /// Says that the prompt has ended: a cache that chooses among a prompt's tokens gives up the others. Others stay as they
-  /// are.
+  /// Says that the prompt has ended: a cache that chooses among a prompt's tokens gives up the others. Others stay as
+  /// they are.
   ///
   /// To be called once a prompt, after its last token and before the first one of the answer, whose logits are thereby
-  /// those of the full cache. Needs, beside what is kept, a float for every token held, layer and KV head, and for centers
-  /// a head's keys in float32 for each thread.
+  /// those of the full cache. Needs, beside what is kept, a float for every token held, layer and KV head, and for
+  /// centers a head's keys in float32 for each thread.
   package func finishPrompt(team: WorkerTeam, kernels: InstructionSet) {
     guard let stage = stages[0] as? PromptStage, !stage.isFinished else { return }
     if let kept = chosenTokens(team: team, kernels: kernels) { keep(kept, team: team, kernels: kernels) }
@@ -40,7 +40,18 @@ extension KVCache {
     guard let prompt = plan.prompt else { return nil }
     let held = heldSlots()
     let candidates = held.map { max(0, $0.count - prompt.window) }
-    guard let budgets = budgets(prompt, candidates: candidates) else { return nil }
+    guard let budgets = prompt.budgets(shape: shape, tokenCount: tokenCount, candidates: candidates) else { return nil }
+    return chosenTokens(of: held, budgets: budgets, team: team, kernels: kernels)
+  }
+
+  /// What each head keeps with a budget for every layer, `[layer, KV head]`.
+  ///
+  /// - Parameter firstHead: heads of other layers before these, where the cache has only some layers of a model.
+  func chosenTokens(
+    of held: [HeldSlots], budgets: [Int], firstHead: Int = 0, team: WorkerTeam, kernels: InstructionSet
+  ) -> [KeptTokens]? {
+    guard let prompt = plan.prompt else { return nil }
+    let candidates = held.map { max(0, $0.count - prompt.window) }
     switch prompt.choice {
     case .votes:
       guard let observation else { return nil }
@@ -48,7 +59,8 @@ extension KVCache {
         shape: shape, prompt: prompt, positions: positions, tokenCount: tokenCount, observation)
       return voted(votes, held, candidates: candidates, budgets: budgets, team: team, kernels: kernels)
     case .centers, .random:
-      return covering(prompt, held, candidates: candidates, budgets: budgets, team: team, kernels: kernels)
+      return covering(
+        prompt, held, candidates: candidates, budgets: budgets, firstHead: firstHead, team: team, kernels: kernels)
     }
   }
 
@@ -83,7 +95,7 @@ extension KVCache {
 
   /// Sinks, and of the other tokens centers or any.
   private func covering(
-    _ prompt: Prompt, _ held: [HeldSlots], candidates: [Int], budgets: [Int], team: WorkerTeam,
+    _ prompt: Prompt, _ held: [HeldSlots], candidates: [Int], budgets: [Int], firstHead: Int, team: WorkerTeam,
     kernels: InstructionSet
   ) -> [KeptTokens] {
     var kept = [KeptTokens](repeating: KeptTokens(slots: []), count: held.count)
@@ -100,7 +112,7 @@ extension KVCache {
             let clusters = FarthestFirst(keys.slots, count: count, limit: wanted, kernels)
             kept[head] = KeptTokens(clusters, sinks: sinks, window: prompt.window, of: held[head].count)
           } else {
-            let seed = (UInt64(head) + 1) &* 0xD134_2543_DE82_EF95
+            let seed = (UInt64(firstHead + head) + 1) &* 0xD134_2543_DE82_EF95
             let chosen = RandomChoice.choose(wanted, of: count, seed: seed).map { $0 + sinks }
             kept[head] = KeptTokens(chosen: chosen, sinks: sinks, window: prompt.window, of: held[head].count)
           }
@@ -110,26 +122,8 @@ extension KVCache {
     return kept
   }
 
-  /// The tokens that each layer keeps of a head before the window, in the mean; nil where there is nothing to give up.
-  private func budgets(_ prompt: Prompt, candidates: [Int]) -> [Int]? {
-    let (window, largest) = (Int64(prompt.window), candidates.max() ?? 0)
-    guard tokenCount > window, largest > 0 else { return nil }
-    // A share is one of the stream, also where some of it is forgotten already.
-    let mean = prompt.chosen(of: Int(tokenCount - window))
-    let budgets = PromptChoice.budgets(prompt.layers, mean: mean, available: largest, layers: shape.layers)
-    for layer in 0..<shape.layers {
-      let heads = candidates[layer * shape.keyValueHeads..<(layer + 1) * shape.keyValueHeads]
-      let total = heads.reduce(0, +)
-      let isCut =
-        prompt.heads == .uniform
-        ? heads.contains { $0 > budgets[layer] } : total > budgets[layer] * shape.keyValueHeads
-      if isCut { return budgets }
-    }
-    return nil
-  }
-
   /// Where the tokens of each head lie, `[layer, KV head]`.
-  private func heldSlots() -> [HeldSlots] {
+  func heldSlots() -> [HeldSlots] {
     guard let stage = stages[0] as? PromptStage else { return [] }
     let (storage, type) = (storage[places[0].storage], slotType.elementType)
     return (0..<shape.layers * shape.keyValueHeads).map { head in
@@ -150,7 +144,7 @@ extension KVCache {
   }
 
   /// Copies what each head keeps into a packed block, and gives up all else.
-  private func keep(_ kept: [KeptTokens], team: WorkerTeam, kernels: InstructionSet) {
+  func keep(_ kept: [KeptTokens], team: WorkerTeam, kernels: InstructionSet) {
     let held = heldSlots()
     let counts = kept.map(\.slots.count)
     let centers = plan.prompt?.centers
@@ -170,5 +164,27 @@ extension KVCache {
     }
     pack(packed, counts: counts)
     tokenRecord?.keep(kept.map(\.slots))
+  }
+}
+
+extension Prompt {
+  /// The tokens that each layer keeps of a head before the window, in the mean; nil where there is nothing to give up.
+  ///
+  /// - Parameter candidates: the tokens before the window that each head holds, `[layer, KV head]`
+  func budgets(shape: KVCache.Shape, tokenCount: Int64, candidates: [Int]) -> [Int]? {
+    let largest = candidates.max() ?? 0
+    guard tokenCount > Int64(window), largest > 0 else { return nil }
+    // A share is one of the stream, also where some of it is forgotten already.
+    let mean = chosen(of: Int(tokenCount - Int64(window)))
+    let budgets = PromptChoice.budgets(layers, mean: mean, available: largest, layers: shape.layers)
+    for layer in 0..<shape.layers {
+      let heads = candidates[layer * shape.keyValueHeads..<(layer + 1) * shape.keyValueHeads]
+      let total = heads.reduce(0, +)
+      let isCut =
+        self.heads == .uniform
+        ? heads.contains { $0 > budgets[layer] } : total > budgets[layer] * shape.keyValueHeads
+      if isCut { return budgets }
+    }
+    return nil
   }
 }

@@ -2,7 +2,8 @@
 struct KeptTokens: Equatable {
   /// Slots, counted from the head's oldest token, ascending.
   var slots: [Int]
-  /// The index in `slots` of what stands for each token held, -1 for nothing; empty where tokens stand for themselves only.
+  /// The index in `slots` of what stands for each token held, -1 for nothing; empty where tokens stand for themselves
+  /// only.
   var representatives: [Int32] = []
   /// The largest distance of a key to that of the token that stands for it.
   var radius: Float = 0

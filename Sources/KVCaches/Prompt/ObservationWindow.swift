@@ -39,6 +39,13 @@ final class ObservationWindow {
     sinkLogits.elements.update(repeating: -.infinity)
   }
 
+  /// Takes over what a window of one layer keeps, as layer `layer`.
+  func copy(_ other: ObservationWindow, toLayer layer: Int) {
+    assert(other.queries.count == size * width, "a window of one layer")
+    (queries.pointer + layer * size * width).update(from: other.queries.pointer, count: size * width)
+    (sinkLogits.pointer + layer * shape.queryHeads).update(from: other.sinkLogits.pointer, count: shape.queryHeads)
+  }
+
   /// Calls `body` with all that is kept of a sequence of so many tokens.
   func forEachUsedRange(tokens: Int64, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
     let used = Int(min(tokens, Int64(size)))

@@ -27,8 +27,8 @@ struct PackedSlots {
 
   /// The largest count of any head.
   let largest: Int
-  /// How far the tokens of each head are at most from those that stand for them, `[layer, KV head]`; empty where nothing
-  /// stands for others, or nobody knows.
+  /// How far the tokens of each head are at most from those that stand for them, `[layer, KV head]`; empty where
+  /// nothing stands for others, or nobody knows.
   var radii: [Float] = []
   private let memory: Buffer<UInt8>
   /// `[layer, KV head]`
@@ -53,6 +53,22 @@ struct PackedSlots {
     memory = Buffer(count: offset)
     represented = centers?.isCounted == true ? Buffer(count: slot) : nil
     logWeights = centers?.isWeighted == true ? Buffer(count: slot) : nil
+  }
+
+  /// The slots of parts that follow each other, of `counts` tokens together, `[layer, KV head]`.
+  init(joining parts: [PackedSlots], type: ElementType, headDim: Int, counts: [Int], centers: Prompt.Centers?) {
+    self.init(type: type, headDim: headDim, counts: counts, centers: centers)
+    var (offset, slot) = (0, 0)
+    for part in parts {
+      (memory.pointer + offset).update(from: part.memory.pointer, count: part.memory.count)
+      offset += part.memory.count
+      if let represented, let from = part.represented {
+        (represented.pointer + slot).update(from: from.pointer, count: from.count)
+        slot += from.count
+      }
+      radii += part.radii
+    }
+    for head in counts.indices { weigh(head: head) }
   }
 
   /// Bytes of the keys and values of so many tokens, `[layer, KV head]`.

@@ -1,6 +1,6 @@
 /// How the stage is written.
 extension Prompt {
-  private static let sharedOptions = ["window", "sinks", "mode", "ratio", "layers"]
+  private static let sharedOptions = ["window", "sinks", "mode", "order", "ratio", "layers"]
   private static let voteOptions = ["kernel", "pool", "reduce", "heads"]
   private static let centerOptions = ["weighted", "values", "keys", "recompress"]
   static let options = ["choose"] + sharedOptions + voteOptions + centerOptions
@@ -22,6 +22,7 @@ extension Prompt {
     if pooling.name != Self.standardPooling.name { options.append("pool=\(pooling.name)") }
     if reduction != .mean { options.append("reduce=\(reduction.rawValue)") }
     if mode != .once { options.append("mode=\(mode.rawValue)") }
+    if order != .chunkMajor { options.append("order=\(order.rawValue)") }
     if layers != .uniform { options.append("layers=\(layers.rawValue)") }
     if heads != .uniform { options.append("heads=\(heads.rawValue)") }
     return options.isEmpty ? text : text + "[\(options.joined(separator: ","))]"
@@ -55,6 +56,7 @@ extension Prompt {
     self.init(
       size, choice: choice, window: window, sinks: sinks, pooling: try Self.pooling(parameters),
       reduction: try parameters.choice("reduce", of: [.mean, .maximum], default: .mean), mode: mode,
+      order: try parameters.choice("order", of: Order.allCases, default: .chunkMajor),
       layers: try parameters.choice("layers", of: LayerBudgets.allCases, default: .uniform),
       heads: try parameters.choice("heads", of: HeadBudgets.allCases, default: .uniform))
   }

@@ -11,8 +11,8 @@
 /// heads are averaged); of equal votes the earlier token is kept. Budgets that fall over the layers are PyramidKV's (arXiv
 /// 2406.02069), budgets that differ from head to head Ada-KV's (arXiv 2407.11550); voting again at later prompts is ours.
 ///
-/// In place of a vote, greedy k-center may choose: the tokens whose keys cover all others' best (what Zandieh et al., "SubGen:
-/// Token Generation in Sublinear Time and Memory", arXiv 2402.06082, ran in their experiments; see `Centers`).
+/// In place of a vote, greedy k-center may choose: the tokens whose keys cover all others' best (what Zandieh et al.,
+/// "SubGen: Token Generation in Sublinear Time and Memory", arXiv 2402.06082, ran in their experiments; see `Centers`).
 public struct Prompt: StageSpecification {
   /// How much is kept of a prompt.
   public enum Size: Sendable, Hashable {
@@ -42,13 +42,15 @@ public struct Prompt: StageSpecification {
     public var averagesValues: Bool
     /// Whether its key is the mean of theirs.
     public var averagesKeys: Bool
-    /// After how many more tokens centers are chosen again, among the old ones, which keep the number of tokens they stand
-    /// for, and the new ones, so that memory stays bounded; nil where all that comes after the prompt is kept.
+    /// After how many more tokens centers are chosen again, among the old ones, which keep the number of tokens they
+    /// stand for, and the new ones, so that memory stays bounded; nil where all that comes after the prompt is kept.
     public var recompression: Int?
 
+    /// Weights are on because more numbers are found again with them (docs/measurements.md); the paper says nothing.
+    ///
     /// - Precondition: a recompression is after at least one token.
     public init(
-      isWeighted: Bool = false, averagesValues: Bool = false, averagesKeys: Bool = false, recompression: Int? = nil
+      isWeighted: Bool = true, averagesValues: Bool = false, averagesKeys: Bool = false, recompression: Int? = nil
     ) {
       precondition(recompression ?? 1 >= 1, "a recompression of no tokens")
       self.isWeighted = isWeighted
@@ -78,6 +80,16 @@ public struct Prompt: StageSpecification {
     case everyPrefill = "every-prefill"
   }
 
+  /// The way of a prompt through the model.
+  public enum Order: String, Sendable, Hashable, CaseIterable {
+    /// Each chunk through all layers: until the prompt ends, all layers hold all of it.
+    case chunkMajor = "chunk-major"
+    /// All chunks through one layer, which is then cut, before the next layer begins: only one layer at a time holds
+    /// all of the prompt, beside the hidden state of every token. For the first prompt of a sequence, where the engine
+    /// knows all of it; the choice is the same.
+    case layerMajor = "layer-major"
+  }
+
   /// How the budget is shared out over the layers.
   public enum LayerBudgets: String, Sendable, Hashable, CaseIterable {
     case uniform
@@ -102,6 +114,7 @@ public struct Prompt: StageSpecification {
   /// How the query heads that share a KV head agree: mean or maximum.
   public let reduction: ScoreRule.Reduction
   public let mode: Mode
+  public let order: Order
   public let layers: LayerBudgets
   public let heads: HeadBudgets
 
@@ -120,12 +133,12 @@ public struct Prompt: StageSpecification {
   /// - Parameters:
   ///   - window: nil for `standardWindow`
   ///   - sinks: nil for `standardSinks`
-  /// - Precondition: the window is at least 1 and with the sinks below the size, a kernel is odd, the reduction is not the
-  ///   median; adaptive budgets are for votes; a recompression is for a size in tokens and one prompt.
+  /// - Precondition: the window is at least 1 and with the sinks below the size, a kernel is odd, the reduction is not
+  ///   the median; adaptive budgets are for votes; a recompression is for a size in tokens and one prompt.
   public init(
     _ size: Size = .tokens(2048), choice: Choice = .votes, window: Int? = nil, sinks: Int? = nil,
     pooling: Pooling = standardPooling, reduction: ScoreRule.Reduction = .mean, mode: Mode = .once,
-    layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
+    order: Order = .chunkMajor, layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
   ) {
     let (window, sinks) = (
       window ?? Self.standardWindow(size, choice), sinks ?? Self.standardSinks(choice)
@@ -145,6 +158,7 @@ public struct Prompt: StageSpecification {
     self.pooling = pooling
     self.reduction = reduction
     self.mode = mode
+    self.order = order
     self.layers = layers
     self.heads = heads
     if recompression != nil {

@@ -10,7 +10,7 @@ extension StageStorage {
 
   /// Calls `body` with the bytes of one head's first `used` slots: keys, rounded up to whole panels, then values.
   func forEachUsed(_ used: Int, head: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
-    let bytes = bytes(layer: head / shape.keyValueHeads, head: head % shape.keyValueHeads, block: 0)
+    let bytes = bytes(head: head, block: 0)
     let ranges = usedRanges(slots: used)
     body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.keys]))
     body(UnsafeMutableRawBufferPointer(rebasing: bytes[ranges.values]))
