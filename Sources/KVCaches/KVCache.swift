@@ -34,6 +34,9 @@ public final class KVCache {
   /// After how many tokens a cache of centers is compressed again, nil where it never is.
   let recompression: Int?
 
+  /// Whether each query head has slots of its own in packed blocks.
+  let isPackedPerQueryHead: Bool
+
   /// The bounds of the last stage's pages, of a cache that reads only some of them.
   private(set) var pageBounds: PageBounds?
 
@@ -86,6 +89,7 @@ public final class KVCache {
     scores = plan.scoring == nil ? nil : Buffer(count: heads.count * storage[0].slotsPerBlock)
     observation = Self.makeObservation(plan, shape: shape)
     recompression = plan.prompt?.recompression
+    isPackedPerQueryHead = plan.prompt?.choosesPerQueryHead ?? false
     pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
     summary = plan.melting?.makeSummary(shape: heads.shape, slotType: slotType)
     keepsOrder = plan.stages.map { $0.distance != .clipped }

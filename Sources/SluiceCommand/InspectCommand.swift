@@ -109,9 +109,11 @@ private struct CacheReport {
     if plan.capacity == nil {
       text += "at \(HumanReadable.tokens(configuration.trainedLength)), and growing with the stream\n"
     }
-    if let promptTokens {
+    if let promptTokens, let prompt = plan.prompt {
+      let bytes = prompt.keptBytes(of: configuration.trainedLength, shape: shape, slotType: slotType)
       text += "of a prompt that long \(HumanReadable.tokens(promptTokens)) stay when it ends, "
-      text += "\(HumanReadable.count(promptTokens * bytesPerToken)) bytes; what comes after it stays too\n"
+      text += "\(HumanReadable.count(bytes)) bytes; what comes after it "
+      text += prompt.recompression.map { "joins them every \(HumanReadable.tokens($0))\n" } ?? "stays too\n"
     }
     return text
   }

@@ -200,6 +200,9 @@ import Testing
       let voting = try success(["inspect", "-m", model, "--cache", "snapkv:40[window=4]"]).output
       // 40 slots x 2 layers x 2 KV heads x 8 dimensions x 2 x 2 bytes.
       #expect(voting.contains("of a prompt that long 40 tokens stay when it ends, 5,120 bytes"))
+      let joining = try success(["inspect", "-m", model, "--cache", "k-center:40[window=4,recompress=8]"]).output
+      // Each slot takes 12 bytes more for the tokens that it stands for.
+      #expect(joining.contains("40 tokens stay when it ends, 7,040 bytes; what comes after it joins them every 8 tokens"))
     }
   }
 

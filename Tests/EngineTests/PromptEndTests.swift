@@ -53,6 +53,7 @@ struct PromptEndTests {
   @Test(
     arguments: [
       "snapkv:24[window=4]", "snapkv:24[window=4,heads=adaptive,layers=pyramid]", "snapkv:24[window=4,choose=random]",
+      "snapkv:24[window=4,reduce=none]",
       "snapkv:24[window=4,mode=every-prefill]", "k-center:24[window=4,values=mean,keys=mean]",
       "k-center:24[window=4,recompress=8]",
     ], [1, 7, 512])

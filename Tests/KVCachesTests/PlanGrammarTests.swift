@@ -61,6 +61,7 @@ struct PlanGrammarTests {
         "prompt:512[choose=centers,values=mean,keys=mean,recompress=256]"
       ),
       ("prompt:512[choose=centers,weighted=off,values=own,keys=own]", "prompt:512[choose=centers,weighted=off]"),
+      ("snapkv:64[reduce=none]", "prompt:64[reduce=none]"),
       ("snapkv:64[pool=none]", "prompt:64[pool=none]"),
       ("snapkv[ratio=0.75]", "prompt[ratio=0.75]"),
       ("snapkv[ratio=1,window=1]", "prompt[ratio=1.0,window=1]"),
@@ -220,7 +221,7 @@ struct PlanGrammarTests {
       ("snapkv[kernel=257]", "cache 'snapkv[kernel=257]': kernel must be from 1 to 255, but is 257"),
       ("snapkv[pool=none,kernel=3]", "cache 'snapkv[pool=none,kernel=3]': kernel is for pool=max and pool=avg"),
       ("snapkv[pool=sum]", "cache 'snapkv[pool=sum]': pool must be max, avg or none, but is 'sum'"),
-      ("snapkv[reduce=median]", "cache 'snapkv[reduce=median]': reduce must be mean or max, but is 'median'"),
+      ("snapkv[reduce=median]", "cache 'snapkv[reduce=median]': reduce must be mean or max or none, but is 'median'"),
       ("snapkv[mode=twice]", "cache 'snapkv[mode=twice]': mode must be once or every-prefill, but is 'twice'"),
       ("snapkv[layers=flat]", "cache 'snapkv[layers=flat]': layers must be uniform or pyramid, but is 'flat'"),
       ("snapkv[heads=x]", "cache 'snapkv[heads=x]': heads must be uniform or adaptive, but is 'x'"),

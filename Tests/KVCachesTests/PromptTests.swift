@@ -13,7 +13,8 @@ struct PromptTests {
     "snapkv:40[window=8,layers=pyramid]", "snapkv:40[window=8,heads=adaptive]",
     "snapkv:40[window=8,layers=pyramid,heads=adaptive,pool=none]", "prompt:30[window=8,mode=every-prefill]",
     "snapkv:40[window=8,heads=adaptive,mode=every-prefill]", "snapkv:40[window=8,sinks=4]",
-    "snapkv:40[window=8,sinks=9,layers=pyramid,heads=adaptive]",
+    "snapkv:40[window=8,sinks=9,layers=pyramid,heads=adaptive]", "snapkv:40[window=8,reduce=none]",
+    "snapkv:40[window=8,reduce=none,layers=pyramid,heads=adaptive,mode=every-prefill]",
   ]
 
   /// Caches that choose in other ways.
@@ -207,10 +208,11 @@ struct PromptTests {
       let queries = prompt.mode == .once || prompt.voters == 0 ? 0 : 3 * 4 * 4 * (prompt.window * 32 + 1)
       let kept = cache.heldTokens
       #expect(kept == prompt.keptTokens(of: count))
-      // Panels are whole, in each of six heads.
+      // Panels are whole, in each head.
+      let heads = 3 * prompt.choosers(subject.shape)
       let perSlot = 2 * 32 * 2 + PackedSlots.bytesPerCount(prompt.centers)
-      let least = kept * 6 * perSlot + queries
-      #expect(least...least + 6 * 15 * perSlot ~= cache.bytes, "\(plan) after \(count)")
+      let least = kept * heads * perSlot + queries
+      #expect(least...least + heads * 15 * perSlot ~= cache.bytes, "\(plan) after \(count)")
       #expect(cache.bytes < before)
       after.insert(cache.bytes)
       cache.beginStep(tokens: 1)

@@ -1,13 +1,14 @@
 import Foundation
-import KVCaches
 import Kernels
+
+@testable import KVCaches
 
 /// A cache whose prompts are voted down, as the definition says it, in Float64: raw keys, places in the stream made anew,
 /// an explicit softmax over whole rows, sorted lists (arXiv 2404.14469, section 3).
 struct ReferencePrompt {
   let sequence: TokenSequence
   let prompt: Prompt
-  /// Tokens that each head holds, oldest first, `[layer][KV head]`.
+  /// Tokens that each head that chooses holds, oldest first, `[layer][KV head, or query head]`.
   private(set) var held: [[[Int]]]
   /// Pooled votes on each head's tokens before the window, of the last vote, `[layer][KV head][token held]`.
   private(set) var scores: [[[Double]]] = []
@@ -15,7 +16,7 @@ struct ReferencePrompt {
 
   init(_ sequence: TokenSequence, _ prompt: Prompt) {
     (self.sequence, self.prompt) = (sequence, prompt)
-    let heads = [[Int]](repeating: [], count: sequence.shape.keyValueHeads)
+    let heads = [[Int]](repeating: [], count: prompt.choosers(sequence.shape))
     held = [[[Int]]](repeating: heads, count: sequence.shape.layers)
   }
 
@@ -83,7 +84,7 @@ struct ReferencePrompt {
   }
 
   private func pooled(layer: Int, head: Int) -> [Double] {
-    let group = sequence.shape.groupSize
+    let group = sequence.shape.queryHeads / held[layer].count
     let tokens = held[layer][head]
     let candidates = tokens.count - prompt.window
     let perHead = (head * group..<(head + 1) * group).map { queryHead -> [Double] in
@@ -124,7 +125,7 @@ struct ReferencePrompt {
 
   private func output(layer: Int, head: Int) -> [Float] {
     let keyValueHead = head / sequence.shape.groupSize
-    let tokens = held[layer][keyValueHead]
+    let tokens = held[layer][head * held[layer].count / sequence.shape.queryHeads]
     let weights = probabilities(layer: layer, head: head, token: tokenCount - 1, of: tokens)
     var mixed = [Double](repeating: 0, count: sequence.shape.headDim)
     for (weight, token) in zip(weights, tokens) {

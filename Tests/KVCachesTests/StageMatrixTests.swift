@@ -36,6 +36,7 @@ enum StageMatrix {
     "tova:15",
     "snapkv:20[window=7]",
     "prompt:20[choose=random,window=7]",
+    "snapkv:20[window=7,reduce=none]",
     "k-center:20[window=7,values=mean,recompress=5]",
     "snapkv[ratio=0.5,window=3,layers=pyramid,heads=adaptive,mode=every-prefill]",
     "quest:32[dense-layers=1]",

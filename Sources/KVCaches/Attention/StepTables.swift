@@ -124,8 +124,11 @@ final class StepTables {
   /// The most slots of any block, the chunk's own included.
   private(set) var largestBlock = 0
 
-  /// Query heads that one task attends with: those of a KV head, or one where each has a bias of its own.
-  var headsPerTask: Int { isLinearBias ? 1 : shape.groupSize }
+  /// Whether each query head has slots of its own in packed blocks.
+  private(set) var isPackedPerQueryHead = false
+
+  /// Query heads that one task attends with: those of a KV head, or one where each has a bias or slots of its own.
+  var headsPerTask: Int { isLinearBias || isPackedPerQueryHead ? 1 : shape.groupSize }
 
   /// Takes over the decisions of the cache's step.
   func prepare(_ cache: KVCache, rows: Range<Int>) {
@@ -138,6 +141,7 @@ final class StepTables {
     prepareMoves(cache.step, cache)
     prepareSelection(cache)
     observation = cache.observation
+    isPackedPerQueryHead = cache.isPackedPerQueryHead
     summary = cache.summary
     summaryClock = cache.step.summaryReading?.clock ?? -1
     summaryDistance = summaryClock < 0 ? 0 : Float(cache.step.clocks[summaryClock].first)

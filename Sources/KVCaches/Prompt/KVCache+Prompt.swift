@@ -35,7 +35,7 @@ extension KVCache {
   /// `[layer, KV head]`; empty where nothing stands for others, or since a snapshot was restored.
   package var centerRadii: [Float] { storage[places[0].storage].packed?.radii ?? [] }
 
-  /// What each head keeps, `[layer, KV head]`; nil where it is everything.
+  /// What each head keeps, `[layer, KV head]`, or query head where those choose; nil where it is everything.
   func chosenTokens(team: WorkerTeam, kernels: InstructionSet) -> [KeptTokens]? {
     guard let prompt = plan.prompt else { return nil }
     let held = heldSlots()
@@ -44,7 +44,7 @@ extension KVCache {
     return chosenTokens(of: held, budgets: budgets, team: team, kernels: kernels)
   }
 
-  /// What each head keeps with a budget for every layer, `[layer, KV head]`.
+  /// What each head keeps with a budget for every layer, as `chosenTokens(team:kernels:)` has it.
   ///
   /// - Parameter firstHead: heads of other layers before these, where the cache has only some layers of a model.
   func chosenTokens(
@@ -80,8 +80,9 @@ extension KVCache {
       }
     }
     var kept: [KeptTokens] = []
+    let choosers = prompt.choosers(shape)
     for layer in 0..<shape.layers {
-      let heads = layer * shape.keyValueHeads..<(layer + 1) * shape.keyValueHeads
+      let heads = layer * choosers..<(layer + 1) * choosers
       let start = starts[heads.lowerBound]
       let ranges = heads.map { starts[$0] - start..<starts[$0] - start + candidates[$0] }
       let chosen = PromptChoice.choose(scores.pointer + start, heads: ranges, budget: budgets[layer], prompt.heads)
@@ -122,11 +123,12 @@ extension KVCache {
     return kept
   }
 
-  /// Where the tokens of each head lie, `[layer, KV head]`.
+  /// Where the tokens of each head that chooses for itself lie, `[layer, KV head]` or `[layer, query head]`.
   func heldSlots() -> [HeldSlots] {
-    guard let stage = stages[0] as? PromptStage else { return [] }
+    guard let stage = stages[0] as? PromptStage, let prompt = plan.prompt else { return [] }
     let (storage, type) = (storage[places[0].storage], slotType.elementType)
-    return (0..<shape.layers * shape.keyValueHeads).map { head in
+    let perHead = prompt.choosers(shape) / shape.keyValueHeads
+    return (0..<shape.layers * prompt.choosers(shape)).map { head in
       var held = HeldSlots(slots: [], counts: [])
       if let packed = storage.packed {
         held.slots.append(packed.block.slots(head: head, type: type, headDim: shape.headDim))
@@ -136,7 +138,7 @@ extension KVCache {
       for block in 0..<storage.blockCount {
         let used = min(stage.grown - block * storage.slotsPerBlock, storage.slotsPerBlock)
         guard used > 0 else { break }
-        held.slots.append(storage.block(block).slots(head: head, type: type, headDim: shape.headDim))
+        held.slots.append(storage.block(block).slots(head: head / perHead, type: type, headDim: shape.headDim))
         held.counts.append(used)
       }
       return held
@@ -178,11 +180,11 @@ extension Prompt {
     let mean = chosen(of: Int(tokenCount - Int64(window)))
     let budgets = PromptChoice.budgets(layers, mean: mean, available: largest, layers: shape.layers)
     for layer in 0..<shape.layers {
-      let heads = candidates[layer * shape.keyValueHeads..<(layer + 1) * shape.keyValueHeads]
+      let heads = candidates[layer * choosers(shape)..<(layer + 1) * choosers(shape)]
       let total = heads.reduce(0, +)
       let isCut =
         self.heads == .uniform
-        ? heads.contains { $0 > budgets[layer] } : total > budgets[layer] * shape.keyValueHeads
+        ? heads.contains { $0 > budgets[layer] } : total > budgets[layer] * heads.count
       if isCut { return budgets }
     }
     return nil

@@ -17,7 +17,7 @@ extension KVCache {
   func promptBytes(of stages: [any Stage], tokens: Int64) throws(KVCacheError) -> Int {
     guard let prompt = plan.prompt, let stage = stages[0] as? PromptStage else { return 0 }
     let counts = stage.packed
-    guard counts.isEmpty || counts.count == shape.layers * shape.keyValueHeads else {
+    guard counts.isEmpty || counts.count == shape.layers * prompt.choosers(shape) else {
       throw .badSnapshot("it holds tokens of \(counts.count) heads")
     }
     let held = Int64(stage.largestPacked) + Int64(stage.grown)

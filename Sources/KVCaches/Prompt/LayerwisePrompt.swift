@@ -20,7 +20,7 @@ package final class LayerwisePrompt {
   package init?(cache: KVCache, tokens: Int) {
     let shape = cache.shape
     guard let prompt = cache.plan.prompt, prompt.order == .layerMajor, cache.tokenCount == 0 else { return nil }
-    let candidates = [Int](repeating: max(0, tokens - prompt.window), count: shape.layers * shape.keyValueHeads)
+    let candidates = [Int](repeating: max(0, tokens - prompt.window), count: shape.layers * prompt.choosers(shape))
     let budgets = prompt.budgets(shape: shape, tokenCount: Int64(tokens), candidates: candidates)
     let layer = KVCache.Shape(
       layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)

@@ -20,7 +20,11 @@ extension Prompt {
     if let centers { options += centers.options }
     if pooling != .none, pooling.kernel != Self.standardPooling.kernel { options.append("kernel=\(pooling.kernel)") }
     if pooling.name != Self.standardPooling.name { options.append("pool=\(pooling.name)") }
-    if reduction != .mean { options.append("reduce=\(reduction.rawValue)") }
+    if choosesPerQueryHead {
+      options.append("reduce=none")
+    } else if reduction != .mean {
+      options.append("reduce=\(reduction.rawValue)")
+    }
     if mode != .once { options.append("mode=\(mode.rawValue)") }
     if order != .chunkMajor { options.append("order=\(order.rawValue)") }
     if layers != .uniform { options.append("layers=\(layers.rawValue)") }
@@ -53,9 +57,10 @@ extension Prompt {
         throw parameters.fail("recompress chooses again at later prompts as well; leave out mode")
       }
     }
+    let reduce = try parameters.choice("reduce", of: GroupVote.allCases, default: .mean)
     self.init(
       size, choice: choice, window: window, sinks: sinks, pooling: try Self.pooling(parameters),
-      reduction: try parameters.choice("reduce", of: [.mean, .maximum], default: .mean), mode: mode,
+      reduction: reduce == .max ? .maximum : .mean, choosesPerQueryHead: reduce == .none, mode: mode,
       order: try parameters.choice("order", of: Order.allCases, default: .chunkMajor),
       layers: try parameters.choice("layers", of: LayerBudgets.allCases, default: .uniform),
       heads: try parameters.choice("heads", of: HeadBudgets.allCases, default: .uniform))
@@ -76,6 +81,11 @@ extension Prompt {
       }
     }
     return choice
+  }
+
+  /// How the query heads of a group agree, as it is written.
+  private enum GroupVote: String, CaseIterable {
+    case mean, max, none
   }
 
   private static func size(_ parameters: StageParameters) throws(KVCacheError) -> Size {

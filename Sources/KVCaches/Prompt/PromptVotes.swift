@@ -36,6 +36,12 @@ struct PromptVotes {
   /// The place in the stream of a token of the window.
   private func position(_ token: Int) -> Int64 { tokenCount - Int64(prompt.window - token) }
 
+  /// Heads of a layer that choose for themselves.
+  private var choosers: Int { prompt.choosers(shape) }
+
+  /// Query heads that vote for each of them.
+  private var votersPerHead: Int { shape.queryHeads / choosers }
+
   /// The buffers of one thread.
   final class Scratch {
     let partial: PartialAttention
@@ -59,13 +65,13 @@ struct PromptVotes {
   /// Writes the reduced votes on a head's tokens before the window, pooled.
   ///
   /// - Parameters:
-  ///   - head: counted through all layers, `layer * KV heads + KV head`
+  ///   - head: one that chooses for itself, counted through all layers
   ///   - scores: `[token]`, as many as the head holds without the window
   func count(
     head: Int, _ held: HeldSlots, into scores: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
-    let (group, count) = (shape.groupSize, held.count)
+    let (group, count) = (votersPerHead, held.count)
     // One row more, for pooling.
     scratch.votes.reserve((group + 1) * count)
     let votes = scratch.votes.pointer
@@ -96,12 +102,12 @@ struct PromptVotes {
     _ tokens: Range<Int>, head: Int, _ held: HeldSlots, to votes: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
-    let (group, partial) = (shape.groupSize, scratch.partial)
+    let (group, partial) = (votersPerHead, scratch.partial)
     let rows = tokens.count * group
     prepareQueries(tokens, head: head, scratch, kernels)
     let queries = QueryRows(scratch.queries.pointer, stride: shape.headDim, count: rows, rowsPerToken: group)
     partial.reset(rows: 0..<rows)
-    let (layer, firstHead) = (head / shape.keyValueHeads, head % shape.keyValueHeads * group)
+    let (layer, firstHead) = (head / choosers, head % choosers * group)
     for row in 0..<rows {
       let logit = observation.sinkLogits.pointer[layer * shape.queryHeads + firstHead + row % group]
       partial.add(sinkLogit: logit, row: row)
@@ -139,8 +145,8 @@ struct PromptVotes {
   private func prepareQueries(
     _ tokens: Range<Int>, head: Int, _ scratch: Scratch, _ kernels: InstructionSet
   ) {
-    let (layer, firstHead) = (head / shape.keyValueHeads, head % shape.keyValueHeads * shape.groupSize)
-    let width = shape.groupSize * shape.headDim
+    let (layer, firstHead) = (head / choosers, head % choosers * votersPerHead)
+    let width = votersPerHead * shape.headDim
     for (index, token) in tokens.enumerated() {
       let source = observation.queries(layer: layer, position: position(token)) + firstHead * shape.headDim
       let target = scratch.queries.pointer + index * width
@@ -150,7 +156,7 @@ struct PromptVotes {
       }
       let cosine = angles.pointer + token * rotary.dim
       kernels.rotate(
-        source, out: target, heads: shape.groupSize, headStride: shape.headDim, headDim: shape.headDim,
+        source, out: target, heads: votersPerHead, headStride: shape.headDim, headDim: shape.headDim,
         rotaryDim: rotary.dim, layout: rotary.layout, cosine: cosine, sine: cosine + rotary.dim / 2)
     }
     kernels.scale(

@@ -8,7 +8,7 @@
 ///
 /// Source: Li et al., "SnapKV: LLM Knows What You are Looking for Before Generation", arXiv 2404.14469. Deviations: one
 /// choice per KV head and not per query head, whose cache would be a group's size larger (pooled votes of the group's
-/// heads are averaged); of equal votes the earlier token is kept. Budgets that fall over the layers are PyramidKV's (arXiv
+/// heads are averaged), unless every query head is to choose for itself; of equal votes the earlier token is kept. Budgets that fall over the layers are PyramidKV's (arXiv
 /// 2406.02069), budgets that differ from head to head Ada-KV's (arXiv 2407.11550); voting again at later prompts is ours.
 ///
 /// In place of a vote, greedy k-center may choose: the tokens whose keys cover all others' best (what Zandieh et al.,
@@ -113,6 +113,9 @@ public struct Prompt: StageSpecification {
   public let pooling: Pooling
   /// How the query heads that share a KV head agree: mean or maximum.
   public let reduction: ScoreRule.Reduction
+  /// Whether each query head keeps what it votes for itself, as in the published runs: what is kept is then a group's size
+  /// larger. For comparisons.
+  public let choosesPerQueryHead: Bool
   public let mode: Mode
   public let order: Order
   public let layers: LayerBudgets
@@ -137,8 +140,8 @@ public struct Prompt: StageSpecification {
   ///   the median; adaptive budgets are for votes; a recompression is for a size in tokens and one prompt.
   public init(
     _ size: Size = .tokens(2048), choice: Choice = .votes, window: Int? = nil, sinks: Int? = nil,
-    pooling: Pooling = standardPooling, reduction: ScoreRule.Reduction = .mean, mode: Mode = .once,
-    order: Order = .chunkMajor, layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
+    pooling: Pooling = standardPooling, reduction: ScoreRule.Reduction = .mean, choosesPerQueryHead: Bool = false,
+    mode: Mode = .once, order: Order = .chunkMajor, layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
   ) {
     let (window, sinks) = (
       window ?? Self.standardWindow(size, choice), sinks ?? Self.standardSinks(choice)
@@ -151,12 +154,14 @@ public struct Prompt: StageSpecification {
     precondition(pooling.kernel % 2 == 1 && pooling.kernel >= 1, "an even kernel has no middle")
     precondition(reduction != .median, "votes have a mean or a maximum")
     precondition(heads == .uniform || choice == .votes, "only votes say which head needs more")
+    precondition(!choosesPerQueryHead || choice == .votes, "only queries vote")
     self.size = size
     self.choice = choice
     self.window = window
     self.sinks = sinks
     self.pooling = pooling
     self.reduction = reduction
+    self.choosesPerQueryHead = choosesPerQueryHead
     self.mode = mode
     self.order = order
     self.layers = layers
@@ -177,13 +182,22 @@ public struct Prompt: StageSpecification {
   var centers: Centers? { if case .centers(let centers) = choice { centers } else { nil } }
 
   /// After how many more tokens the cache is compressed again, nil for never.
-  var recompression: Int? { centers?.recompression }
+  public var recompression: Int? { centers?.recompression }
 
   /// The newest tokens whose queries are kept for a vote, 0 where none is held.
   var voters: Int { choice == .votes ? window : 0 }
 
+  /// Heads of a layer that choose for themselves.
+  func choosers(_ shape: KVCache.Shape) -> Int { choosesPerQueryHead ? shape.queryHeads : shape.keyValueHeads }
+
   /// Tokens that a head keeps of a prompt of so many, in the mean over layers and heads.
   public func keptTokens(of count: Int) -> Int { count <= window ? count : window + chosen(of: count - window) }
+
+  /// Bytes of the keys and values that are kept of a prompt of so many tokens, and of what they stand for.
+  public func keptBytes(of count: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
+    let perSlot = KVCache.bytesPerToken(shape: shape, slotType: slotType) / (shape.layers * shape.keyValueHeads)
+    return keptTokens(of: count) * shape.layers * choosers(shape) * (perSlot + PackedSlots.bytesPerCount(centers))
+  }
 
   /// Tokens that a head keeps of `count` tokens before the window, sinks included, in the mean over layers and heads.
   func chosen(of count: Int) -> Int {
