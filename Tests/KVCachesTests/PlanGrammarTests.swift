@@ -90,7 +90,7 @@ struct PlanGrammarTests {
 
   private static let known =
     "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, quest:BUDGET, "
-    + "duo-attention:SINKS+WINDOW, k-center:BUDGET, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, "
+    + "duo-attention:SINKS+WINDOW, k-center:CAPACITY, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, "
     + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, pages:BUDGET, "
     + "clusters:COUNT, uniform:COUNT, balanced:COUNT"
 
