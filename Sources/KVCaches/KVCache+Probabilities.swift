@@ -61,7 +61,7 @@ extension KVCache {
   }
 
   /// Calls `body` with the slots of each block, the used ones, and the place in the stream of the first.
-  private func forEachBlock(layer: Int, head: Int, _ body: (SlotStorage, Range<Int>, Int) -> Void) {
+  func forEachBlock(layer: Int, head: Int, _ body: (SlotStorage, Range<Int>, Int) -> Void) {
     let size = storage[0].slotsPerBlock
     for block in 0..<storage[0].blockCount {
       let used = min(Int(tokenCount) - block * size, size)
@@ -72,7 +72,7 @@ extension KVCache {
     }
   }
 
-  private func rotate(_ queries: UnsafeMutablePointer<Float>, to position: Int64, _ kernels: InstructionSet) {
+  func rotate(_ queries: UnsafeMutablePointer<Float>, to position: Int64, _ kernels: InstructionSet) {
     guard case .rotary(let rotary) = positions else { return }
     let angles = Buffer<Float>(count: rotary.dim)
     let sine = angles.pointer + rotary.dim / 2

@@ -61,7 +61,7 @@ struct AttentionCommand: ParsableCommand {
     for path in [plot, heads].compactMap({ $0 }) { try OutputFile.check(path) }
     let loaded = try model.load()
     let positions = at.values.sorted()
-    let text = try tokens(of: sources, upTo: positions.last ?? 0, loaded.tokenizer)
+    let text = try TextSource.tokens(of: sources, upTo: positions.last ?? 0, loaded.tokenizer)
     var measurements: [AttentionMeasurement] = []
     for (name, plan) in plans {
       measurements += try measure(plan, name, positions, text, loaded)
@@ -92,25 +92,6 @@ struct AttentionCommand: ParsableCommand {
       throw CommandError("\(loaded.path): the model's attention gives no finite numbers; its weights are broken")
     }
     return measurements
-  }
-
-  /// The first `count` tokens of the texts together.
-  private func tokens(of sources: [TextSource], upTo count: Int, _ tokenizer: Tokenizer) throws -> [Int32] {
-    var tokens: [Int32] = []
-    if tokenizer.addsBeginOfSequence, let begin = tokenizer.beginOfSequence { tokens.append(begin) }
-    for source in sources {
-      var encoder = IncrementalEncoder(tokenizer)
-      try source.forEachPiece { bytes in
-        tokens += encoder.append(bytes)
-        return tokens.count < count
-      }
-      if tokens.count < count { tokens += encoder.finish() }
-    }
-    guard tokens.count >= count else {
-      throw CommandError(
-        "position \(count) is beyond the text, which has \(HumanReadable.tokens(tokens.count))")
-    }
-    return Array(tokens.prefix(count))
   }
 
   /// A line for every layer, the mean of all below.

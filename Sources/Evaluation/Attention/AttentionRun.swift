@@ -23,10 +23,11 @@ package final class AttentionRun {
   ///   - last: tokens over which errors are averaged
   ///   - tokens: the most tokens that will be read
   ///   - memory: bytes that the caches may take
+  ///   - clusters: clusters in which the geometry of keys is measured, nil where nobody asks for it
   /// - Throws: `KVCacheError` where the plan does not fit the model, or the caches not the memory.
   package init(
     engine: InferenceEngine, plan: KVCache.Plan, name: String, slotType: KVCache.SlotType, last: Int, tokens: Int,
-    memory: UInt64
+    memory: UInt64, clusters: Int? = nil
   ) throws(KVCacheError) {
     precondition(last > 0, "errors are averaged over some tokens")
     let shape = engine.model.configuration.attention
@@ -45,8 +46,8 @@ package final class AttentionRun {
     let cache = try engine.makeCache(plan, slotType: slotType)
     cache.recordTokens()
     attention = ComparingAttention(
-      full: try engine.makeCache(.full, slotType: slotType), cache: cache, rows: engine.chunk, team: engine.team,
-      kernels: engine.kernels)
+      full: try engine.makeCache(.full, slotType: slotType), cache: cache, rows: engine.chunk, clusters: clusters,
+      team: engine.team, kernels: engine.kernels)
   }
 
   /// Reads on in the text up to a position, and says what the cache holds there.
@@ -91,6 +92,12 @@ package final class AttentionRun {
     position += 1
     afterStep()
   }
+
+  /// How keys and values lay at the last position measured, `[layer][KV head]`; empty where nobody asked for it.
+  package var geometry: [[HeadGeometry]] { attention.geometry }
+
+  /// Bytes that the cache takes now.
+  package var cacheBytes: Int { attention.cache.bytes }
 
   /// `[layer][KV head][token]`
   private func heldTokens() -> [[[Int]]] {

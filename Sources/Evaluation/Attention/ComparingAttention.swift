@@ -17,6 +17,10 @@ final class ComparingAttention: AttentionService {
   private var queries: UnsafePointer<Float>?
   private var isMeasured = false
   private var isSpread = false
+  /// Clusters in which the geometry of keys is measured, nil where nobody asks for it.
+  private let clusters: Int?
+  /// How keys and values lay at the last spread step, `[layer][KV head]`.
+  private(set) var geometry: [[HeadGeometry]] = []
 
   /// Relative errors of the one token of the last measured step.
   private(set) var errors: TokenErrors
@@ -24,7 +28,8 @@ final class ComparingAttention: AttentionService {
   private(set) var probabilities: [[[Float]]]
 
   /// - Parameter rows: the most tokens of a step
-  init(full: KVCache, cache: KVCache, rows: Int, team: WorkerTeam, kernels: InstructionSet) {
+  init(full: KVCache, cache: KVCache, rows: Int, clusters: Int?, team: WorkerTeam, kernels: InstructionSet) {
+    self.clusters = clusters
     precondition(full.plan == .full && full.shape == cache.shape, "two caches of one model")
     self.full = full
     self.cache = cache
@@ -66,7 +71,11 @@ final class ComparingAttention: AttentionService {
     reference.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
     subject.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: self.output.pointer)
     if isMeasured { errors.measure(layer: layer, self.output.pointer, against: output, headDim: shape.headDim) }
-    if isSpread { probabilities[layer] = full.probabilities(layer: layer, queries: queries, kernels: kernels) }
+    guard isSpread else { return }
+    probabilities[layer] = full.probabilities(layer: layer, queries: queries, kernels: kernels)
+    guard let clusters else { return }
+    if layer == 0 { geometry = [] }
+    geometry.append(full.geometry(layer: layer, queries: queries, clusters: clusters, kernels: kernels))
   }
 }
 

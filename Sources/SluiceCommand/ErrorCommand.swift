@@ -1,0 +1,137 @@
+import ArgumentParser
+import Engine
+import Evaluation
+import Foundation
+import KVCaches
+import ModelJSON
+
+struct ErrorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "error",
+    abstract: "How far the attention of caches is from that of a full cache, beside what theory says of the keys.",
+    discussion: """
+      The texts are one stream, read under each cache and under a full cache beside it, which the model goes on with: the \
+      errors of a layer are its own.
+
+      error: |output - output of the full cache| / |output of the full cache|, the mean over the last tokens.
+      delta: the radius of greedy k-center with so many clusters over all keys; r: the largest norm of a query; both scaled \
+      by headDim^(-1/4), so that keys times queries are logits (arXiv 2402.06082).
+      rank: the stable rank of the values. spread: the standard deviation of the logits.
+      sampled: the error that as many value samples as clusters may have in root mean square. clustered: what the error of \
+      as many clusters cannot exceed. Means over KV heads; bounds: the middle head.
+      """)
+
+  @OptionGroup var model: ModelOptions
+  @Argument(help: "Text files; - is standard input.")
+  var texts: [String]
+  @Option(name: .long, help: ArgumentHelp("A cache; may be given several times.", valueName: "spec"))
+  var cache: [String]
+  @OptionGroup var slots: SlotTypeOption
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Where to look, in tokens read, with commas in between.", valueName: "position,…"))
+  var at: NumberList<Int>
+  @Option(name: .long, help: "The last tokens before a position, over which errors are averaged.")
+  var last = 64
+  @Option(name: .long, help: "Clusters in which the geometry of keys is measured.")
+  var clusters = 256
+  @Flag(name: .long, help: "Print one JSON object per cache and position, a line each, with all layers and heads.")
+  var json = false
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Draw the errors, over positions or, for a single one, over bytes.", valueName: "file.svg"))
+  var plot: String?
+
+  func validate() throws {
+    try at.check("--at", in: 1...1 << 24)
+    guard (1...1 << 16).contains(last) else { throw ValidationError("--last must be from 1 to 65536, but is \(last)") }
+    guard (1...1 << 16).contains(clusters) else {
+      throw ValidationError("--clusters must be from 1 to 65536, but is \(clusters)")
+    }
+    guard texts.count(where: { $0 == "-" }) < 2 else {
+      throw ValidationError("standard input can be read only once")
+    }
+  }
+
+  func run() throws {
+    let plans = try cache.map { specification throws(KVCacheError) in
+      (name: specification, plan: try KVCache.Plan(specification))
+    }
+    let sources = try texts.map { path throws(CommandError) in try TextSource(path: path) }
+    if let plot { try OutputFile.check(plot) }
+    let loaded = try model.load()
+    let positions = at.values.sorted()
+    let text = try TextSource.tokens(of: sources, upTo: positions.last ?? 0, loaded.tokenizer)
+    var measurements: [ErrorMeasurement] = []
+    for (name, plan) in plans {
+      let own = try measure(plan, name, positions, text, loaded, geometry: measurements)
+      measurements += own
+      if json { for measurement in own { StandardOutput.write(measurement.json.text + "\n") } }
+    }
+    if !json { StandardOutput.write(Self.table(measurements)) }
+    if let plot {
+      let names = texts.count == 1 ? (texts[0] as NSString).lastPathComponent : "\(texts.count) texts"
+      let curves = ErrorCurves.plot(
+        measurements, title: "Error of attention beside a full cache",
+        subtitle: "\(names), \((loaded.path as NSString).lastPathComponent)")
+      try OutputFile.write(curves.svg(), to: plot)
+    }
+  }
+
+  /// - Parameter geometry: measurements of other caches at the same positions, if any: keys lie as they do there.
+  private func measure(
+    _ plan: KVCache.Plan, _ name: String, _ positions: [Int], _ text: [Int32], _ loaded: LanguageModel.Loaded,
+    geometry known: [ErrorMeasurement]
+  ) throws -> [ErrorMeasurement] {
+    let run = try AttentionRun(
+      engine: loaded.engine, plan: plan, name: name, slotType: slots.cacheType, last: last, tokens: text.count,
+      memory: ProcessInfo.processInfo.physicalMemory, clusters: known.isEmpty ? clusters : nil)
+    var progress = ProgressLine.standardError()
+    let status = { StreamStatus(label: name, tokens: run.position, totalTokens: text.count) }
+    let measurements = positions.enumerated().map { index, position in
+      let attention = run.measure(at: position, of: text) { progress.update(status()) }
+      return ErrorMeasurement(
+        attention: attention, bytes: run.cacheBytes, clusters: clusters,
+        geometry: known.isEmpty ? run.geometry : known[index].geometry)
+    }
+    progress.clear()
+    guard measurements.allSatisfy(\.attention.isFinite) else {
+      throw CommandError("\(loaded.path): the model's attention gives no finite numbers; its weights are broken")
+    }
+    return measurements
+  }
+
+  /// What the keys are like, a line for every position; then errors, a line for every cache and position.
+  private static func table(_ measurements: [ErrorMeasurement]) -> String {
+    var keys = TextTable(
+      ["tokens", "delta", "r", "delta r", "rank", "spread", "sampled", "clustered"].map { .init($0, .trailing) })
+    var seen: Set<Int> = []
+    for measurement in measurements where seen.insert(measurement.attention.position).inserted {
+      let decimal = { HumanReadable.decimal($0, places: 3) }
+      keys.append([
+        HumanReadable.count(measurement.attention.position), decimal(measurement.mean(\.radius)),
+        decimal(measurement.mean(\.queryNorm)), decimal(measurement.mean { $0.radius * $0.queryNorm }),
+        decimal(measurement.mean(\.stableRank)), decimal(measurement.mean(\.logitSpread)),
+        decimal(measurement.median(\.sampleBound)), scientific(measurement.median(\.clusterBound)),
+      ])
+    }
+    var errors = TextTable([
+      .init("cache"), .init("tokens", .trailing), .init("bytes", .trailing), .init("error", .trailing),
+      .init("first layer", .trailing), .init("worst layer", .trailing),
+    ])
+    for measurement in measurements {
+      let layers = measurement.attention.layers.map(\.error)
+      errors.append([
+        measurement.attention.cache, HumanReadable.count(measurement.attention.position),
+        HumanReadable.count(measurement.bytes), HumanReadable.decimal(measurement.attention.error, places: 4),
+        HumanReadable.decimal(layers.first ?? 0, places: 4), HumanReadable.decimal(layers.max() ?? 0, places: 4),
+      ])
+    }
+    return keys.text + "\n" + errors.text
+  }
+
+  /// Bounds grow past what decimals can show.
+  private static func scientific(_ value: Double) -> String {
+    value.isFinite ? String(format: "%.1e", value) : "none"
+  }
+}
