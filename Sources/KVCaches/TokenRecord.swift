@@ -11,7 +11,8 @@ final class TokenRecord {
   private var shared: [[Int64]]
   /// Those of the tokens that heads choose by score, `[layer, KV head, slot]`.
   private let chosen: Buffer<Int64>?
-  /// Those of the tokens that heads have kept of a prompt, `[layer, KV head or query head][slot]`; empty where there was no vote.
+  /// Those of the tokens that heads have kept of a prompt, `[layer, KV head or query head][slot]`; empty where there
+  /// was no vote.
   private var packed: [[Int64]] = []
   private let slots: Int
   /// KV heads of all layers.

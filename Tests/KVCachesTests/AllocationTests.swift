@@ -33,9 +33,18 @@ struct AllocationTests {
     }
   }
 
+  @Test("what was chosen of a prompt is read without allocating", arguments: [1, 2, 3])
+  func warmAnswer(threads: Int) throws {
+    for plan in ["snapkv:40[window=8,reduce=none]", "k-center:44", "k-center:44[recompress=64]"] {
+      let positions = CacheCase(plan: plan).positions
+      let counts = try allocations(plan: plan, positions: positions, threads: threads, chunk: 1, endsPrompt: true)
+      #expect(counts == [Int](repeating: 0, count: threads), "\(plan)")
+    }
+  }
+
   /// Allocations of each thread in ten steps of `chunk` tokens, after the cache has turned over once.
   private func allocations(
-    plan: String, positions: PositionEncoding, threads: Int, chunk: Int
+    plan: String, positions: PositionEncoding, threads: Int, chunk: Int, endsPrompt: Bool = false
   ) throws -> [Int] {
     let shape = CacheCase(plan: plan).shape
     let sequence = TokenSequence(shape: shape, positions: positions, count: chunk, seed: 5)
@@ -44,6 +53,7 @@ struct AllocationTests {
     let attention = LocalAttention(shape: shape, team: team, kernels: InstructionSet.current)
     let past = TokenSequence(shape: shape, positions: positions, count: 90, seed: 6)
     _ = attention.run(cache, past, tokens: 0..<90, chunking: .sizes([chunk]))
+    if endsPrompt { cache.finishPrompt(team: team, kernels: InstructionSet.current) }
     let output = UnsafeMutablePointer<Float>.allocate(capacity: chunk * shape.queryHeads * shape.headDim)
     let (before, after) = (Buffer<Int>(count: threads), Buffer<Int>(count: threads))
     defer { output.deallocate() }
@@ -62,7 +72,8 @@ struct AllocationTests {
         }
       }
     }
-    step()
+    // The first token after a prompt makes room behind what was chosen, the second one reads there.
+    for _ in 0..<2 { step() }
     let note = { (counts: Buffer<Int>) in
       team.run(counts.pointer) { context, thread, _ in
         context?.assumingMemoryBound(to: Int.self)[Int(thread)] = allocation_count()

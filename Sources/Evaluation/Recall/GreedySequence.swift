@@ -23,8 +23,13 @@ final class GreedySequence {
   func reset() { cache.reset() }
 
   /// Fails where so many tokens are more than the cache may grow to on this machine.
-  func check(tokens: Int, origin: String) throws(RecallError) {
-    let bytes = KVCache.bytes(plan: cache.plan, shape: cache.shape, slotType: cache.slotType, tokens: tokens)
+  ///
+  /// - Parameter isPrompt: whether `readPrompt` takes most of them in, and not `read`
+  func check(tokens: Int, origin: String, isPrompt: Bool = false) throws(RecallError) {
+    let bytes =
+      isPrompt
+      ? LayerwisePrompt.peakBytes(plan: cache.plan, shape: cache.shape, slotType: cache.slotType, tokens: tokens)
+      : KVCache.bytes(plan: cache.plan, shape: cache.shape, slotType: cache.slotType, tokens: tokens)
     guard UInt64(bytes) < memory else {
       throw .tooLarge(origin, tokens: tokens, cache: name, bytes: bytes, memory: memory)
     }

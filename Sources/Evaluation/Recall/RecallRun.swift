@@ -45,7 +45,8 @@ package final class RecallRun {
   package func answer(
     _ recallCase: RecallCase, afterChunk: (_ tokens: Int, _ cacheBytes: Int) -> Void = { _, _ in }
   ) throws -> Answer {
-    try sequence.check(tokens: recallCase.prompt.count + answerTokens, origin: recallCase.origin)
+    let tokens = recallCase.prompt.count + answerTokens
+    try sequence.check(tokens: tokens, origin: recallCase.origin, isPrompt: true)
     sequence.reset()
     sequence.readPrompt(recallCase.prompt, afterChunk: afterChunk)
     let answer = try decode()

@@ -22,14 +22,32 @@ package final class LayerwisePrompt {
     guard let prompt = cache.plan.prompt, prompt.order == .layerMajor, cache.tokenCount == 0 else { return nil }
     let candidates = [Int](repeating: max(0, tokens - prompt.window), count: shape.layers * prompt.choosers(shape))
     let budgets = prompt.budgets(shape: shape, tokenCount: Int64(tokens), candidates: candidates)
-    let layer = KVCache.Shape(
-      layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)
     // What a cache of all layers may have, one of a single layer may have.
     guard let budgets,
       let layerCache = try? KVCache(
-        plan: cache.plan, shape: layer, slotType: cache.slotType, positions: cache.positions)
+        plan: cache.plan, shape: Self.layerShape(shape), slotType: cache.slotType, positions: cache.positions)
     else { return nil }
     (self.cache, self.layerCache, self.tokens, self.budgets) = (cache, layerCache, tokens, budgets)
+  }
+
+  /// The most bytes that a cache takes while it reads a prompt of so many tokens, or more than that; whether it goes
+  /// through the model layer by layer or not.
+  package static func peakBytes(
+    plan: KVCache.Plan, shape: KVCache.Shape, slotType: KVCache.SlotType, tokens: Int
+  ) -> Int {
+    let bytes = { KVCache.bytes(plan: plan, shape: $0, slotType: slotType, tokens: $1) }
+    guard let prompt = plan.prompt, prompt.order == .layerMajor, prompt.keptTokens(of: tokens) < tokens else {
+      return bytes(shape, tokens)
+    }
+    // What is kept comes in whole panels, stands twice for a moment, and is followed by a block for the answer.
+    let kept = [tokens] + [Int](repeating: 1, count: 15)
+    return bytes(layerShape(shape), tokens) + bytes(shape, 1)
+      + 2 * kept.reduce(0) { $0 + prompt.keptBytes(of: $1, shape: shape, slotType: slotType) }
+  }
+
+  private static func layerShape(_ shape: KVCache.Shape) -> KVCache.Shape {
+    KVCache.Shape(
+      layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)
   }
 
   /// Bytes of keys and values, and of what decides on them, held now.

@@ -8,8 +8,9 @@
 ///
 /// Source: Li et al., "SnapKV: LLM Knows What You are Looking for Before Generation", arXiv 2404.14469. Deviations: one
 /// choice per KV head and not per query head, whose cache would be a group's size larger (pooled votes of the group's
-/// heads are averaged), unless every query head is to choose for itself; of equal votes the earlier token is kept. Budgets that fall over the layers are PyramidKV's (arXiv
-/// 2406.02069), budgets that differ from head to head Ada-KV's (arXiv 2407.11550); voting again at later prompts is ours.
+/// heads are averaged), unless every query head is to choose for itself; of equal votes the earlier token is kept.
+/// Budgets that fall over the layers are PyramidKV's (arXiv 2406.02069), budgets that differ from head to head Ada-KV's
+/// (arXiv 2407.11550); voting again at later prompts is ours.
 ///
 /// In place of a vote, greedy k-center may choose: the tokens whose keys cover all others' best (what Zandieh et al.,
 /// "SubGen: Token Generation in Sublinear Time and Memory", arXiv 2402.06082, ran in their experiments; see `Centers`).
@@ -113,8 +114,8 @@ public struct Prompt: StageSpecification {
   public let pooling: Pooling
   /// How the query heads that share a KV head agree: mean or maximum.
   public let reduction: ScoreRule.Reduction
-  /// Whether each query head keeps what it votes for itself, as in the published runs: what is kept is then a group's size
-  /// larger. For comparisons.
+  /// Whether each query head keeps what it votes for itself, as in the published runs: what is kept is then a group's
+  /// size larger. For comparisons.
   public let choosesPerQueryHead: Bool
   public let mode: Mode
   public let order: Order
