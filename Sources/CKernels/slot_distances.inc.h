@@ -72,6 +72,21 @@ static void slot_distances(sluice_type type, int head_dim, const void *keys, int
                     out + slot);
 }
 
+static void update_nearest(int index, const float *distances, int n, float *smallest, int32_t *nearest) {
+  for (int i = 0; i < n; i += PANEL) {
+    int count = n - i < PANEL ? n - i : PANEL;
+    lanes distance = lanes_load_first(distances + i, count), known = lanes_load_first(smallest + i, count);
+    lanes_i before = -1;
+    memcpy(&before, nearest + i, (size_t)count * sizeof *nearest);
+    lanes_i is_nearer = distance < known, was_nearest = before == index;
+    lanes_i is_first = is_nearer | ((distance == known) & ~was_nearest & (before > index));
+    lanes_i is_bound = was_nearest & (distance > known);
+    lanes_i after = (is_first & index) | (is_bound & ~index) | (~(is_first | is_bound) & before);
+    lanes_store_first(smallest + i, lanes_select(is_nearer, distance, known), count);
+    memcpy(nearest + i, &after, (size_t)count * sizeof *nearest);
+  }
+}
+
 static int first_smallest(const float *x, int n) {
   lanes best = INFINITY;
   lanes_i index = lanes_index(), indices = index;

@@ -37,6 +37,7 @@ const struct sluice_kernels SLUICE_TABLE = {
     .widen_page = widen_page,
     .bound_pages = bound_pages,
     .slot_distances = slot_distances,
+    .update_nearest = update_nearest,
     .first_smallest = first_smallest,
     .merge = merge,
     .finish = finish,

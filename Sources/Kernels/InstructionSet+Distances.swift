@@ -19,6 +19,24 @@ extension InstructionSet {
       storage.type.kernelType, Int32(storage.headDim), storage.keys, Int32(slots), key, weight, weights, out)
   }
 
+  /// Lets points know that one of them has moved, each of which knows its nearest other one.
+  ///
+  /// Where the point is now nearer than the nearest one known, or as near and of a lower index, it becomes that. Where it was
+  /// the nearest and has gone farther, `nearest` becomes the complement of its index, and `smallest` stays as what no
+  /// distance is below.
+  ///
+  /// - Parameters:
+  ///   - distances: of the point that moved from each, `[point]`.
+  ///   - smallest: `[point]`
+  ///   - nearest: `[point]`
+  package func updateNearest(
+    to index: Int, distances: UnsafePointer<Float>, count: Int, smallest: UnsafeMutablePointer<Float>,
+    nearest: UnsafeMutablePointer<Int32>
+  ) {
+    precondition(count >= 0 && count <= Int32.max && index >= 0 && index < count, "point out of range")
+    kernels.pointee.update_nearest(Int32(index), distances, Int32(count), smallest, nearest)
+  }
+
   /// The index of the smallest of `count` numbers, the first where several are; 0 where none is below infinity.
   package func firstSmallest(_ x: UnsafePointer<Float>, count: Int) -> Int {
     precondition(count >= 0 && count <= Int32.max, "negative count")

@@ -71,6 +71,33 @@ import Testing
   }
 
   @Test(arguments: InstructionSet.available)
+  func pointsLearnWhatIsNearestNow(instructions: InstructionSet) {
+    var random = SplitMix64(seed: 44)
+    for count in 1..<50 {
+      let index = Int.random(in: 0..<count, using: &random)
+      let distances = (0..<count).map { _ in [0, 1, 2, 3, Float.infinity].randomElement(using: &random)! }
+      let known = (0..<count).map { _ in [0, 1, 2, 3, Float.infinity].randomElement(using: &random)! }
+      let before = (0..<count).map { _ in
+        Bool.random(using: &random) ? Int32(index) : Int32.random(in: -Int32(count)..<Int32(count), using: &random)
+      }
+      var (smallest, nearest) = (known, before)
+      instructions.updateNearest(
+        to: index, distances: distances, count: count, smallest: &smallest, nearest: &nearest)
+      for point in 0..<count {
+        var expected = (known[point], before[point])
+        if distances[point] < known[point] {
+          expected = (distances[point], Int32(index))
+        } else if before[point] == index {
+          if distances[point] > known[point] { expected.1 = ~Int32(index) }
+        } else if distances[point] == known[point], before[point] > index {
+          expected.1 = Int32(index)
+        }
+        #expect((smallest[point], nearest[point]) == expected, "\(count) \(point)")
+      }
+    }
+  }
+
+  @Test(arguments: InstructionSet.available)
   func brokenKeysAreInfinitelyFar(instructions: InstructionSet) {
     let stage = Stage(type: .float32, headDim: 64, slots: 3)
     instructions.writeKey([Float](repeating: 1, count: 64), to: 0, of: stage.storage)

@@ -148,6 +148,10 @@ struct sluice_kernels {
   /// by weight * weights[slot] / (weight + weights[slot]). Infinity where it is not a number.
   void (*slot_distances)(sluice_type type, int head_dim, const void *keys, int slots, const float *key, float weight,
                          const float *weights, float *out);
+  /// Lets `n` points know that point `index` has moved to these distances from them: where it is now nearer than the
+  /// nearest one known, or as near and of a lower index, it becomes that; where it was the nearest and has gone farther,
+  /// `nearest` becomes ~index, and `smallest`, which stays, is only a bound from below. Bounds are lowered likewise.
+  void (*update_nearest)(int index, const float *distances, int n, float *smallest, int32_t *nearest);
   /// The index of the smallest of `n` numbers, the first where several are; 0 where none is below infinity.
   int (*first_smallest)(const float *x, int n);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.

@@ -168,20 +168,9 @@ struct WardClusters {
   }
 
   private func connect(_ slot: Int, costs new: UnsafeMutablePointer<Float>, _ kernels: InstructionSet) {
-    let index = Int32(slot)
     new[slot] = .infinity
-    for other in 0..<used {
-      let (cost, known, neighbour) = (new[other], costs[other], nearest[other])
-      if cost < known {
-        costs[other] = cost
-        nearest[other] = index
-      } else if neighbour == index {
-        // All others are at least as far as this one was.
-        if cost > known { nearest[other] = ~index }
-      } else if cost == known && index < neighbour {
-        nearest[other] = index
-      }
-    }
+    // All others are at least as far as a nearest cluster was before it moved.
+    kernels.updateNearest(to: slot, distances: new, count: used, smallest: costs, nearest: nearest)
     let first = kernels.firstSmallest(new, count: used)
     costs[slot] = new[first]
     nearest[slot] = Int32(first)
