@@ -51,7 +51,10 @@ public final class KVCache {
   /// The plan's capacity where a token that comes alone sees a window that slides exactly, else nil.
   private let capacityOfOne: Int?
   private let usesOriginalPositions: Bool
-  private let capacity: Int?
+  /// Slots of all stages, nil where the cache grows.
+  let capacity: Int?
+  /// Whether tokens melt without position.
+  let meltsClipped: Bool
   private let sinkCount: Int
   /// The stages whose tokens stand in order, `[stage]`.
   private let keepsOrder: [Bool]
@@ -97,6 +100,7 @@ public final class KVCache {
     capacityOfOne = plan.evictsInOrder ? plan.capacity : nil
     usesOriginalPositions = plan.usesOriginalPositions
     capacity = plan.capacity
+    meltsClipped = plan.melting?.distance == .clipped
     sinkCount = plan.sinkCount
     smallestRing = plan.slidesExactly ? stages.filter { !$0.holdsStreamStart }.compactMap(\.capacity).min() ?? .max : 0
   }

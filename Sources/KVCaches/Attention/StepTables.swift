@@ -84,6 +84,8 @@ final class StepTables {
   private(set) var summaryDistance: Float = 0
   /// Whether keys melt without position.
   private(set) var summaryIsClipped = false
+  /// The chunk's tokens that come while the exact stages have room.
+  private(set) var arrivalsToObserve = 0
 
   /// What is read of a stage of which a single token reads only some pages.
   private(set) var pages: PageTables?
@@ -145,7 +147,8 @@ final class StepTables {
     summary = cache.summary
     summaryClock = cache.step.summaryReading?.clock ?? -1
     summaryDistance = summaryClock < 0 ? 0 : Float(cache.step.clocks[summaryClock].first)
-    summaryIsClipped = cache.plan.melting?.distance == .clipped
+    summaryIsClipped = cache.meltsClipped
+    arrivalsToObserve = Int(max(0, min(Int64(rows.count), Int64(cache.capacity ?? 0) - firstPosition)))
     halfDim = 0
     isLinearBias = false
     switch cache.positions {

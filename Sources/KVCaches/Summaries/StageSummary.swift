@@ -15,7 +15,7 @@ class StageSummary {
   /// Floats that `melt`, `observe` and `attend` with so many rows want of their thread's scratch.
   func scratchFloats(rows: Int) -> Int { 0 }
 
-  /// Whether `observe` wants to see the tokens that enter the cache.
+  /// Whether `observe` wants to see the tokens that enter the cache while its exact stages have room.
   var observesArrivals: Bool { false }
 
   /// Tokens after which neither what is kept nor the cost of a token changes in kind.
@@ -24,7 +24,8 @@ class StageSummary {
   /// Forgets everything.
   func reset() {}
 
-  /// Sees the key of a token that enters the cache, as `melt` would get it; before anything melts in the same step.
+  /// Sees the key of a token that enters the cache while its exact stages have room, as `melt` would get it; before
+  /// anything melts.
   func observe(
     key: UnsafePointer<Float>, head: Int, scratch: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
   ) {}

@@ -30,13 +30,14 @@ extension StepTables {
     }
   }
 
-  /// Shows the summary the keys of the chunk, where it wants to see them.
+  /// Shows the summary the keys of the chunk, where it wants to see them; only while the exact stages have room, so that it
+  /// has seen the same of a stream, however that was cut into chunks, when the first token melts.
   func observeArrivals(
     head: Int, _ call: LocalAttention.LayerCall, _ scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
     let place = place(layer: call.layer, head: head)
     guard let summary, summary.observesArrivals, place >= 0 else { return }
-    for token in 0..<rows.count {
+    for token in 0..<arrivalsToObserve {
       var key = call.keys + keyValueOffset(token: token, head: head)
       if !summaryIsClipped {
         rotate(key, into: scratch.key.pointer, heads: 1, clock: 0, token: token, kernels)
