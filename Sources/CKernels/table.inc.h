@@ -14,6 +14,7 @@
 #include "attention_columns.inc.h"
 #include "page_bounds.inc.h"
 #include "slot_distances.inc.h"
+#include "row_sums.inc.h"
 #include "peaks.inc.h"
 
 const struct sluice_kernels SLUICE_TABLE = {
@@ -39,6 +40,8 @@ const struct sluice_kernels SLUICE_TABLE = {
     .slot_distances = slot_distances,
     .update_nearest = update_nearest,
     .first_smallest = first_smallest,
+    .sum_rows = sum_rows,
+    .add_to_rows = add_to_rows,
     .merge = merge,
     .finish = finish,
     .peak_float32 = peak_float32,

@@ -154,6 +154,11 @@ struct sluice_kernels {
   void (*update_nearest)(int index, const float *distances, int n, float *smallest, int32_t *nearest);
   /// The index of the smallest of `n` numbers, the first where several are; 0 where none is below infinity.
   int (*first_smallest)(const float *x, int n);
+  /// out[sum] = the sum over the `count` rows of a matrix of weights[sum][row] * matrix[row], for `sums` sums.
+  void (*sum_rows)(int count, ptrdiff_t columns, const float *matrix, int sums, const float *weights,
+                   ptrdiff_t weight_stride, float *out, ptrdiff_t out_stride);
+  /// matrix[t] += weights[t] * row, for `count` rows of a matrix.
+  void (*add_to_rows)(int count, ptrdiff_t columns, const float *row, const float *weights, float *matrix);
   /// Merges partial b into a; both are rows of (max, sum, out[head_dim]), rows contiguous.
   void (*merge)(int rows, int head_dim, float *max_a, float *sum_a, float *out_a, const float *max_b,
                 const float *sum_b, const float *out_b);
