@@ -11,7 +11,9 @@ struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
     abstract: "Measure what a cache does to a model.",
-    subcommands: [PerplexityCommand.self, RecallCommand.self, AttentionCommand.self, ErrorCommand.self])
+    subcommands: [
+      PerplexityCommand.self, RecallCommand.self, AttentionCommand.self, ErrorCommand.self, SketchCommand.self,
+    ])
 }
 
 struct PerplexityCommand: ParsableCommand {

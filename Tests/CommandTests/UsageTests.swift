@@ -6,7 +6,7 @@ import Testing
 @Suite struct UsageTests {
   private static let commands = [
     [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"],
-    ["evaluate", "recall"], ["evaluate", "attention"], ["bench"], ["demo"],
+    ["evaluate", "recall"], ["evaluate", "attention"], ["evaluate", "sketch"], ["bench"], ["demo"],
   ]
 
   @Test(arguments: commands)
@@ -54,6 +54,8 @@ import Testing
     (["evaluate", "recall", "--task", "stream-eval", "--answer-tokens", "3"], "--answer-tokens"),
     (["evaluate", "recall", "x", "--seed", "3"], "--seed"), (["evaluate", "recall", "x", "--task", "lines"], "--task"),
     (["evaluate", "recall", "x", "--lengths", "9"], "--lengths"), (["evaluate", "recall", "x", "y"], "y"),
+    (["evaluate", "sketch", "--tokens", "99"], "--tokens"), (["evaluate", "sketch", "--plot", "x"], "--experiment"),
+    (["evaluate", "sketch", "--experiment", "luck"], "luck"),
     (["evaluate", "attention", "x", "--at", "9"], "--cache"),
     (["evaluate", "attention", "x", "--cache", "full"], "--at"),
     (["evaluate", "attention", "--at", "9", "--cache", "full"], "texts"),
