@@ -59,6 +59,20 @@ package struct RotaryEmbedding: Sendable, Hashable {
     }
   }
 
+  /// Turns the cosines and sines of a position, `[dim / 2]` each, into the means over it and a span of positions behind it.
+  ///
+  /// Pairs that turn fast fade, since at unknown distances their parts of a logit cancel out; slow ones turn on.
+  package func spread(over span: Int64, cosine: UnsafeMutablePointer<Float>, sine: UnsafeMutablePointer<Float>) {
+    for index in 0..<frequencies.count {
+      // The mean of e^(i frequency x) over x from 0 to the span.
+      let angle = max(Double(span) * frequencies[index], 1e-9)
+      let (real, imaginary) = (Float(sin(angle) / angle), Float((1 - cos(angle)) / angle))
+      let (oldCosine, oldSine) = (cosine[index], sine[index])
+      cosine[index] = oldCosine * real - oldSine * imaginary
+      sine[index] = oldCosine * imaginary + oldSine * real
+    }
+  }
+
   /// Writes the cosines and sines of one position for `count` frequencies.
   static func angles(
     at position: Int64, frequencies: UnsafePointer<Double>, count: Int, cosine: UnsafeMutablePointer<Float>,

@@ -3,14 +3,17 @@
 /// Made once per chunk from counters alone, replayed for every layer and KV head. The arrays keep their capacity from
 /// step to step.
 public struct StepPlan: Sendable {
-  /// A query clock: token r of the chunk reads with its query rotated to position `min(first + r, limit)`.
+  /// A query clock: token r of the chunk reads with its query rotated to position `min(first + r, limit)`, or to the mean
+  /// of that and of `spread` positions behind it.
   public struct QueryClock: Sendable, Hashable {
     public var first: Int64
     public var limit: Int64
+    public var spread: Int64
 
-    public init(first: Int64, limit: Int64 = .max) {
+    public init(first: Int64, limit: Int64 = .max, spread: Int64 = 0) {
       self.first = first
       self.limit = limit
+      self.spread = spread
     }
 
     package func position(_ token: Int) -> Int64 { min(first + Int64(token), limit) }

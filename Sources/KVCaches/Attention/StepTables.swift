@@ -82,6 +82,8 @@ final class StepTables {
   private(set) var summaryClock = -1
   /// By how much its position is more than that of what melted together, at the chunk's first token.
   private(set) var summaryDistance: Float = 0
+  /// Over how many more positions what melted together is spread.
+  private(set) var summarySpread: Float = 0
   /// Whether keys melt without position.
   private(set) var summaryIsClipped = false
   /// The chunk's tokens that come while the exact stages have room.
@@ -147,6 +149,7 @@ final class StepTables {
     summary = cache.summary
     summaryClock = cache.step.summaryReading?.clock ?? -1
     summaryDistance = summaryClock < 0 ? 0 : Float(cache.step.clocks[summaryClock].first)
+    summarySpread = summaryClock < 0 ? 0 : Float(cache.step.clocks[summaryClock].spread)
     summaryIsClipped = cache.meltsClipped
     arrivalsToObserve = Int(max(0, min(Int64(rows.count), Int64(cache.capacity ?? 0) - firstPosition)))
     halfDim = 0
@@ -279,6 +282,7 @@ final class StepTables {
       for token in 0..<rows.count {
         let target = angles.pointer + (index * rows.count + token) * 2 * halfDim
         rotary.angles(at: clock.position(token), cosine: target, sine: target + halfDim)
+        if clock.spread > 0 { rotary.spread(over: clock.spread, cosine: target, sine: target + halfDim) }
       }
     }
     for (index, move) in step.moves.enumerated() where moves.pointer[index].turns {

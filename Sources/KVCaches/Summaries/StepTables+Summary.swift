@@ -1,5 +1,13 @@
 import Kernels
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Tokens that melt together, in one layer.
 extension StepTables {
   /// Attends with the rotated queries of a task to a share of what melted together.
@@ -21,12 +29,14 @@ extension StepTables {
   }
 
   /// Shifts the maxima of a task's rows by what ALiBi takes off the logits of everything that melted together, all of it at
-  /// one distance.
+  /// one distance; or spread evenly behind it, where exp of the bias is averaged.
   private func shiftToSummary(_ maxima: UnsafeMutablePointer<Float>, _ task: LocalAttention.Task, by sign: Float) {
     let slope = slopes.pointer[task.queryHeads.lowerBound]
+    let range = slope * summarySpread
+    let further = range > 0 ? log(range / (1 - exp(-range))) : 0
     for token in task.tokens {
       let distance = summaryDistance - lags.pointer[summaryClock * rows.count + token]
-      maxima[token - task.tokens.lowerBound] += sign * slope * distance
+      maxima[token - task.tokens.lowerBound] += sign * (slope * distance + further)
     }
   }
 

@@ -9,6 +9,7 @@ import Kernels
 /// turned as it should be.
 struct Ledger: MeltingSpecification {
   var distance = StageDistance.clipped
+  var distanceSpread = 0
   var description: String { distance == .clipped ? "ledger" : "ledger[positions=original]" }
 
   func makeSummary(shape: KVCache.Shape, slotType: KVCache.SlotType) -> StageSummary { LedgerSummary(shape: shape) }

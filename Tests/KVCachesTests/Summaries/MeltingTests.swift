@@ -1,3 +1,4 @@
+import Foundation
 import Kernels
 import TestSupport
 import Testing
@@ -74,6 +75,44 @@ struct MeltingTests {
         }
       }
     }
+  }
+
+  @Test("a spread query is the mean of the query at all positions", arguments: [RotaryLayout.halves, .interleaved])
+  func spread(layout: RotaryLayout) {
+    let rotary = RotaryEmbedding(dim: 16, base: 10_000, layout: layout)
+    var (cosine, sine) = ([Float](repeating: 0, count: 8), [Float](repeating: 0, count: 8))
+    rotary.angles(at: 37, cosine: &cosine, sine: &sine)
+    rotary.spread(over: 500, cosine: &cosine, sine: &sine)
+    for (pair, frequency) in rotary.frequencies.enumerated() {
+      // The middle of each of many short stretches.
+      let angles = (0..<50_000).map { frequency * (37 + (Double($0) + 0.5) / 100) }
+      #expect(abs(Double(cosine[pair]) - angles.reduce(0) { $0 + $1.cosine } / 50_000) < 1e-5)
+      #expect(abs(Double(sine[pair]) - angles.reduce(0) { $0 + ($1 - .pi / 2).cosine } / 50_000) < 1e-5)
+    }
+  }
+
+  @Test("ALiBi takes off what it takes off on average over the spread", arguments: [0, 40])
+  func spreadBias(spread: Int) throws {
+    let slope: Float = 0.1
+    let shape = KVCache.Shape(layers: 1, queryHeads: 1, keyValueHeads: 1, headDim: 2)
+    var ledger = Ledger()
+    ledger.distanceSpread = spread
+    let cache = try KVCache(
+      plan: KVCache.Plan(stages: [Window(1), ledger]), shape: shape, slotType: .float32,
+      positions: .linearBias(slopes: [slope]))
+    let attention = LocalAttention(shape: shape, team: try WorkerTeam(threads: 1), kernels: .current)
+    var output: [Float] = [0, 0]
+    // All logits are 0. The two tokens that melted have the value 1, the two others 0.
+    for token in 0..<4 {
+      attention.beginStep(cache, rows: 1)
+      let value = [Float](repeating: token < 2 ? 1 : 0, count: 2)
+      attention.begin(layer: 0, queries: [0, 0])
+      attention.finish(layer: 0, keys: [0, 0], values: value, sinkLogits: nil, output: &output)
+    }
+    let positions = spread == 0 ? [2.0] : (0..<4000).map { 2 + 40 * (Double($0) + 0.5) / 4000 }
+    let melted = 2 * positions.reduce(0) { $0 + exp(-Double(slope) * $1) } / Double(positions.count)
+    let expected = melted / (melted + 1 + exp(-Double(slope)))
+    #expect(abs(Double(output[0]) - expected) < 1e-4)
   }
 
   @Test("a stage that melts tokens stands last, behind a window, with one kind of positions")
