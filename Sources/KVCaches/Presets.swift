@@ -11,6 +11,7 @@ struct Preset: Sendable {
 
   static let all: [Preset] = [
     full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, kCenter, subGen, uniform, balanceKV,
+    sketch,
   ]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
@@ -173,6 +174,42 @@ struct Preset: Sendable {
     let last = try stage(parameters, budget - sinks - window)
     return sinks == 0 ? [Window(window), last] : [Sinks(sinks), Window(window), last]
   }
+
+  private static let sketch = Preset(
+    name: "sketch", form: "sketch:BUDGET",
+    summary: "recent tokens, those with the most attention, and a polynomial of all others (arXiv 2311.14652)",
+    options: Scored.options + Moments.options + ["sinks", "window", "rank"]
+  ) { parameters throws(KVCacheError) in
+    let budget = try parameters.count("budget", maximum: StageParameters.largestCount, example: 1024)
+    let sinks = try parameters.sinks(default: 4)
+    var rank = 16
+    if let text = parameters.options["rank"] {
+      rank = try parameters.number(text, "rank", in: 1...StageParameters.largestCount)
+    }
+    let moments = try Moments(parameters, rank: rank)
+    // Of heads with 64 dimensions; of others it differs by a few tokens. Slots come in panels of 16.
+    let melted = moments.tokenEquivalents(headDim: 64)
+    let room = (budget - melted) / 16 * 16 - sinks
+    var (window, leastRoom) = (max(room, 0) * 3 / 4, 4 * leastHeavy - 3)
+    if let text = parameters.options["window"] {
+      window = try parameters.number(text, "window", in: 1...StageParameters.largestCount)
+      leastRoom = window + leastHeavy
+    }
+    guard room >= leastRoom else {
+      throw parameters.fail(
+        "a budget of \(budget) is too small: moments take the memory of \(melted) tokens, so the least is "
+          + "\((sinks + leastRoom + 15) / 16 * 16 + melted)")
+    }
+    let rule = try parameters.scoreRule(
+      decay: Scored.standardScoring.decay, reduction: Scored.standardScoring.reduction)
+    let stages: [any StageSpecification] = [
+      Window(window), Scored(room - window, scoring: rule, distance: moments.distance), moments,
+    ]
+    return sinks == 0 ? stages : [Sinks(sinks)] + stages
+  }
+
+  /// Tokens with the most attention that a sketch must have room for.
+  private static let leastHeavy = 16
 
   /// Sinks, a window of recent tokens, and a scored stage for the rest of the budget.
   private static func scored(

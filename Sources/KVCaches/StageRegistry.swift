@@ -30,6 +30,7 @@ enum StageRegistry {
     Clusters.registration,
     Uniform.registration,
     Balanced.registration,
+    Moments.registration,
   ]
 
   static func named(_ name: Substring) -> StageRegistration? { all.first { $0.name == name } }

@@ -15,7 +15,8 @@ struct AllocationTests {
 
   @Test(
     "a warm step of a bounded cache allocates nothing, in no layer and no thread",
-    arguments: ["window:20", "streaming-llm:4+20", "sinks:2,window:7,window:9"], [1, 2, 3])
+    arguments: ["window:20", "streaming-llm:4+20", "sinks:2,window:7,window:9", "sinks:2,window:9,moments:4"],
+    [1, 2, 3])
   func warmStep(plan: String, threads: Int) throws {
     for positions in [CacheCase(plan: plan).positions, CacheCase(plan: plan, usesLinearBias: true).positions] {
       for chunk in [1, 5, 40] {

@@ -68,6 +68,16 @@ struct PlanGrammarTests {
       ("quest:1024", "pages:1024"),
       ("quest:96[page=32,dense-layers=0]", "pages:96[page=32,dense-layers=0]"),
       ("sinks:4,window:60,pages:32[page=16,dense-layers=2]", "sinks:4,window:60,pages:32"),
+      ("sketch:1024", "sinks:4,window:633,scored:211,moments:16"),
+      ("sketch:1024[window=128]", "sinks:4,window:128,scored:716,moments:16"),
+      ("sketch:255", "sinks:4,window:57,scored:19,moments:16"),
+      ("sketch:335[window=128]", "sinks:4,window:128,scored:28,moments:16"),
+      (
+        "sketch:1024[rank=8,degree=4,tau=0.25,sinks=0,window=64,positions=original,reduce=max]",
+        "window:64,scored:432[reduce=max,positions=original],moments:8[degree=4,tau=0.25,positions=original]"
+      ),
+      ("window:9,moments:4[degree=2,tau=0.5,weight=4096,positions=clipped]", "window:9,moments:4"),
+      ("window:9,moments:4[weight=99]", "window:9,moments:4[weight=99]"),
     ])
   func valid(specification: String, normal: String) throws {
     let plan = try KVCache.Plan(specification)
@@ -90,9 +100,9 @@ struct PlanGrammarTests {
 
   private static let known =
     "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, quest:BUDGET, "
-    + "duo-attention:SINKS+WINDOW, k-center:CAPACITY, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, "
+    + "duo-attention:SINKS+WINDOW, k-center:CAPACITY, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, sketch:BUDGET, "
     + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, pages:BUDGET, "
-    + "clusters:COUNT, uniform:COUNT, balanced:COUNT"
+    + "clusters:COUNT, uniform:COUNT, balanced:COUNT, moments:RANK"
 
   @Test(
     "are refused with the reason",
@@ -234,6 +244,27 @@ struct PlanGrammarTests {
         "cache 'prompt:64,window:5': nothing falls out of 'prompt:64', so no stage can stand behind it"
       ),
       ("quest", "cache 'quest': needs a budget, for example 'quest:1024'"),
+      (
+        "sketch:254",
+        "cache 'sketch:254': a budget of 254 is too small: moments take the memory of 175 tokens, so the least is 255"
+      ),
+      (
+        "sketch:334[window=128]",
+        "cache 'sketch:334[window=128]': a budget of 334 is too small: moments take the memory of 175 tokens, so the least "
+          + "is 335"
+      ),
+      ("window:9,moments:16[degree=3]", "cache 'moments:16[degree=3]': degree must be 2, 4, 6 or 8, but is 3"),
+      ("window:9,moments:16[tau=2]", "cache 'moments:16[tau=2]': tau must be from 0 to 1, but is '2'"),
+      (
+        "window:9,moments:64[degree=4]",
+        "cache 'moments:64[degree=4]': 64 directions have more than 65536 products of up to 4"
+      ),
+      ("moments:16", "cache 'moments:16': needs a window of recent tokens in front of 'moments:16'"),
+      (
+        "window:9,scored:3,moments:4[positions=original]",
+        "cache 'window:9,scored:3,moments:4[positions=original]': 'scored:3' and 'moments:4[positions=original]' must "
+          + "have the same positions"
+      ),
       ("pages:16", "cache 'pages:16': budget must be two or more whole pages of 16 tokens, but is 16"),
       ("quest:1000", "cache 'quest:1000': budget must be two or more whole pages of 16 tokens, but is 1000"),
       (

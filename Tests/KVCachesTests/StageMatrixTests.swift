@@ -47,6 +47,11 @@ enum StageMatrix {
     "window:6,clusters:8[kind=paper,delta=4]",
     "sinks:1,window:6,uniform:8",
     "window:6,balanced:9",
+    "window:6,moments:1",
+    "sinks:3,window:9,moments:5[degree=4]",
+    "sinks:2,window:5,scored:7,moments:6",
+    "sinks:2,window:5,scored:4[positions=original],moments:6[tau=0.25,positions=original]",
+    "sinks:1,window:3/1,window:4/2,moments:4",
   ]
 }
 

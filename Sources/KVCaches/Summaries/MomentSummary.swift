@@ -1,0 +1,226 @@
+import Kernels
+
+/// A polynomial of all tokens that melted: for each head the sums, over its tokens, of all products of up to `degree` of the
+/// key's main directions, and of the same products times the value.
+///
+/// A query's logits become a polynomial of its own choice in those products (`HermiteExponential`), so its part of the
+/// softmax costs the same after any number of tokens. Keys are centred, which takes the same number off all their logits,
+/// and projected to the directions in which they differed most while the cache filled; mean and directions are fixed when
+/// the first token melts. Until then the memory of the sums holds the covariance.
+///
+/// Counts and sums of features are Float64, sums with values Float32: those hardly move any more after some ten million
+/// tokens a head. A token whose numbers are broken or beyond 1e15 is left out, for it would stay forever.
+final class MomentSummary: StageSummary {
+  let degree: Int
+  let tilt: Double
+  /// All that melted counts as at most so many tokens.
+  let largestCount: Double
+  /// Directions kept.
+  let rank: Int
+  let table: MonomialTable
+  /// As `table.multiplicities`.
+  let multiplicities: Buffer<Float>
+  /// `[head, feature]`, the first of each the count of tokens.
+  let featureSums: Buffer<Double>
+  /// `[head, feature, headDim]`, or the sums of `KeyStatistics` at the start of a head's part.
+  private let valueSums: Buffer<Float>
+  /// `[head, headDim]`
+  private let means: Buffer<Float>
+  /// `[head, headDim, rank]`
+  private let directions: Buffer<Float>
+  private let heads: Buffer<Head>
+
+  /// What a head has seen of keys.
+  private struct Head {
+    var arrived: Int32 = 0
+    /// Keys in mean and covariance.
+    var counted: Int32 = 0
+    /// The mean variance of the directions that are dropped.
+    var residualVariance: Float = 0
+    var isFixed: Int32 = 0
+  }
+
+  /// The first tokens are attention sinks, whose keys are like no others.
+  private static let skippedArrivals = 4
+
+  /// Numbers beyond this are not summed.
+  private static let largestValue: Float = 1e15
+  /// Projected keys beyond this are not summed: their products would leave Float32.
+  private let largestVariable: Float
+
+  init(_ specification: Moments, shape: KVCache.Shape) {
+    degree = specification.degree
+    tilt = specification.tilt
+    largestCount = Double(specification.weight)
+    rank = min(specification.rank, shape.headDim)
+    table = MonomialTable(variables: rank, degree: degree)
+    multiplicities = Buffer(count: table.count)
+    for index in 0..<table.count { multiplicities.pointer[index] = Float(table.multiplicities.pointer[index]) }
+    let count = shape.layers * shape.keyValueHeads
+    featureSums = Buffer(count: count * table.count)
+    valueSums = Buffer(count: count * Self.valueFloats(features: table.count, dim: shape.headDim))
+    means = Buffer(count: count * shape.headDim)
+    directions = Buffer(count: count * shape.headDim * rank)
+    heads = Buffer(count: count)
+    var limit: Float = 1
+    while limit < Self.largestValue, Self.power(2 * limit, degree) < 1e18 { limit *= 2 }
+    largestVariable = limit
+    super.init(shape: shape)
+  }
+
+  private static func power(_ base: Float, _ exponent: Int) -> Float {
+    (0..<exponent).reduce(1) { product, _ in product * base }
+  }
+
+  /// Floats of a head's sums, which first hold a covariance.
+  private static func valueFloats(features: Int, dim: Int) -> Int {
+    max(features * dim, KeyStatistics.productFloats(dim: dim))
+  }
+
+  /// The bytes of one head's part.
+  static func headBytes(features: Int, rank: Int, dim: Int) -> Int {
+    features * 8 + 4 * (valueFloats(features: features, dim: dim) + dim + dim * rank) + MemoryLayout<Head>.stride
+  }
+
+  override var bytes: Int {
+    shape.layers * shape.keyValueHeads * Self.headBytes(features: table.count, rank: rank, dim: shape.headDim)
+  }
+
+  override var observesArrivals: Bool { true }
+  override var fullAfter: Int { 32 }
+
+  override func scratchFloats(rows: Int) -> Int {
+    let dim = shape.headDim
+    // One more double, since scratch need not begin at one.
+    let doubles = max(
+      PrincipalDirections.scratchDoubles(dim: dim, rank: rank),
+      HermiteExponential.scratchDoubles(degree: degree) + degree + 1)
+    return 2 * (doubles + 1) + max(rows, 1) * (rank + table.count + dim + 2) + dim
+  }
+
+  override func reset() {
+    featureSums.elements.update(repeating: 0)
+    valueSums.elements.update(repeating: 0)
+    means.elements.update(repeating: 0)
+    directions.elements.update(repeating: 0)
+    heads.elements.update(repeating: Head())
+  }
+
+  // Parts of a head.
+
+  func featureSums(of head: Int) -> UnsafeMutablePointer<Double> { featureSums.pointer + head * table.count }
+  func directions(of head: Int) -> UnsafeMutablePointer<Float> { directions.pointer + head * shape.headDim * rank }
+  func mean(of head: Int) -> UnsafeMutablePointer<Float> { means.pointer + head * shape.headDim }
+  func residualVariance(of head: Int) -> Float { heads.pointer[head].residualVariance }
+  func valueSums(of head: Int) -> UnsafeMutablePointer<Float> {
+    valueSums.pointer + head * Self.valueFloats(features: table.count, dim: shape.headDim)
+  }
+
+  override func observe(
+    key: UnsafePointer<Float>, head: Int, scratch: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
+  ) {
+    let state = heads.pointer + head
+    guard state.pointee.isFixed == 0 else { return }
+    state.pointee.arrived += 1
+    guard state.pointee.arrived > Self.skippedArrivals, Self.isUsable(key, count: shape.headDim) else { return }
+    state.pointee.counted += 1
+    statistics(of: head).add(key, count: Int(state.pointee.counted), scratch: scratch, kernels)
+  }
+
+  override func melt(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, head: Int, scratch: UnsafeMutablePointer<Float>,
+    _ kernels: InstructionSet
+  ) {
+    if heads.pointer[head].isFixed == 0 { fix(head: head, scratch) }
+    let dim = shape.headDim
+    let (variables, features, centred) = (scratch, scratch + rank, scratch + rank + table.count)
+    let mean = mean(of: head)
+    for index in 0..<dim { centred[index] = key[index] - mean[index] }
+    kernels.sumRows(
+      of: directions(of: head), count: dim, columns: rank, weights: centred, weightStride: dim, sums: 1, out: variables,
+      outStride: rank)
+    guard Self.isUsable(variables, count: rank, limit: largestVariable), Self.isUsable(value, count: dim) else {
+      return
+    }
+    table.evaluate(variables, into: features)
+    let sums = featureSums(of: head)
+    for index in 0..<table.count { sums[index] += Double(features[index]) }
+    kernels.add(value, times: features, toRowsOf: valueSums(of: head), count: table.count, columns: dim)
+  }
+
+  /// Threads that share the work take turns by heads.
+  override func attend(
+    _ queries: QueryRows, head: Int, share: (index: Int, count: Int), partial: PartialRows,
+    kernelScratch: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
+  ) {
+    guard head % share.count == share.index, featureSums(of: head)[0] > 0 else { return }
+    attendToAll(queries, head: head, partial: partial, scratch: scratch, kernels)
+  }
+
+  private func statistics(of head: Int) -> KeyStatistics {
+    KeyStatistics(dim: shape.headDim, mean: mean(of: head), products: valueSums(of: head))
+  }
+
+  /// Fixes the directions of a head and makes room for its sums.
+  private func fix(head: Int, _ scratch: UnsafeMutablePointer<Float>) {
+    let dim = shape.headDim
+    let state = heads.pointer + head
+    let doubles = Self.doubles(in: scratch)
+    statistics(of: head).covariance(count: Int(state.pointee.counted), to: doubles)
+    state.pointee.residualVariance = PrincipalDirections.find(
+      dim: dim, rank: rank, to: directions(of: head), scratch: doubles)
+    valueSums(of: head).update(repeating: 0, count: Self.valueFloats(features: table.count, dim: dim))
+    state.pointee.isFixed = 1
+  }
+
+  /// The first place in scratch where a double may lie.
+  static func doubles(in scratch: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Double> {
+    UnsafeMutableRawPointer(scratch).alignedUp(for: Double.self).assumingMemoryBound(to: Double.self)
+  }
+
+  /// Whether numbers can be summed up; the others are not numbers, or too large.
+  private static func isUsable(_ values: UnsafePointer<Float>, count: Int, limit: Float = largestValue) -> Bool {
+    var isUsable = true
+    for index in 0..<count { isUsable = isUsable && abs(values[index]) <= limit }
+    return isUsable
+  }
+
+  override func write(to writer: inout SnapshotWriter) {
+    for head in heads.elements {
+      writer.write(head.arrived)
+      writer.write(head.counted)
+      writer.write(head.residualVariance.bitPattern)
+      writer.write(head.isFixed)
+    }
+    writer.write(UnsafeRawBufferPointer(featureSums.elements))
+    for floats in [means, directions, valueSums] { writer.write(UnsafeRawBufferPointer(floats.elements)) }
+  }
+
+  override func read(from reader: inout SnapshotReader) throws(KVCacheError) {
+    for index in 0..<heads.count {
+      let head = Head(
+        arrived: try reader.read(), counted: try reader.read(),
+        residualVariance: Float(bitPattern: try reader.read(UInt32.self)), isFixed: try reader.read())
+      guard head.counted >= 0, head.arrived >= head.counted, (0...1).contains(head.isFixed),
+        head.residualVariance >= 0, head.residualVariance.isFinite
+      else { throw .badSnapshot("impossible counts of keys") }
+      heads.pointer[index] = head
+    }
+    try Self.read(featureSums, from: &reader)
+    for floats in [means, directions, valueSums] { try Self.read(floats, from: &reader) }
+    for head in 0..<heads.count {
+      let count = featureSums(of: head)[0]
+      guard count >= 0, count < 0x1p53, count == count.rounded(), count == 0 || heads.pointer[head].isFixed == 1 else {
+        throw .badSnapshot("impossible count of melted tokens")
+      }
+    }
+  }
+
+  private static func read<Value: BinaryFloatingPoint & BitwiseCopyable>(
+    _ buffer: Buffer<Value>, from reader: inout SnapshotReader
+  ) throws(KVCacheError) {
+    let bytes = try reader.take(buffer.count * MemoryLayout<Value>.stride)
+    UnsafeMutableRawBufferPointer(buffer.elements).copyMemory(from: bytes)
+    guard buffer.elements.allSatisfy(\.isFinite) else { throw .badSnapshot("a sum that is not a number") }
+  }
+}
