@@ -43,6 +43,18 @@ struct AllocationTests {
     }
   }
 
+  @Test(
+    "what melts allocates nothing",
+    arguments: ["clusters:9[half-life=40]", "clusters:8[kind=paper]", "uniform:8", "balanced:9"], [1, 3])
+  func warmMelting(stage: String, threads: Int) throws {
+    let plan = "sinks:2,window:7,\(stage)"
+    for chunk in [1, 5] {
+      let counts = try allocations(
+        plan: plan, positions: CacheCase(plan: plan).positions, threads: threads, chunk: chunk)
+      #expect(counts == [Int](repeating: 0, count: threads), "chunks of \(chunk)")
+    }
+  }
+
   /// Allocations of each thread in ten steps of `chunk` tokens, after the cache has turned over once.
   private func allocations(
     plan: String, positions: PositionEncoding, threads: Int, chunk: Int, endsPrompt: Bool = false

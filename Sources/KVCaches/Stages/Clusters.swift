@@ -10,8 +10,8 @@
 public struct Clusters: StageSpecification, MeltingSpecification {
   /// How tokens melt.
   public enum Kind: Sendable, Hashable {
-    /// Weighted centroids.
-    case ward
+    /// Weighted centroids; what a token counts halves in so many tokens, or never.
+    case ward(halfLife: Int? = nil)
     /// Samples of clusters and of values.
     case paper(Sampling)
   }
@@ -41,9 +41,10 @@ public struct Clusters: StageSpecification, MeltingSpecification {
   public let distance: StageDistance
 
   /// - Precondition: `count` is at least 1, for samples enough for one of each sort, and `distance` is not `inCache`.
-  public init(_ count: Int, kind: Kind = .ward, distance: StageDistance = .clipped) {
+  public init(_ count: Int, kind: Kind = .ward(), distance: StageDistance = .clipped) {
     precondition(count >= 1, "clusters need a slot")
     precondition(distance != .inCache, "tokens that melt together have no positions inside the cache")
+    if case .ward(let halfLife?) = kind { precondition(halfLife >= 1, "a half-life is at least a token") }
     if case .paper(let sampling) = kind {
       precondition(Self.sizes(sampling, slots: count) != nil, "too few slots for a sample of each sort")
     }
@@ -70,8 +71,14 @@ public struct Clusters: StageSpecification, MeltingSpecification {
     return Self.sizes(sampling, slots: count)
   }
 
+  private var halfLife: Int? {
+    guard case .ward(let halfLife) = kind else { return nil }
+    return halfLife
+  }
+
   public var description: String {
     var options: [String] = []
+    if case .ward(let halfLife?) = kind { options.append("half-life=\(halfLife)") }
     if case .paper(let sampling) = kind {
       options.append("kind=paper")
       if sampling.samplesPerCluster != 1 { options.append("t=\(sampling.samplesPerCluster)") }
@@ -84,7 +91,9 @@ public struct Clusters: StageSpecification, MeltingSpecification {
   }
 
   func makeSummary(shape: KVCache.Shape, slotType: KVCache.SlotType) -> StageSummary {
-    guard let sizes else { return WardSummary(capacity: count, shape: shape, slotType: slotType) }
+    guard let sizes else {
+      return WardSummary(capacity: count, halfLife: halfLife, shape: shape, slotType: slotType)
+    }
     return SubGenSummary(sizes, shape: shape, slotType: slotType)
   }
 
@@ -93,7 +102,7 @@ public struct Clusters: StageSpecification, MeltingSpecification {
     return SubGenSummary.bytes(sizes, shape: shape, slotType: slotType)
   }
 
-  static let options = ["kind", "t", "s", "delta", "seed", "positions"]
+  static let options = ["kind", "half-life", "t", "s", "delta", "seed", "positions"]
 
   static let registration = StageRegistration(name: "clusters", form: "clusters:COUNT", options: options) {
     parameters throws(KVCacheError) in
@@ -113,9 +122,14 @@ public struct Clusters: StageSpecification, MeltingSpecification {
       if let name = ["t", "s", "delta", "seed"].first(where: { parameters.options[$0] != nil }) {
         throw parameters.fail("\(name) is for \(option)=paper")
       }
-      self.init(count, distance: distance)
+      var halfLife: Int?
+      if let text = parameters.options["half-life"], text != "off" {
+        halfLife = try parameters.number(text, "half-life", in: 1...StageParameters.largestCount)
+      }
+      self.init(count, kind: .ward(halfLife: halfLife), distance: distance)
       return
     }
+    if parameters.options["half-life"] != nil { throw parameters.fail("half-life is for \(option)=ward") }
     var sampling = Sampling(seed: try parameters.seed())
     if let text = parameters.options["t"] {
       sampling.samplesPerCluster = try parameters.number(text, "t", in: 1...4096)

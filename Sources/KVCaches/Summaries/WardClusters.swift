@@ -14,6 +14,9 @@ import Kernels
 /// within clusters. That growth is Ward's cost, w_a w_b / (w_a + w_b) × |c_a − c_b|². For every cluster the nearest other
 /// one is known, so that the cheapest pair is one search. Two passes over the keys serve a typical token.
 ///
+/// Where tokens are to be forgotten, what a new token counts grows from each to the next, and everything is divided by it in
+/// attention: the same as letting all counts decay, without touching them.
+///
 /// All decisions are made on keys as they are stored, so they follow from the slots alone. Slots narrower than float32 round
 /// a centroid each time that it moves: it stops moving when a token's share is below half a step of the format.
 ///
@@ -23,7 +26,7 @@ struct WardClusters {
   let capacity: Int
   /// Centroid keys and mean values.
   let slots: SlotStorage
-  /// Tokens of each cluster, `[slot]`; counts beyond 2^24 stay there.
+  /// Tokens of each cluster in terms of `unit`, `[slot]`; where nothing is forgotten counts end at 2^24.
   let counts: UnsafeMutablePointer<Float>
   /// `[slot]`, what attention adds to the logits.
   let logCounts: UnsafeMutablePointer<Float>
@@ -32,6 +35,13 @@ struct WardClusters {
   /// The nearest other cluster, the first of several, `[slot]`; its complement where `costs` is only a bound.
   let nearest: UnsafeMutablePointer<Int32>
   let usedCount: UnsafeMutablePointer<Int32>
+  /// What a token that comes now counts.
+  let unit: UnsafeMutablePointer<Float>
+  /// How much more the next one counts.
+  let growth: Float
+
+  /// Units beyond this are taken back, everything being multiplied with a power of two.
+  private static var largestUnit: Float { 0x1p20 }
 
   /// Clusters in use: the first slots.
   var used: Int { Int(usedCount.pointee) }
@@ -69,10 +79,11 @@ struct WardClusters {
   ) {
     guard squaredLength(key, slots.headDim).isFinite, squaredLength(value, slots.headDim).isFinite else { return }
     let scratch = Scratch(scratch, capacity: capacity, headDim: slots.headDim)
+    defer { grow() }
     guard used == capacity else {
       let slot = used
       usedCount.pointee += 1
-      put(key: key, value: value, count: 1, in: slot, kernels)
+      put(key: key, value: value, count: unit.pointee, in: slot, kernels)
       connect(slot, scratch, kernels)
       return
     }
@@ -81,12 +92,24 @@ struct WardClusters {
       type: slots.type, headDim: slots.headDim, slots: 1, keys: scratch.panel, values: scratch.panel)
     kernels.writeKey(key, to: 0, of: single)
     kernels.readKey(0, of: single, to: scratch.first)
-    kernels.distances(of: scratch.first, weight: 1, to: slots, slots: used, weights: counts, out: scratch.newcomer)
+    kernels.distances(
+      of: scratch.first, weight: unit.pointee, to: slots, slots: used, weights: counts, out: scratch.newcomer)
     let target = kernels.firstSmallest(scratch.newcomer, count: used)
     if let slot = cheapestMerge(below: scratch.newcomer[target], scratch, kernels) {
       merge(slot, with: Int(nearest[slot]), admitting: key, value, scratch, kernels)
     } else {
       absorb(key, value, into: target, scratch, kernels)
+    }
+  }
+
+  /// Lets the next token count more.
+  private func grow() {
+    unit.pointee *= growth
+    guard unit.pointee >= Self.largestUnit else { return }
+    unit.pointee /= Self.largestUnit
+    for slot in 0..<used {
+      setCount(max(counts[slot] / Self.largestUnit, 1e-30), of: slot)
+      costs[slot] /= Self.largestUnit
     }
   }
 
@@ -110,14 +133,14 @@ struct WardClusters {
     _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, into slot: Int, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
-    let share = 1 / (counts[slot] + 1)
+    let share = unit.pointee / (counts[slot] + unit.pointee)
     kernels.readKey(slot, of: slots, to: scratch.first)
     kernels.readValue(slot, of: slots, to: scratch.second)
     for index in 0..<slots.headDim {
       scratch.first[index] += (key[index] - scratch.first[index]) * share
       scratch.second[index] += (value[index] - scratch.second[index]) * share
     }
-    put(key: scratch.first, value: scratch.second, count: counts[slot] + 1, in: slot, kernels)
+    put(key: scratch.first, value: scratch.second, count: counts[slot] + unit.pointee, in: slot, kernels)
     connect(slot, scratch, kernels)
   }
 
@@ -137,7 +160,7 @@ struct WardClusters {
     mix(scratch.first, with: scratch.second, share)
     kernels.writeValue(scratch.first, to: slot, of: slots)
     setCount(count, of: slot)
-    put(key: key, value: value, count: 1, in: other, kernels)
+    put(key: key, value: value, count: unit.pointee, in: other, kernels)
     costs[other] = .infinity
     connect(slot, scratch, kernels)
     scratch.newcomer[slot] = scratch.changed[other]
@@ -205,8 +228,9 @@ extension WardClusters {
   ///
   /// - Throws: `KVCacheError` for a count that is no count, a cost that is not a number, or a nearest cluster that is none.
   func validate() throws(KVCacheError) {
+    guard (1..<Self.largestUnit).contains(unit.pointee) else { throw .badSnapshot("a token of \(unit.pointee)") }
     for slot in 0..<used {
-      guard counts[slot] >= 1, counts[slot].isFinite else {
+      guard counts[slot] > 0, counts[slot].isFinite else {
         throw .badSnapshot("a cluster of \(counts[slot]) tokens")
       }
       let neighbour = nearest[slot] < 0 ? ~nearest[slot] : nearest[slot]

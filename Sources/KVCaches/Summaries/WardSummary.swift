@@ -1,5 +1,13 @@
 import Kernels
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Clusters of all heads, kept by Ward's cost: attention meets centroids, each with the logarithm of its count on its logits.
 final class WardSummary: StageSummary {
   let capacity: Int
@@ -15,9 +23,14 @@ final class WardSummary: StageSummary {
   private let nearest: Buffer<Int32>
   /// `[layer, KV head]`
   private let used: Buffer<Int32>
+  /// What a token that comes now counts, `[layer, KV head]`.
+  private let units: Buffer<Float>
+  private let growth: Float
 
-  init(capacity: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) {
+  /// - Parameter halfLife: tokens after which one counts half as much as a new one; nil for never.
+  init(capacity: Int, halfLife: Int?, shape: KVCache.Shape, slotType: KVCache.SlotType) {
     self.capacity = capacity
+    growth = halfLife.map { Float(exp2(1 / Double($0))) } ?? 1
     storage = StageStorage(type: slotType.elementType, shape: shape, capacity: capacity)
     block = storage.block(0)
     let heads = shape.layers * shape.keyValueHeads
@@ -26,15 +39,17 @@ final class WardSummary: StageSummary {
     costs = Buffer(count: heads * storage.slotsPerBlock)
     nearest = Buffer(count: heads * storage.slotsPerBlock)
     used = Buffer(count: heads)
+    units = Buffer(count: heads)
+    units.elements.update(repeating: 1)
     super.init(shape: shape)
   }
 
   static func bytes(capacity: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
     StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: capacity)
-      + shape.layers * shape.keyValueHeads * (16 * StageStorage.slotsPerBlock(capacity: capacity) + 4)
+      + shape.layers * shape.keyValueHeads * (16 * StageStorage.slotsPerBlock(capacity: capacity) + 8)
   }
 
-  override var bytes: Int { storage.bytes + 16 * counts.count + 4 * used.count }
+  override var bytes: Int { storage.bytes + 16 * counts.count + 8 * used.count }
   override var fullAfter: Int { capacity }
 
   override func scratchFloats(rows: Int) -> Int {
@@ -47,12 +62,14 @@ final class WardSummary: StageSummary {
     return WardClusters(
       capacity: capacity, slots: block.slots(head: head, type: storage.type, headDim: shape.headDim),
       counts: counts.pointer + offset, logCounts: logCounts.pointer + offset, costs: costs.pointer + offset,
-      nearest: nearest.pointer + offset, usedCount: used.pointer + head)
+      nearest: nearest.pointer + offset, usedCount: used.pointer + head,
+      unit: units.pointer + head, growth: growth)
   }
 
   override func reset() {
     storage.clear()
     used.elements.update(repeating: 0)
+    units.elements.update(repeating: 1)
   }
 
   override func melt(
@@ -69,15 +86,20 @@ final class WardSummary: StageSummary {
     let clusters = clusters(head)
     let run = sharedRun(of: clusters.used, share: share)
     guard !run.isEmpty else { return }
+    // What all counts are divided by: not taken off the logits, but added to what they are compared with.
+    let logUnit = logf(clusters.unit.pointee)
+    if logUnit > 0 { for row in 0..<queries.count { partial.max[row] += logUnit } }
     kernels.attend(
       clusters.slots, run: run, queries: queries, partial: partial, logWeights: clusters.logCounts,
       scratch: kernelScratch)
+    if logUnit > 0 { for row in 0..<queries.count { partial.max[row] -= logUnit } }
   }
 
   override func write(to writer: inout SnapshotWriter) {
     for head in 0..<shape.layers * shape.keyValueHeads {
       let clusters = clusters(head)
       writer.write(Int64(clusters.used))
+      writer.write(clusters.unit.pointee.bitPattern)
       storage.write(clusters.used, head: head, to: &writer)
       writer.write(clusters.counts, count: clusters.used)
       writer.write(clusters.costs, count: clusters.used)
@@ -90,6 +112,7 @@ final class WardSummary: StageSummary {
       let clusters = clusters(head)
       let count = try reader.readCount(limit: capacity)
       clusters.usedCount.pointee = Int32(count)
+      clusters.unit.pointee = Float(bitPattern: try reader.read())
       try storage.read(count, head: head, from: &reader)
       try reader.read(into: clusters.counts, count: count)
       try reader.read(into: clusters.costs, count: count)

@@ -97,7 +97,7 @@ struct MeltingCacheTests {
         "subgen:512[mode=paper,t=2,s=100,delta=0.5,seed=9,sinks=0,window=12]",
         "window:12,clusters:500[kind=paper,t=2,s=100,delta=0.5,seed=9]"
       ),
-      ("subgen:512[mode=ward,positions=original]", "sinks:4,window:128,clusters:380[positions=original]"),
+      ("subgen:512[mode=ward,half-life=off,positions=original]", "sinks:4,window:128,clusters:380[positions=original]"),
       ("uniform:512", "sinks:4,window:128,uniform:380"),
       ("uniform:512[seed=3,positions=clipped]", "sinks:4,window:128,uniform:380[seed=3]"),
       ("balance-kv:512[positions=original]", "sinks:4,window:128,balanced:380[positions=original]"),
@@ -112,6 +112,8 @@ struct MeltingCacheTests {
     "what cannot be is refused",
     arguments: [
       "subgen", "subgen:36", "subgen:64[window=60]", "subgen:64[kind=paper]", "subgen:64[mode=other]", "subgen:64[t=2]",
+      "subgen:64[half-life=0]",
+      "subgen:64[mode=paper,half-life=9]",
       "subgen:64[mode=paper,s=28]", "subgen:64[mode=paper,t=200]", "subgen:64[mode=paper,delta=-1]",
       "subgen:64[mode=paper,delta=inf]", "subgen:64[mode=paper,seed=-1]", "window:8,clusters:1[kind=paper]",
       "clusters:5",
