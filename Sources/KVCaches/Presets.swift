@@ -133,7 +133,8 @@ struct Preset: Sendable {
     options: Clusters.options.filter { $0 != "kind" } + ["mode", "sinks", "window"]
   ) { parameters throws(KVCacheError) in
     try melting(parameters) { parameters, count throws(KVCacheError) in
-      try Clusters(parameters, count: count, kind: "mode")
+      // Without forgetting, the weight of all that ever came outgrows what models have learnt to divide attention over.
+      try Clusters(parameters, count: count, kind: "mode", defaultHalfLife: count)
     }
   }
 

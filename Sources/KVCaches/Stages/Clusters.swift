@@ -111,8 +111,12 @@ public struct Clusters: StageSpecification, MeltingSpecification {
       kind: "kind")
   }
 
-  /// - Parameter kind: the option that chooses between `ward` and `paper`.
-  init(_ parameters: StageParameters, count: Int, kind option: String) throws(KVCacheError) {
+  /// - Parameters:
+  ///   - kind: the option that chooses between `ward` and `paper`.
+  ///   - defaultHalfLife: that of `ward`, unless it is given or `off`.
+  init(
+    _ parameters: StageParameters, count: Int, kind option: String, defaultHalfLife: Int? = nil
+  ) throws(KVCacheError) {
     let kind = parameters.options[option] ?? "ward"
     guard kind == "ward" || kind == "paper" else {
       throw parameters.fail("\(option) must be ward or paper, but is '\(kind)'")
@@ -122,9 +126,10 @@ public struct Clusters: StageSpecification, MeltingSpecification {
       if let name = ["t", "s", "delta", "seed"].first(where: { parameters.options[$0] != nil }) {
         throw parameters.fail("\(name) is for \(option)=paper")
       }
-      var halfLife: Int?
-      if let text = parameters.options["half-life"], text != "off" {
-        halfLife = try parameters.number(text, "half-life", in: 1...StageParameters.largestCount)
+      var halfLife = defaultHalfLife
+      if let text = parameters.options["half-life"] {
+        halfLife =
+          text == "off" ? nil : try parameters.number(text, "half-life", in: 1...StageParameters.largestCount)
       }
       self.init(count, kind: .ward(halfLife: halfLife), distance: distance)
       return

@@ -91,8 +91,9 @@ struct MeltingCacheTests {
   @Test(
     "presets divide a budget",
     arguments: [
-      ("subgen:1024", "sinks:4,window:256,clusters:764"),
-      ("subgen:64", "sinks:4,window:32,clusters:28"),
+      ("subgen:1024", "sinks:4,window:256,clusters:764[half-life=764]"),
+      ("subgen:64", "sinks:4,window:32,clusters:28[half-life=28]"),
+      ("subgen:64[half-life=9,window=40]", "sinks:4,window:40,clusters:20[half-life=9]"),
       (
         "subgen:512[mode=paper,t=2,s=100,delta=0.5,seed=9,sinks=0,window=12]",
         "window:12,clusters:500[kind=paper,t=2,s=100,delta=0.5,seed=9]"
