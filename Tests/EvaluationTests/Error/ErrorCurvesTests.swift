@@ -1,11 +1,10 @@
-import Engine
 import Foundation
-import KVCaches
 import Kernels
-import TestSupport
+import ModelJSON
 import Testing
 
 @testable import Evaluation
+@testable import KVCaches
 
 @Suite struct ErrorCurvesTests {
   @Test(arguments: [
@@ -78,19 +77,24 @@ import Testing
     #expect(abs(head.stableRank - 1) < 1e-9)
     // Logits 0.5 × 10 / 4 for every second key and 0 for the others, and -1 × 10 / 4.
     #expect(abs(head.logitSpread - (0.625 + 1.25) / 2) < 1e-6)
-    let weights = [0.5 * 10 / 4, -10.0 / 4].map { logit in
-      (0..<count).map { exp($0 % 2 == 0 ? 0 : logit) }
+    let bounds = [0.5 * 10 / 4, -10.0 / 4].map { Self.sampled(logit: $0, count: count) }
+    #expect(abs(head.sampleBound - (bounds[0].bound + bounds[1].bound) / 2) < 1e-6)
+    let clustered = [(exp(0.25) - 1) * 4 / bounds[0].mean, (exp(0.5) - 1) * 4 / bounds[1].mean]
+    #expect(abs(head.clusterBound - max(clustered[0], clustered[1])) < 1e-5)
+  }
+
+  /// The bound of two samples where every second key has the logit and the others 0, and the mean value.
+  private static func sampled(logit: Double, count: Int) -> (bound: Double, mean: Double) {
+    var (sum, squares, mean, values) = (0.0, 0.0, 0.0, 0.0)
+    for token in 0..<count {
+      let weight = token % 2 == 0 ? 1 : exp(logit)
+      let value = Double(token % 5)
+      sum += weight
+      squares += weight * weight
+      mean += weight * value
+      values += value * value
     }
-    let bound = weights.map { weights in
-      let sum = weights.reduce(0, +)
-      let mean = weights.enumerated().reduce(0.0) { $0 + $1.element / sum * Double($1.offset % 5) }
-      let norm = (0..<count).reduce(0.0) { $0 + Double($1 % 5 * ($1 % 5)) }.squareRoot()
-      let weightNorm = weights.reduce(0) { $0 + $1 / sum * ($1 / sum) }.squareRoot()
-      return (sampled: (1.0 / 2).squareRoot() * weightNorm * norm / mean, mean: mean)
-    }
-    #expect(abs(head.sampleBound - (bound[0].sampled + bound[1].sampled) / 2) < 1e-6)
-    let norms = [0.25, 0.5]
-    let clustered = zip(norms, bound).map { (exp(2 * 0.5 * $0) - 1) * 4 / $1.mean }.max() ?? 0
-    #expect(abs(head.clusterBound - clustered) < 1e-5)
+    let share = (squares / (sum * sum)).squareRoot()
+    return ((0.5).squareRoot() * share * values.squareRoot() / (mean / sum), mean / sum)
   }
 }
