@@ -1,5 +1,8 @@
 /// Errors as curves: over the tokens read where there are several positions, else over the bytes of the caches.
 package enum ErrorCurves {
+  /// Smaller errors are rounding: where nothing was let go yet there is no point of the curve.
+  private static let rounding = 1e-5
+
   /// - Parameter measurements: of each cache at each position, in the order of the caches.
   package static func plot(_ measurements: [ErrorMeasurement], title: String, subtitle: String) -> Plot {
     let positions = Set(measurements.map(\.attention.position))
@@ -13,7 +16,8 @@ package enum ErrorCurves {
     for name in names {
       let own = measurements.filter { (overBytes ? family($0.attention.cache) : $0.attention.cache) == name }
       let points = own.map {
-        Plot.Point(Double(overBytes ? $0.bytes : $0.attention.position), $0.attention.error)
+        Plot.Point(
+          Double(overBytes ? $0.bytes : $0.attention.position), $0.attention.error < rounding ? 0 : $0.attention.error)
       }
       lines.append(Plot.Line(name, points.sorted { $0.x < $1.x }))
     }

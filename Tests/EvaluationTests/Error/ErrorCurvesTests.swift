@@ -32,12 +32,13 @@ import Testing
   @Test func `one position is drawn over bytes, several over tokens`() throws {
     let few = [
       measurement("window:8", at: 9, bytes: 80, error: 0.5), measurement("window:4", at: 9, bytes: 40, error: 0.7),
-      measurement("full", at: 9, bytes: 90, error: 0),
+      measurement("full", at: 9, bytes: 90, error: 1e-7),
     ]
     let overBytes = ErrorCurves.plot(few, title: "t", subtitle: "s")
     #expect(overBytes.panels[0].lines.map(\.label) == ["window", "full"])
     #expect(overBytes.panels[0].lines[0].points.map(\.x) == [40, 80])
     #expect(overBytes.panels[0].lines[0].points.map(\.y) == [0.7, 0.5])
+    #expect(overBytes.panels[0].lines[1].points.map(\.y) == [0], "rounding is no error")
     let overTokens = ErrorCurves.plot(
       few + [measurement("window:8", at: 20, bytes: 80, error: 0.6)], title: "t", subtitle: "s")
     #expect(overTokens.panels[0].lines.map(\.label) == ["window:8", "window:4", "full"])
