@@ -22,18 +22,7 @@ struct AttentionCommand: ParsableCommand {
       over the query heads of a KV head.
       """)
 
-  @OptionGroup var model: ModelOptions
-  @Argument(help: "Text files; - is standard input.")
-  var texts: [String]
-  @Option(name: .long, help: ArgumentHelp("A cache; may be given several times.", valueName: "spec"))
-  var cache: [String]
-  @OptionGroup var slots: SlotTypeOption
-  @Option(
-    name: .long,
-    help: ArgumentHelp("Where to look, in tokens read, with commas in between.", valueName: "position,…"))
-  var at: NumberList<Int>
-  @Option(name: .long, help: "The last tokens before a position, over which errors are averaged.")
-  var last = 64
+  @OptionGroup var comparison: ComparisonOptions
   @Flag(name: .long, help: "Print one JSON object per cache and position, a line each.")
   var json = false
   @Option(name: .long, help: ArgumentHelp("Draw the tokens held, mass and error.", valueName: "file.svg"))
@@ -45,51 +34,37 @@ struct AttentionCommand: ParsableCommand {
       valueName: "file.tsv"))
   var heads: String?
 
-  func validate() throws {
-    try at.check("--at", in: 1...1 << 24)
-    guard (1...1 << 16).contains(last) else { throw ValidationError("--last must be from 1 to 65536, but is \(last)") }
-    guard texts.count(where: { $0 == "-" }) < 2 else {
-      throw ValidationError("standard input can be read only once")
-    }
-  }
-
   func run() throws {
-    let plans = try cache.map { specification throws(KVCacheError) in
-      (name: specification, plan: try KVCache.Plan(specification))
-    }
-    let sources = try texts.map { path throws(CommandError) in try TextSource(path: path) }
-    for path in [plot, heads].compactMap({ $0 }) { try OutputFile.check(path) }
-    let loaded = try model.load()
-    let positions = at.values.sorted()
-    let text = try TextSource.tokens(of: sources, upTo: positions.last ?? 0, loaded.tokenizer)
+    let subject = try comparison.load(outputs: [plot, heads])
+    let count = subject.positions.count
     var measurements: [AttentionMeasurement] = []
-    for (name, plan) in plans {
-      measurements += try measure(plan, name, positions, text, loaded)
+    for (name, plan) in subject.plans {
+      measurements += try measure(plan, name, subject)
       if json {
-        for measurement in measurements.suffix(positions.count) { StandardOutput.write(measurement.json.text + "\n") }
+        for measurement in measurements.suffix(count) { StandardOutput.write(measurement.json.text + "\n") }
       }
     }
-    if let heads { try OutputFile.write(HeadNeeds(Array(measurements.prefix(positions.count))).text, to: heads) }
+    if let heads { try OutputFile.write(HeadNeeds(Array(measurements.prefix(count))).text, to: heads) }
     if !json { StandardOutput.write(measurements.map { Self.table($0) }.joined(separator: "\n")) }
     if let plot {
-      let names = texts.count == 1 ? (texts[0] as NSString).lastPathComponent : "\(texts.count) texts"
-      let title = "\(names), \((loaded.path as NSString).lastPathComponent)"
+      let title = "\(subject.textName), \(subject.modelName)"
       try OutputFile.write(TokenMap(measurements, title: title).svg(), to: plot)
     }
   }
 
   private func measure(
-    _ plan: KVCache.Plan, _ name: String, _ positions: [Int], _ text: [Int32], _ loaded: LanguageModel.Loaded
+    _ plan: KVCache.Plan, _ name: String, _ subject: ComparisonOptions.Comparison
   ) throws -> [AttentionMeasurement] {
     let run = try AttentionRun(
-      engine: loaded.engine, plan: plan, name: name, slotType: slots.cacheType, last: last, tokens: text.count,
-      memory: ProcessInfo.processInfo.physicalMemory)
+      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.cacheType,
+      last: comparison.last, tokens: subject.text.count, memory: ProcessInfo.processInfo.physicalMemory)
     var progress = ProgressLine.standardError()
-    let status = { StreamStatus(label: name, tokens: run.position, totalTokens: text.count) }
-    let measurements = positions.map { run.measure(at: $0, of: text) { progress.update(status()) } }
+    let status = { StreamStatus(label: name, tokens: run.position, totalTokens: subject.text.count) }
+    let measurements = subject.positions.map { run.measure(at: $0, of: subject.text) { progress.update(status()) } }
     progress.clear()
     guard measurements.allSatisfy(\.isFinite) else {
-      throw CommandError("\(loaded.path): the model's attention gives no finite numbers; its weights are broken")
+      throw CommandError(
+        "\(subject.loaded.path): the model's attention gives no finite numbers; its weights are broken")
     }
     return measurements
   }

@@ -21,18 +21,7 @@ struct ErrorCommand: ParsableCommand {
       as many clusters cannot exceed. Means over KV heads; bounds: the middle head.
       """)
 
-  @OptionGroup var model: ModelOptions
-  @Argument(help: "Text files; - is standard input.")
-  var texts: [String]
-  @Option(name: .long, help: ArgumentHelp("A cache; may be given several times.", valueName: "spec"))
-  var cache: [String]
-  @OptionGroup var slots: SlotTypeOption
-  @Option(
-    name: .long,
-    help: ArgumentHelp("Where to look, in tokens read, with commas in between.", valueName: "position,…"))
-  var at: NumberList<Int>
-  @Option(name: .long, help: "The last tokens before a position, over which errors are averaged.")
-  var last = 64
+  @OptionGroup var comparison: ComparisonOptions
   @Option(name: .long, help: "Clusters in which the geometry of keys is measured.")
   var clusters = 256
   @Flag(name: .long, help: "Print one JSON object per cache and position, a line each, with all layers and heads.")
@@ -43,60 +32,48 @@ struct ErrorCommand: ParsableCommand {
   var plot: String?
 
   func validate() throws {
-    try at.check("--at", in: 1...1 << 24)
-    guard (1...1 << 16).contains(last) else { throw ValidationError("--last must be from 1 to 65536, but is \(last)") }
     guard (1...1 << 16).contains(clusters) else {
       throw ValidationError("--clusters must be from 1 to 65536, but is \(clusters)")
-    }
-    guard texts.count(where: { $0 == "-" }) < 2 else {
-      throw ValidationError("standard input can be read only once")
     }
   }
 
   func run() throws {
-    let plans = try cache.map { specification throws(KVCacheError) in
-      (name: specification, plan: try KVCache.Plan(specification))
-    }
-    let sources = try texts.map { path throws(CommandError) in try TextSource(path: path) }
-    if let plot { try OutputFile.check(plot) }
-    let loaded = try model.load()
-    let positions = at.values.sorted()
-    let text = try TextSource.tokens(of: sources, upTo: positions.last ?? 0, loaded.tokenizer)
+    let subject = try comparison.load(outputs: [plot])
     var measurements: [ErrorMeasurement] = []
-    for (name, plan) in plans {
-      let own = try measure(plan, name, positions, text, loaded, geometry: measurements)
+    for (name, plan) in subject.plans {
+      let own = try measure(plan, name, subject, geometry: measurements)
       measurements += own
       if json { for measurement in own { StandardOutput.write(measurement.json.text + "\n") } }
     }
     if !json { StandardOutput.write(Self.table(measurements)) }
     if let plot {
-      let names = texts.count == 1 ? (texts[0] as NSString).lastPathComponent : "\(texts.count) texts"
       let curves = ErrorCurves.plot(
         measurements, title: "Error of attention beside a full cache",
-        subtitle: "\(names), \((loaded.path as NSString).lastPathComponent)")
+        subtitle: "\(subject.textName), \(subject.modelName)")
       try OutputFile.write(curves.svg(), to: plot)
     }
   }
 
   /// - Parameter geometry: measurements of other caches at the same positions, if any: keys lie as they do there.
   private func measure(
-    _ plan: KVCache.Plan, _ name: String, _ positions: [Int], _ text: [Int32], _ loaded: LanguageModel.Loaded,
-    geometry known: [ErrorMeasurement]
+    _ plan: KVCache.Plan, _ name: String, _ subject: ComparisonOptions.Comparison, geometry known: [ErrorMeasurement]
   ) throws -> [ErrorMeasurement] {
     let run = try AttentionRun(
-      engine: loaded.engine, plan: plan, name: name, slotType: slots.cacheType, last: last, tokens: text.count,
-      memory: ProcessInfo.processInfo.physicalMemory, clusters: known.isEmpty ? clusters : nil)
+      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.cacheType,
+      last: comparison.last, tokens: subject.text.count, memory: ProcessInfo.processInfo.physicalMemory,
+      clusters: known.isEmpty ? clusters : nil)
     var progress = ProgressLine.standardError()
-    let status = { StreamStatus(label: name, tokens: run.position, totalTokens: text.count) }
-    let measurements = positions.enumerated().map { index, position in
-      let attention = run.measure(at: position, of: text) { progress.update(status()) }
+    let status = { StreamStatus(label: name, tokens: run.position, totalTokens: subject.text.count) }
+    let measurements = subject.positions.enumerated().map { index, position in
+      let attention = run.measure(at: position, of: subject.text) { progress.update(status()) }
       return ErrorMeasurement(
         attention: attention, bytes: run.cacheBytes, clusters: clusters,
         geometry: known.isEmpty ? run.geometry : known[index].geometry)
     }
     progress.clear()
     guard measurements.allSatisfy(\.attention.isFinite) else {
-      throw CommandError("\(loaded.path): the model's attention gives no finite numbers; its weights are broken")
+      throw CommandError(
+        "\(subject.loaded.path): the model's attention gives no finite numbers; its weights are broken")
     }
     return measurements
   }

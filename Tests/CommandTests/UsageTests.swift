@@ -6,7 +6,8 @@ import Testing
 @Suite struct UsageTests {
   private static let commands = [
     [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"],
-    ["evaluate", "recall"], ["evaluate", "attention"], ["evaluate", "sketch"], ["bench"], ["demo"],
+    ["evaluate", "recall"], ["evaluate", "attention"], ["evaluate", "error"], ["evaluate", "sketch"], ["bench"],
+    ["demo"],
   ]
 
   @Test(arguments: commands)
@@ -58,6 +59,7 @@ import Testing
     (["evaluate", "sketch", "--experiment", "luck"], "luck"),
     (["evaluate", "attention", "x", "--at", "9"], "--cache"),
     (["evaluate", "attention", "x", "--cache", "full"], "--at"),
+    (["evaluate", "error", "x", "--at", "9"], "--cache"),
     (["evaluate", "attention", "--at", "9", "--cache", "full"], "texts"),
     (["evaluate", "attention", "x", "--at", "0", "--cache", "full"], "--at"),
     (["evaluate", "attention", "x", "--at", "9,9", "--cache", "full"], "twice"),
