@@ -123,8 +123,10 @@ struct Preset: Sendable {
         sparsity = share
       }
       return HeadDivision(
-        description: parameters.text, mask: try HeadMask(path: String(path)), share: sparsity,
-        others: try sinksAndWindow(parameters, default: "16+240"))
+        description: parameters.text,
+        rule: .mask(
+          try HeadMask(path: String(path)), share: sparsity,
+          others: try sinksAndWindow(parameters, default: "16+240")))
     })
 
   private static let subGen = Preset(
