@@ -51,14 +51,24 @@ let package = Package(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "TestSupport"], swiftSettings: strict),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
-      name: "KVCachesTests", dependencies: ["KVCaches", "TestSupport", "CAllocationCounter"], swiftSettings: fast),
+      name: "KVCachesTests", dependencies: ["KVCaches", "Kernels", "TestSupport", "CAllocationCounter"],
+      swiftSettings: fast),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport"],
       resources: [.copy("Golden")], swiftSettings: strict),
+    // What a test imports is named here even where it comes with something else: it is rebuilt when that changes.
     .testTarget(
-      name: "EngineTests", dependencies: ["Engine", "TestSupport", "CAllocationCounter"], swiftSettings: strict),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "CommandTests", dependencies: ["SluiceCommand", "TestSupport"], swiftSettings: strict),
+      name: "EngineTests",
+      dependencies: ["Engine", "Kernels", "KVCaches", "Models", "Tokenizers", "TestSupport", "CAllocationCounter"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "EvaluationTests",
+      dependencies: [
+        "Evaluation", "Engine", "Kernels", "KVCaches", "ModelJSON", "Models", "Tokenizers", "TestSupport",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "TestSupport"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
