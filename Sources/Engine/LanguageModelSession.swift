@@ -38,14 +38,15 @@ public final class LanguageModelSession: Sendable {
   ///   - cache: what the session remembers; the default keeps everything
   ///   - slotType: the number format of stored keys and values
   ///   - instructions: the system message; nil takes the model's own
+  ///   - undoDepth: the newest tokens that `takeBackRequest` can take back; each costs the cache some bytes
   public init(
     model: LanguageModel, cache: KVCache.Plan = .full, slotType: KVCache.SlotType = .float16,
-    instructions: String? = nil
+    instructions: String? = nil, undoDepth: Int = 0
   ) {
     self.model = model
     state = SessionState(
       tokenizer: model.tokenizer, plan: cache, slotType: slotType,
-      instructions: instructions ?? ChatML.defaultInstructions)
+      instructions: instructions ?? ChatML.defaultInstructions, undoDepth: undoDepth)
   }
 
   /// Answers a prompt.
@@ -63,6 +64,17 @@ public final class LanguageModelSession: Sendable {
   /// Continues a text as it stands, without a chat frame.
   public func streamContinuation(of text: String, options: GenerationOptions = GenerationOptions()) -> ResponseStream {
     stream(.text(text), options)
+  }
+
+  /// Forgets the newest request and its answer, as if it had not come; one that is still being answered ends.
+  ///
+  /// May be called again, as far back as the session's `undoDepth` reaches.
+  ///
+  /// - Throws: `KVCacheError` where that is not far enough or the cache melts tokens together, `LanguageModelError` where
+  ///   there is no request.
+  public func takeBackRequest() async throws {
+    _ = startRequest()
+    try await model.withEngine { [state] _ in try state.takeBackRequest() }
   }
 
   /// What the session holds now.

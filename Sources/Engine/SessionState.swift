@@ -14,23 +14,36 @@ final class SessionState: @unchecked Sendable {
   private let plan: KVCache.Plan
   private let slotType: KVCache.SlotType
   private let instructions: String
+  private let undoDepth: Int
   private var existing: TokenStream?
   private var generation: Generation?
   private var hasInstructions = false
   /// Whether the sequence stands inside a message of the model that still has to be closed.
   private var isInsideAnswer = false
+  /// How the sequence stood before each of the newest requests.
+  private var marks: [Mark] = []
 
-  init(tokenizer: Tokenizer, plan: KVCache.Plan, slotType: KVCache.SlotType, instructions: String) {
+  private struct Mark {
+    var count: Int
+    var hasInstructions: Bool
+    var isInsideAnswer: Bool
+  }
+
+  init(
+    tokenizer: Tokenizer, plan: KVCache.Plan, slotType: KVCache.SlotType, instructions: String, undoDepth: Int = 0
+  ) {
     self.tokenizer = tokenizer
     self.plan = plan
     self.slotType = slotType
     self.instructions = instructions
+    self.undoDepth = undoDepth
   }
 
   /// The session's sequence, made when first asked for.
   func stream(_ engine: InferenceEngine) throws -> TokenStream {
     if let existing { return existing }
     let stream = try TokenStream(engine: engine, plan: plan, slotType: slotType)
+    if undoDepth != 0 { try stream.keepUndoLog(depth: undoDepth) }
     existing = stream
     return stream
   }
@@ -39,15 +52,32 @@ final class SessionState: @unchecked Sendable {
   func begin(_ request: Request, _ options: GenerationOptions, _ engine: InferenceEngine) throws {
     try options.check()
     let stream = try stream(engine)
+    let mark = Mark(count: stream.count, hasInstructions: hasInstructions, isInsideAnswer: isInsideAnswer)
     let tokens = try tokens(of: request, isFirst: stream.count == 0)
     guard tokens.count + stream.waitingTokens > 0 else {
       throw LanguageModelError.badOptions(
         stream.count == 0 ? "there is no text to continue" : "the model has ended its text; give it more to continue")
     }
     stream.append(tokens)
+    // The newest one stays, to say how far it would have to be taken back.
+    marks.removeAll { $0.count < mark.count - undoDepth }
+    marks.append(mark)
     generation = Generation(
       stream, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
       limit: options.maximumResponseTokens)
+  }
+
+  /// Forgets the newest request and what was answered to it.
+  ///
+  /// - Throws: `LanguageModelError` where there is none, `KVCacheError` where it is too long ago.
+  func takeBackRequest() throws {
+    guard let mark = marks.last, let existing else {
+      throw LanguageModelError.badOptions("there is no request that could be taken back")
+    }
+    try existing.rollBack(tokens: existing.count - mark.count)
+    marks.removeLast()
+    (hasInstructions, isInsideAnswer) = (mark.hasInstructions, mark.isInsideAnswer)
+    generation = nil
   }
 
   private func tokens(of request: Request, isFirst: Bool) throws -> [Int32] {

@@ -5,8 +5,10 @@
 package struct TokenLog: Sendable {
   /// The most ids that are kept.
   package let limit: Int
-  /// Ids that were ever appended.
+  /// Ids of the sequence.
   package private(set) var total = 0
+  /// Ids that are kept.
+  package private(set) var count = 0
   private var ring: [Int32] = []
 
   package init(limit: Int = 1 << 20) {
@@ -15,18 +17,26 @@ package struct TokenLog: Sendable {
   }
 
   package mutating func append(_ token: Int32) {
-    if ring.count < limit { ring.append(token) } else { ring[total % limit] = token }
+    let place = total % limit
+    if place < ring.count { ring[place] = token } else { ring.append(token) }
     total += 1
+    count = min(count + 1, limit)
   }
 
-  /// Ids that are kept.
-  package var count: Int { ring.count }
+  /// Forgets the newest ids.
+  ///
+  /// - Precondition: so many are kept.
+  package mutating func removeLast(_ ids: Int) {
+    precondition(ids >= 0 && ids <= count)
+    total -= ids
+    count -= ids
+  }
 
   /// The id `distance` places before the newest.
   ///
   /// - Precondition: `distance` is from 0 to `count - 1`.
   package subscript(back distance: Int) -> Int32 {
-    precondition(distance >= 0 && distance < ring.count)
+    precondition(distance >= 0 && distance < count)
     return ring[(total - 1 - distance) % limit]
   }
 }

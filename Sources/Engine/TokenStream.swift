@@ -36,6 +36,26 @@ package final class TokenStream {
     pending += tokens
   }
 
+  /// Has the sequence note what its tokens overwrite, so that the newest ones can be taken back.
+  ///
+  /// - Throws: `KVCacheError` where its cache cannot.
+  package func keepUndoLog(depth: Int) throws(KVCacheError) { try cache.keepUndoLog(depth: depth) }
+
+  /// Takes back the newest tokens; those that went through the model in one step with older ones are read again, which
+  /// puts them at the end of that much shorter step.
+  ///
+  /// - Precondition: the sequence has so many tokens.
+  /// - Throws: `KVCacheError` where the cache cannot take back so many; nothing has changed then.
+  package func rollBack(tokens: Int) throws(KVCacheError) {
+    precondition(tokens >= 0 && tokens <= count, "tokens that never came")
+    let waiting = min(tokens, waitingTokens)
+    let taken = tokens > waiting ? try cache.rollBack(tokens: tokens - waiting) : 0
+    let again = (0..<max(0, taken - (tokens - waiting))).map { log[back: tokens + $0] }
+    pending = again.reversed() + (taken == 0 ? pending[fed...].dropLast(waiting) : [])
+    fed = 0
+    log.removeLast(tokens)
+  }
+
   /// Takes in one token of the answer.
   package func append(_ token: Int32) {
     log.append(token)

@@ -63,6 +63,7 @@ extension KVCache {
     for (part, state) in zip(parts, states) {
       part.restore(tokenCount: tokens, stages: state.stages, summary: state.summary)
       part.endRecord()
+      part.undoLog?.clear()
       part.forEachPayloadRange { target in
         target.copyMemory(from: UnsafeRawBufferPointer(rebasing: payload[offset..<offset + target.count]))
         offset += target.count
@@ -73,7 +74,7 @@ extension KVCache {
   }
 
   /// This cache and its companions, the caches of the other heads.
-  private var parts: [KVCache] { [self] + companions }
+  var parts: [KVCache] { [self] + companions }
 
   /// What a snapshot says of a part, checked.
   private struct PartState {

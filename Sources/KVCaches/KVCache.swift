@@ -46,6 +46,9 @@ public final class KVCache {
   /// Which tokens the slots hold, where someone asked for it.
   private(set) var tokenRecord: TokenRecord?
 
+  /// What the newest steps overwrote, where someone asked for it.
+  var undoLog: UndoLog?
+
   /// The plan's capacity where its window slides exactly, else nil.
   private let slidingCapacity: Int?
   /// The plan's capacity where a token that comes alone sees a window that slides exactly, else nil.
@@ -177,10 +180,11 @@ public final class KVCache {
     StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: 16) / 16
   }
 
-  /// Bytes of keys, values, what they melted into, and what decides on them (scores, queries, bounds of pages) held now.
+  /// Bytes of keys, values, what they melted into, what decides on them (scores, queries, bounds of pages), and of the log
+  /// from which they are taken back, held now.
   public var bytes: Int {
     let decisions = (scores?.count ?? 0) * 4 + (observation?.bytes ?? 0) + (pageBounds?.bytes ?? 0)
-    let own = storage.reduce(decisions + (summary?.bytes ?? 0)) { $0 + $1.bytes }
+    let own = storage.reduce(decisions + (summary?.bytes ?? 0) + (undoLog?.bytes ?? 0)) { $0 + $1.bytes }
     return companions.reduce(own) { $0 + $1.bytes }
   }
 
@@ -196,6 +200,7 @@ public final class KVCache {
     for companion in companions { companion.reset() }
     tokenCount = 0
     tokenRecord?.reset()
+    undoLog?.clear()
     scores?.elements.update(repeating: 0)
     summary?.reset()
     if let observation {
@@ -249,6 +254,7 @@ public final class KVCache {
   package func beginStep(tokens: Int) {
     precondition(tokens > 0 && tokens <= admissibleChunk(tokens), "a chunk the cache does not admit")
     for companion in companions { companion.beginStep(tokens: tokens) }
+    undoLog?.begin(tokens: tokens, of: self)
     planReads(chunk: tokens)
     planMoves(chunk: tokens)
     tokenRecord?.carryOut(step, first: tokenCount)
@@ -335,6 +341,7 @@ public final class KVCache {
   /// Puts a packed block of so many tokens, `[layer, KV head]`, in the place of all that is held.
   func pack(_ slots: PackedSlots, counts: [Int]) {
     guard var stage = stages[0] as? PromptStage else { return assertionFailure("only a prompt is packed") }
+    undoLog?.clear()
     stage.pack(counts)
     stages[0] = stage
     storage[places[0].storage].replace(with: slots)
@@ -343,6 +350,7 @@ public final class KVCache {
   /// Notes that a prompt has ended, and keeps no more queries where no vote can come.
   func endPrompt() {
     guard var stage = stages[0] as? PromptStage else { return }
+    undoLog?.clear()
     stage.finish()
     stages[0] = stage
     if stage.isFinished { observation = nil }
@@ -362,6 +370,23 @@ public final class KVCache {
       }
     }
     reserve()
+  }
+
+  /// Takes up the counters from before the newest step, whose slots are as they were then; nobody knows which tokens they
+  /// hold.
+  func takeBack(tokens: Int, to stages: [any Stage]) {
+    tokenCount -= Int64(tokens)
+    self.stages = stages
+    endRecord()
+  }
+
+  /// Gives up blocks that hold no token any more, of a cache from which tokens were taken back.
+  func giveUpGrowth() {
+    for (stage, place) in zip(stages, places) where stage.capacity == nil {
+      storage[place.storage].keep(slots: stage.usedSlots)
+      pageBounds?.keep(blocks: storage[place.storage].blockCount)
+      boundStoredPages(.current, from: stage.usedSlots)
+    }
   }
 
   /// Notes no more which tokens slots hold.

@@ -3,6 +3,7 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
   private enum Code: Hashable {
     case badSpecification(String, reason: String)
     case badSnapshot(String)
+    case cannotUndo(String)
   }
 
   private let code: Code
@@ -13,10 +14,13 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
 
   package static func badSnapshot(_ reason: String) -> Self { Self(code: .badSnapshot(reason)) }
 
+  package static func cannotUndo(_ reason: String) -> Self { Self(code: .cannotUndo(reason)) }
+
   public var description: String {
     switch code {
     case .badSpecification(let text, let reason): "cache '\(text)': \(reason)"
     case .badSnapshot(let reason): "cache snapshot: \(reason)"
+    case .cannotUndo(let reason): "cache undo: \(reason)"
     }
   }
 }

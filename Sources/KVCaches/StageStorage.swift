@@ -63,6 +63,11 @@ struct StageStorage {
     while blocks.count * slotsPerBlock < slots { addBlock() }
   }
 
+  /// Gives up the blocks behind the first `slots` slots.
+  mutating func keep(slots: Int) {
+    blocks.removeLast(max(0, blocks.count - (slots + slotsPerBlock - 1) / slotsPerBlock))
+  }
+
   /// Gives up everything for a packed block.
   mutating func replace(with packed: PackedSlots) {
     blocks = []

@@ -8,7 +8,8 @@ struct ChatCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chat",
     abstract: "Talk with the model, as long as you like.",
-    discussion: "Each line you type is a message; end with an empty line, Ctrl-D, or /exit.")
+    discussion: "Each line you type is a message; end with an empty line, Ctrl-D, or /exit. "
+      + "With --undo, /undo takes back the last message and its answer.")
 
   @OptionGroup var model: ModelOptions
   @Option(
@@ -25,7 +26,15 @@ struct ChatCommand: ParsableCommand {
   @Option(name: .long, help: "The system message; the model's own without it.")
   var system: String?
 
+  @Option(
+    name: .long, parsing: .unconditional,
+    help: ArgumentHelp("How many of the newest tokens /undo can take back; each takes memory.", valueName: "tokens"))
+  var undo: Int = 0
+
   func validate() throws {
+    guard (0...KVCache.largestUndoDepth).contains(undo) else {
+      throw ValidationError("--undo must be between 0 and \(KVCache.largestUndoDepth), but is \(undo)")
+    }
     if let predict, predict < -1 {
       throw ValidationError("--predict must be 0 or more, or -1 for no limit, but is \(predict)")
     }
@@ -44,17 +53,38 @@ struct ChatCommand: ParsableCommand {
       throw CommandError("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
     }
     var writer = try TextWriter(loaded, plan: plan, slotType: slots.cacheType)
+    if undo > 0 { try writer.stream.keepUndoLog(depth: undo) }
     writer.read(format.message(.system, system ?? ChatML.defaultInstructions))
     let isInteractive = isatty(STDIN_FILENO) == 1
+    // How many tokens the sequence had before each message.
+    var marks: [Int] = []
     while true {
       if isInteractive { StandardError.write("> ") }
       guard let line = readLine(), !line.isEmpty, line != "/exit" else { return }
+      if line == "/undo" {
+        takeBack(&marks, writer.stream)
+        continue
+      }
+      marks.append(writer.stream.count)
+      marks.removeAll { $0 < writer.stream.count - undo }
       writer.read(format.message(.user, line) + format.messageHead(.assistant))
       _ = try writer.write(sampling: sampling.options, stopStrings: [], limit: predict == -1 ? nil : predict) {
         StandardOutput.write($0)
       }
       StandardOutput.write("\n")
       writer.read(format.endOfMessage)
+    }
+  }
+
+  /// Takes back the last message; where that cannot be, says so and changes nothing.
+  private func takeBack(_ marks: inout [Int], _ stream: TokenStream) {
+    guard undo > 0 else { return StandardError.write("sluice: messages can be taken back with --undo TOKENS\n") }
+    guard let mark = marks.last else { return StandardError.write("sluice: there is no message to take back\n") }
+    do throws(KVCacheError) {
+      try stream.rollBack(tokens: stream.count - mark)
+      marks.removeLast()
+    } catch {
+      StandardError.write("sluice: \(error)\n")
     }
   }
 }

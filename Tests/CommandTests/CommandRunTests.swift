@@ -257,6 +257,13 @@ import Testing
         input: .bytes(Array("Hello\nAnd now?\n/exit\nnot read\n".utf8)))
       #expect(result.error.isEmpty)
       #expect(try success(["chat", "-m", model], input: .bytes(Array("\nnot read\n".utf8))).output.isEmpty)
+      // What was taken back leaves no trace, and what cannot be is said beside the answers.
+      let again = try success(
+        ["chat", "-m", model, "-n", "4", "--temp", "0", "--undo", "300", "--cache", "streaming-llm:4+60"],
+        input: .bytes(Array("Hello\n/undo\n/undo\nHello\n".utf8)))
+      let answers = again.output.split(separator: "\n", omittingEmptySubsequences: false)
+      #expect(answers.count == 3 && answers[0] == answers[1])
+      #expect(again.error == "sluice: there is no message to take back\n")
       let framed = try success(["run", "--chat", "-m", model, "-p", "Hello", "-n", "4", "--temp", "0"]).output
       #expect(result.output.hasPrefix(framed))
     }

@@ -124,4 +124,26 @@ import Tokenizers
     try begin(.turn("one"))
     #expect(try log() == firstTurn)
   }
+
+  @Test func `requests are taken back one by one, and others can take their place`() throws {
+    let other = SessionState(
+      tokenizer: loaded.tokenizer, plan: .full, slotType: .float32, instructions: "be tiny", undoDepth: 400)
+    func ask(_ text: String, of state: SessionState) throws -> String {
+      let options = GenerationOptions(sampling: .greedy, maximumResponseTokens: 5)
+      try state.begin(.turn(text), options, loaded.engine)
+      var answer = ""
+      while let text = try state.next(while: { true }) { answer += text }
+      return answer
+    }
+    #expect(throws: LanguageModelError.self) { try other.takeBackRequest() }
+    let first = try ask("one", of: other)
+    #expect(first == (try ask("one", of: state)))
+    for wrong in ["two", "three"] { _ = try ask(wrong, of: other) }
+    for _ in 0..<2 { try other.takeBackRequest() }
+    #expect(try ask("four", of: other) == ask("four", of: state))
+    for _ in 0..<2 { try other.takeBackRequest() }
+    #expect(throws: LanguageModelError.self) { try other.takeBackRequest() }
+    #expect(try ask("one", of: other) == first)
+    #expect(throws: KVCacheError.self) { try state.takeBackRequest() }
+  }
 }

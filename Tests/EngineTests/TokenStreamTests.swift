@@ -103,4 +103,38 @@ import Testing
       }
     }
   }
+
+  @Test(arguments: ["full", "streaming-llm:4+12", "window:16"], [0, 1, 2, 3, 7, 12, 20, 30])
+  func `what is taken back is as if it had never come`(plan: String, tokens: Int) throws {
+    let ids = randomIDs(60, seed: 6)
+    let other = randomIDs(9, seed: 7)
+    let stream = try loadTiny(chunk: 8).stream(plan)
+    try stream.keepUndoLog(depth: 40)
+    stream.append(Array(ids[..<45]))
+    _ = stream.logits()
+    for id in ids[45..<50] {
+      stream.append(id)
+      _ = stream.logits()
+    }
+    // Some of the last ones have not gone through the model yet.
+    stream.append(Array(ids[50...]))
+    try stream.rollBack(tokens: tokens)
+    #expect(stream.count == 60 - tokens)
+    #expect(stream.log[back: 0] == ids[59 - tokens])
+    stream.append(other)
+    let never = try loadTiny(chunk: 8).stream(plan)
+    never.append(Array(ids[..<(60 - tokens)]) + other)
+    #expect(relativeError(stream.copiedLogits(), never.copiedLogits()) < 1e-4)
+    #expect(stream.cache.tokenCount == Int64(69 - tokens))
+  }
+
+  @Test func `more than the log holds cannot be taken back, and nothing changes`() throws {
+    let stream = try loadTiny(chunk: 8).stream("streaming-llm:4+12")
+    try stream.keepUndoLog(depth: 10)
+    stream.append(randomIDs(30, seed: 8))
+    _ = stream.logits()
+    stream.append(randomIDs(3, seed: 9))
+    #expect(throws: KVCacheError.self) { try stream.rollBack(tokens: 14) }
+    #expect(stream.count == 33 && stream.waitingTokens == 3 && stream.cache.tokenCount == 30)
+  }
 }

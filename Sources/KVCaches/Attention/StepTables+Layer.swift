@@ -184,6 +184,10 @@ extension StepTables {
     let (key, value) = (scratch.key.pointer, scratch.value.pointer)
     for index in range {
       let move = moves.pointer[index]
+      if undoLog != nil, move.target.block >= 0 {
+        let slots = blocks.pointer[move.target.block].slots(head: headIndex, type: type, headDim: shape.headDim)
+        spill(slots, move.target, write: index, place: headIndex, scratch, kernels)
+      }
       var valueSource = UnsafePointer(value)
       if move.token >= 0 {
         let offset = keyValueOffset(token: move.token, head: head)

@@ -89,6 +89,9 @@ final class StepTables {
   /// The chunk's tokens that come while the exact stages have room.
   private(set) var arrivalsToObserve = 0
 
+  /// Where slots are copied before they are written, in a cache whose newest tokens can be taken back.
+  private(set) var undoLog: UndoLog?
+
   /// What is read of a stage of which a single token reads only some pages.
   private(set) var pages: PageTables?
 
@@ -147,6 +150,7 @@ final class StepTables {
     observation = cache.observation
     isPackedPerQueryHead = cache.isPackedPerQueryHead
     summary = cache.summary
+    undoLog = cache.undoLog
     summaryClock = cache.step.summaryReading?.clock ?? -1
     summaryDistance = summaryClock < 0 ? 0 : Float(cache.step.clocks[summaryClock].first)
     summarySpread = summaryClock < 0 ? 0 : Float(cache.step.clocks[summaryClock].spread)

@@ -34,6 +34,9 @@ struct PageBounds {
     while blocks.count < count { blocks.append(Buffer(count: Self.blockCount(reading, shape))) }
   }
 
+  /// Gives up the bounds of all blocks but the first so many.
+  mutating func keep(blocks count: Int) { blocks.removeLast(max(0, blocks.count - count)) }
+
   /// Where the bounds of a block lie, without references.
   struct Block {
     let base: UnsafeMutablePointer<UInt16>
@@ -56,19 +59,21 @@ struct PageBounds {
 }
 
 extension KVCache {
-  /// Makes the bounds of all pages anew from the keys as they are stored.
-  func boundStoredPages(_ kernels: InstructionSet) {
+  /// Makes the bounds of pages anew from the keys as they are stored: of the page that holds a slot, and of those behind.
+  func boundStoredPages(_ kernels: InstructionSet, from slot: Int = 0) {
     guard let pageBounds, let place = places.last, pageBounds.reading.denseLayers < shape.layers else { return }
     let (storage, reading) = (storage[place.storage], pageBounds.reading)
     let used = usedSlots(of: place.storage, by: stages)
     let key = Buffer<Float>(count: shape.headDim)
-    for block in 0..<storage.blockCount {
+    let first = slot / reading.page * reading.page
+    for block in first / storage.slotsPerBlock..<max(storage.blockCount, first / storage.slotsPerBlock) {
       for layer in reading.denseLayers..<shape.layers {
         for head in 0..<shape.keyValueHeads {
           let bounds = pageBounds.block(block).bounds(layer: layer, head: head)
           let slots = storage.block(block).slots(
             head: layer * shape.keyValueHeads + head, type: storage.type, headDim: shape.headDim)
-          for slot in 0..<max(0, min(used - block * storage.slotsPerBlock, storage.slotsPerBlock)) {
+          let last = max(0, min(used - block * storage.slotsPerBlock, storage.slotsPerBlock))
+          for slot in min(max(0, first - block * storage.slotsPerBlock), last)..<last {
             kernels.readKey(slot, of: slots, to: key.pointer)
             kernels.widen(
               page: slot / reading.page, of: bounds, by: key.pointer, headDim: shape.headDim,

@@ -33,6 +33,23 @@ final class ObservationWindow {
     queries.pointer + (layer * size + Int(position % Int64(size))) * width
   }
 
+  /// Floats of what is kept of one token.
+  var tokenFloats: Int { shape.layers * width }
+
+  /// Copies what is kept at the place of a token, `[layer, query head, headDim]`.
+  func copyQueries(at position: Int64, to target: UnsafeMutablePointer<Float>) {
+    for layer in 0..<shape.layers {
+      (target + layer * width).update(from: queries(layer: layer, position: position), count: width)
+    }
+  }
+
+  /// Takes up again what was kept at the place of a token, as `copyQueries` gave it.
+  func setQueries(at position: Int64, from source: UnsafePointer<Float>) {
+    for layer in 0..<shape.layers {
+      queries(layer: layer, position: position).update(from: source + layer * width, count: width)
+    }
+  }
+
   /// Forgets everything.
   func reset() {
     queries.elements.update(repeating: 0)

@@ -25,7 +25,7 @@ extension StepTables {
     for stage in (0..<selection.stageCount).reversed() {
       let range = selection.stageFirst.pointer[stage]..<selection.stageFirst.pointer[stage + 1]
       for index in 0..<slots.touchedCount where range.contains(slots.touched[index]) {
-        fill(slots.touched[index], head: head, call, slots, scratch, kernels)
+        fill(slots.touched[index], write: index, head: head, call, slots, scratch, kernels)
         note(slots.touched[index], head: call.layer * shape.keyValueHeads + head, slots, selection)
       }
     }
@@ -107,15 +107,16 @@ extension StepTables {
     return lowest
   }
 
-  /// Writes the key and value of a slot that changed hands.
+  /// Writes the key and value of a slot that changed hands, as the head's `write`-th of the step.
   private func fill(
-    _ slot: Int32, head: Int, _ call: LocalAttention.LayerCall, _ slots: SlotOrigins, _ scratch: ThreadScratch,
-    _ kernels: InstructionSet
+    _ slot: Int32, write: Int, head: Int, _ call: LocalAttention.LayerCall, _ slots: SlotOrigins,
+    _ scratch: ThreadScratch, _ kernels: InstructionSet
   ) {
     let index = Int(slot)
+    let storage = storage(head: head, call)
+    spill(storage, (0, index), write: write, place: place(layer: call.layer, head: head), scratch, kernels)
     let turn = slots.clock[index] - slots.originClock[index]
     let value = fetch(slots.origin[index], turn: turn, head: head, call, scratch, kernels)
-    let storage = storage(head: head, call)
     kernels.writeKey(scratch.key.pointer, to: index, of: storage)
     kernels.writeValue(value, to: index, of: storage)
   }
