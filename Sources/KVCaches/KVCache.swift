@@ -25,7 +25,8 @@ public final class KVCache {
   /// The decisions for the chunk under way.
   private(set) var step: StepPlan
 
-  /// The score of every slot of a cache that scores its tokens, `[layer, KV head, slot]`.
+  /// The score of every slot of a cache that scores its tokens, and the norm of its value where the rule asks for that,
+  /// `[score | norm, layer, KV head, slot]`.
   let scores: Buffer<Float>?
 
   /// The newest tokens' queries, of a cache in which a prompt ends with a vote; nil once no vote can come.
@@ -92,7 +93,8 @@ public final class KVCache {
     stages = plan.stages.map { $0.makeStage() }
     (storage, places) = Self.makeStorage(stages, shape: heads.shape, type: slotType.elementType)
     step = StepPlan(places: places)
-    scores = plan.scoring == nil ? nil : Buffer(count: heads.count * storage[0].slotsPerBlock)
+    let scoredSlots = heads.count * storage[0].slotsPerBlock
+    scores = plan.scoring.map { Buffer(count: $0.numbersPerSlot * scoredSlots) }
     observation = Self.makeObservation(plan, shape: shape)
     recompression = plan.prompt?.recompression
     isPackedPerQueryHead = plan.prompt?.choosesPerQueryHead ?? false
@@ -162,8 +164,9 @@ public final class KVCache {
     let block = { StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: $0) }
     let bounded = plan.stages.compactMap(\.capacity).reduce(0, +)
     var total = bounded > 0 ? block(bounded) : 0
-    if plan.scoring != nil {
-      total += shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded) * 4
+    if let rule = plan.scoring {
+      let slots = shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded)
+      total += rule.numbersPerSlot * slots * 4
     }
     total += plan.melting?.summaryBytes(shape: shape, slotType: slotType) ?? 0
     if let voters = plan.prompt?.voters, voters > 0 { total += ObservationWindow.bytes(size: voters, shape: shape) }

@@ -32,6 +32,10 @@ struct PlanGrammarTests {
         "sinks:4,window:2/1[gamma=0.001,reduce=mean,homogeneous=on],window:2/2[gamma=0.001,reduce=mean,homogeneous=on]"
       ),
       ("window:9/3[gamma=0.9999,select=on]", "window:9/3"),
+      ("window:9/3[norm=value,homogeneous=on]", "window:9/3[homogeneous=on,norm=value]"),
+      ("cascading:8/2[sinks=0,norm=value]", "window:4/1[norm=value],window:4/2[norm=value]"),
+      ("cascading:8/1[sinks=0,norm=none]", "window:8/1"),
+      ("tova:16[norm=value]", "sinks:4,window:1,scored:11[gamma=0.0,norm=value,positions=original]"),
       ("h2o:1024", "sinks:4,window:510,scored:510[positions=original]"),
       ("h2o:12[sinks=0,window=5,positions=clipped]", "window:5,scored:7"),
       ("tova:64", "sinks:4,window:1,scored:59[gamma=0.0,positions=original]"),
@@ -150,10 +154,11 @@ struct PlanGrammarTests {
       ("streaming-llm:1+2+3", "cache 'streaming-llm:1+2+3': needs SINKS+WINDOW, for example 'streaming-llm:4+1020'"),
       (
         "window:5[size=4]",
-        "cache 'window:5[size=4]': unknown option 'size'; known are gamma, reduce, homogeneous, select, eager"
+        "cache 'window:5[size=4]': unknown option 'size'; known are gamma, reduce, homogeneous, norm, select, eager"
       ),
       (
-        "window:5[,]", "cache 'window:5[,]': unknown option ''; known are gamma, reduce, homogeneous, select, eager"
+        "window:5[,]",
+        "cache 'window:5[,]': unknown option ''; known are gamma, reduce, homogeneous, norm, select, eager"
       ),
       ("sinks:5[x=1]", "cache 'sinks:5[x=1]': unknown option 'x'; it has none"),
       ("window:5[gamma=1]", "cache 'window:5[gamma=1]': gamma is for a window with a period"),
@@ -161,6 +166,12 @@ struct PlanGrammarTests {
       ("window:5/2[gamma=2]", "cache 'window:5/2[gamma=2]': gamma must be from 0 to 1, but is '2'"),
       ("window:5/2[gamma=nan]", "cache 'window:5/2[gamma=nan]': gamma must be from 0 to 1, but is 'nan'"),
       ("window:5/2[reduce=sum]", "cache 'window:5/2[reduce=sum]': reduce must be max, mean or median, but is 'sum'"),
+      ("window:5/2[norm=l2]", "cache 'window:5/2[norm=l2]': norm must be none or value, but is 'l2'"),
+      ("window:5[norm=value]", "cache 'window:5[norm=value]': norm is for a window with a period"),
+      (
+        "window:5/1,scored:5[gamma=0.9999,reduce=max,norm=value]",
+        "cache 'window:5/1,scored:5[gamma=0.9999,reduce=max,norm=value]': scores its tokens in more than one way"
+      ),
       ("window:5/2[select=no]", "cache 'window:5/2[select=no]': select must be on or off, but is 'no'"),
       (
         "window:5/1,window:5/2[gamma=0.5]",

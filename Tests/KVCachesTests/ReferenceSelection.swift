@@ -14,7 +14,11 @@ struct ReferenceSelection {
   /// A token that a head holds.
   struct Held {
     var token: Int
+    /// The attention it was given.
     var score: Double
+    /// What that counts times.
+    var norm: Double
+    var worth: Double { score * norm }
   }
 
   /// What one head holds: the levels newest first, each oldest token first.
@@ -91,7 +95,8 @@ struct ReferenceSelection {
       let heads =
         rule?.isHomogeneous == true
         ? Array(credits) : Array(credits[head * shape.groupSize..<(head + 1) * shape.groupSize])
-      update(&held[head], chunk: chunk, credits: heads)
+      let norms = chunk.map { norm(layer: layer, token: $0, head: head) }
+      update(&held[head], chunk: chunk, credits: heads, norms: norms)
     }
     return outputs
   }
@@ -142,7 +147,7 @@ struct ReferenceSelection {
   }
 
   /// Adds what the chunk's queries gave, and lets its tokens fall through the lists.
-  private func update(_ holdings: inout Holdings, chunk: Range<Int>, credits: [[Int: Double]]) {
+  private func update(_ holdings: inout Holdings, chunk: Range<Int>, credits: [[Int: Double]], norms: [Double]) {
     let decay = pow(rule?.decay ?? 0, Double(chunk.count))
     func credit(_ token: Int) -> Double {
       let values = credits.map { $0[token] ?? 0 }.sorted()
@@ -163,7 +168,16 @@ struct ReferenceSelection {
       let held = holdings.scored[index]
       holdings.scored[index].score = held.score * decay + credit(held.token)
     }
-    for token in chunk { insert(Held(token: token, score: credit(token)), &holdings) }
+    for (token, norm) in zip(chunk, norms) {
+      insert(Held(token: token, score: credit(token), norm: norm), &holdings)
+    }
+  }
+
+  /// The L1 norm of what a token's score is multiplied by: its value in the heads that share the score.
+  private func norm(layer: Int, token: Int, head: Int) -> Double {
+    guard let rule, rule.norm == .value else { return 1 }
+    let heads = rule.isHomogeneous ? Array(0..<sequence.shape.keyValueHeads) : [head]
+    return heads.flatMap { sequence.value(layer: layer, token: token, head: $0) }.reduce(0) { $0 + abs(Double($1)) }
   }
 
   private func insert(_ arriving: Held, _ holdings: inout Holdings) {
@@ -180,7 +194,7 @@ struct ReferenceSelection {
         continue
       }
       guard let newest = holdings.levels[level].last else { return holdings.levels[level].append(carry) }
-      if self.rule == nil || carry.score >= newest.score {
+      if self.rule == nil || carry.worth >= newest.worth {
         holdings.levels[level][holdings.levels[level].count - 1] = carry
       }
       return
@@ -190,10 +204,10 @@ struct ReferenceSelection {
       return
     }
     guard holdings.scored.count == scoredSize else { return holdings.scored.append(carry) }
-    guard let lowest = holdings.scored.indices.min(by: { holdings.scored[$0].score < holdings.scored[$1].score }) else {
+    guard let lowest = holdings.scored.indices.min(by: { holdings.scored[$0].worth < holdings.scored[$1].worth }) else {
       return
     }
-    if carry.score >= holdings.scored[lowest].score { swap(&holdings.scored[lowest], &carry) }
+    if carry.worth >= holdings.scored[lowest].worth { swap(&holdings.scored[lowest], &carry) }
     if keepsAll { holdings.melted.append(carry.token) }
   }
 

@@ -34,6 +34,8 @@ enum StageMatrix {
     "h2o:16",
     "h2o:16[positions=clipped]",
     "tova:15",
+    "h2o:16[norm=value]",
+    "cascading:28/3[norm=value]",
     "snapkv:20[window=7]",
     "prompt:20[choose=random,window=7]",
     "snapkv:20[window=7,reduce=none]",

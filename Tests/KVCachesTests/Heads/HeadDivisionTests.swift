@@ -19,7 +19,7 @@ struct HeadDivisionTests {
   /// The stages of the heads that need everything, and of the others; scored ones meet in one layer too.
   static let pairs = [
     ("full", "streaming-llm:2+9"), ("cascading:20/2", "h2o:16"), ("h2o:18[positions=clipped]", "window:9"),
-    ("tova:15", "cascading:28/3"),
+    ("tova:15", "cascading:28/3"), ("tova:15[norm=value]", "cascading:28/3[norm=value]"),
   ]
 
   private func plan(_ first: String, _ others: String, share: Double = 0.5) throws -> KVCache.Plan {
