@@ -75,6 +75,22 @@ static int enter_block(attention_step *step, int block) {
   return step->first_slot < step->last_slot;
 }
 
+/// Leaves the weights of a step, and the maxima that they are relative to, for `kept_column_sums`. Returns where the
+/// next ones go.
+static float *keep(const attention_step *step, const row_states *states, float *kept) {
+  if (step->attention->keeps_halves) {
+    int start = step->first_slot / PANEL * PANEL - step->block, end = step->last_slot - step->block;
+    for (int row = 0; row < step->rows; row++)
+      for (int i = row * ATTENTION_SLOTS + start; i < row * ATTENTION_SLOTS + end; i += PANEL)
+        lanes_store_halves((uint16_t *)(void *)kept + i, lanes_load(step->scores + i) * (lanes)KEPT_SCALE);
+    kept += step->rows * ATTENTION_SLOTS / 2;
+  } else {
+    kept += step->rows * ATTENTION_SLOTS;
+  }
+  memcpy(kept, states->max, (size_t)step->rows * sizeof(float));
+  return kept + step->rows;
+}
+
 static void attend(const sluice_attention *a) {
   int start = a->first_slot / ATTENTION_SLOTS * ATTENTION_SLOTS;
   float *kept = a->kept;
@@ -83,14 +99,11 @@ static void attend(const sluice_attention *a) {
     row_states states = load_states(a, row, step.rows);
     for (int block = start; block < a->last_slot; block += ATTENTION_SLOTS) {
       if (!enter_block(&step, block)) continue;
-      if (kept) step.scores = kept;
+      // Floats need no copy: they are computed where they are kept.
+      if (kept && !a->keeps_halves) step.scores = kept;
       score(&step);
       weigh(&step, &states);
-      if (kept) {
-        kept += step.rows * ATTENTION_SLOTS;
-        memcpy(kept, states.max, (size_t)step.rows * sizeof(float));
-        kept += step.rows;
-      }
+      if (kept) kept = keep(&step, &states, kept);
       accumulate(&step, states.correction);
     }
     memcpy(a->max + row, states.max, (size_t)step.rows * sizeof(float));

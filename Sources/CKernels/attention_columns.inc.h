@@ -48,21 +48,52 @@ static void column_sums(const sluice_attention *a, const float *max, const float
   }
 }
 
-/// What each row's kept weights count: its row weight over its sum, times e^(kept maximum - final maximum).
+/// What each row's kept weights count: its row weight over its sum, times e^(kept maximum - final maximum) and `unit`.
 INLINE void find_factors(const attention_step *step, const float *kept_max, const float *max, const float *sum,
-                         const float *row_weights, float *factors) {
+                         const float *row_weights, float unit, float *factors) {
   for (int tile = 0; tile < step->rows; tile += PANEL) {
     int count = step->rows - tile < PANEL ? step->rows - tile : PANEL, row = step->first_row + tile;
     lanes total = lanes_load_first(sum + row, count);
     lanes factor = row_weights ? lanes_load_first(row_weights + row, count) : (lanes)1.0f;
     factor *= lanes_exp_weight(lanes_load_first(kept_max + tile, count) - lanes_load_first(max + row, count)) / total;
-    lanes_store(factors + tile, lanes_select(total > 0, factor, (lanes)0.0f));
+    lanes_store(factors + tile, lanes_select(total > 0, factor * (lanes)unit, (lanes)0.0f));
   }
+}
+
+/// Sixteen kept weights.
+INLINE lanes kept_weights(const float *kept, int place, int are_halves) {
+  return are_halves ? lanes_of_halves((const uint16_t *)(const void *)kept + place) : lanes_load(kept + place);
+}
+
+/// Adds the kept weights of a step, of every `heads`-th row from row `head` on, to the sums of its slots.
+INLINE void add_kept(const attention_step *step, const float *kept, const float *factors, int head, int heads,
+                     int are_halves, float *sums) {
+  enum { PANELS = ATTENTION_SLOTS / PANEL };
+  if (step->first_slot == step->block && step->last_slot == step->block + ATTENTION_SLOTS) {
+    lanes columns[PANELS];
+    UNROLL for (int i = 0; i < PANELS; i++) columns[i] = lanes_load(sums + step->block + i * PANEL);
+    for (int r = head; r < step->rows; r += heads)
+      UNROLL for (int i = 0; i < PANELS; i++)
+        columns[i] = lanes_fma(kept_weights(kept, r * ATTENTION_SLOTS + i * PANEL, are_halves), (lanes)factors[r],
+                               columns[i]);
+    UNROLL for (int i = 0; i < PANELS; i++) lanes_store(sums + step->block + i * PANEL, columns[i]);
+    return;
+  }
+  step_columns columns = load_columns(step, sums);
+  int first = step->first_slot / PANEL * PANEL - step->block, last = step->last_slot - step->block;
+  for (int i = first; i < last; i += PANEL) {
+    lanes column = lanes_load(columns.sums + i);
+    for (int r = head; r < step->rows; r += heads)
+      column = lanes_fma(kept_weights(kept, r * ATTENTION_SLOTS + i, are_halves), (lanes)factors[r], column);
+    lanes_store(columns.sums + i, column);
+  }
+  store_columns(step, &columns, sums);
 }
 
 static void kept_column_sums(const sluice_attention *a, const float *max, const float *sum, const float *row_weights,
                              float *sums, ptrdiff_t head_stride) {
   int start = a->first_slot / ATTENTION_SLOTS * ATTENTION_SLOTS, heads = head_stride ? a->rows_per_token : 1;
+  int are_halves = a->keeps_halves;
   const float *kept = a->kept;
   for (int row = 0; row < a->rows; row += ATTENTION_ROWS) {
     attention_step step = {.attention = a, .first_row = row};
@@ -70,20 +101,14 @@ static void kept_column_sums(const sluice_attention *a, const float *max, const 
     for (int block = start; block < a->last_slot; block += ATTENTION_SLOTS) {
       if (!enter_block(&step, block)) continue;
       float factors[ATTENTION_ROWS];
-      find_factors(&step, kept + step.rows * ATTENTION_SLOTS, max, sum, row_weights, factors);
-      int first = step.first_slot / PANEL * PANEL - block, last = step.last_slot - block;
+      const float *kept_max = kept + step.rows * ATTENTION_SLOTS / (are_halves ? 2 : 1);
+      find_factors(&step, kept_max, max, sum, row_weights, are_halves ? 1 / KEPT_SCALE : 1.0f, factors);
       for (int h = 0; h < heads && h < step.rows; h++) {
         float *target = sums + (row + h) % heads * head_stride;
-        step_columns columns = load_columns(&step, target);
-        for (int i = first; i < last; i += PANEL) {
-          lanes column = lanes_load(columns.sums + i);
-          for (int r = h; r < step.rows; r += heads)
-            column = lanes_fma(lanes_load(kept + r * ATTENTION_SLOTS + i), (lanes)factors[r], column);
-          lanes_store(columns.sums + i, column);
-        }
-        store_columns(&step, &columns, target);
+        if (are_halves) add_kept(&step, kept, factors, h, heads, 1, target);
+        else add_kept(&step, kept, factors, h, heads, 0, target);
       }
-      kept += step.rows * (ATTENTION_SLOTS + 1);
+      kept = kept_max + step.rows;
     }
   }
 }

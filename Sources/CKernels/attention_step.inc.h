@@ -1,5 +1,8 @@
 // What the parts of attention's work hand each other.
 
+/// What kept weights are multiplied by where they are halves, so that small ones keep all their bits too.
+#define KEPT_SCALE 0x1p15f
+
 /// What two columns that meet at once are made of.
 typedef enum pair_kind {
   PAIR_NONE,     // they do not: floats, or bytes by fours

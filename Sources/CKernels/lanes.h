@@ -18,6 +18,8 @@
 //   HAS_BFLOAT_DOT                1 where lanes_dot_bfloats(acc, w, x) multiplies pairs of bf16
 //   HAS_WORDS_DOT                 1 where lanes_dot_words(acc, w, x) multiplies pairs of int16, exactly, twice as fast
 //                                 as lanes_fma multiplies floats
+//   HAS_LANE_MASKS                defined before this file where lanes_load_first(p, count) and lanes_store_first(p, x,
+//                                 count) are single instructions; they are written out here otherwise
 //   HAS_POWER_SCALE               1 where lanes_scale_power(y, n) is y * 2^n for integral n, underflow included, and
 //                                 lanes_nearest(x) the nearest integer as a float
 
@@ -60,6 +62,7 @@ INLINE lanes_u lanes_load_bits(const void *p) {
 
 INLINE void lanes_store_bits(void *p, lanes_u x) { memcpy(p, &x, sizeof x); }
 
+#ifndef HAS_LANE_MASKS
 /// The first `count` (1...16) values, the rest zeros; reads no further.
 INLINE lanes lanes_load_first(const float *p, int count) {
   lanes x = 0;
@@ -68,6 +71,7 @@ INLINE lanes lanes_load_first(const float *p, int count) {
 }
 
 INLINE void lanes_store_first(float *p, lanes x, int count) { memcpy(p, &x, (size_t)count * sizeof(float)); }
+#endif
 
 INLINE lanes lanes_of_bits(lanes_u x) { return (lanes)(x); }
 INLINE lanes_u bits_of_lanes(lanes x) { return (lanes_u)(x); }

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#define HAS_LANE_MASKS 1
 #include "lanes.h"
 
 #define WEIGHT_BIAS 128
@@ -25,6 +26,14 @@
 
 INLINE lanes lanes_fma(lanes a, lanes b, lanes c) {
   return (lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+INLINE lanes lanes_load_first(const float *p, int count) {
+  return (lanes)_mm512_maskz_loadu_ps((__mmask16)(0xFFFFu >> (16 - count)), p);
+}
+
+INLINE void lanes_store_first(float *p, lanes x, int count) {
+  _mm512_mask_storeu_ps(p, (__mmask16)(0xFFFFu >> (16 - count)), (__m512)x);
 }
 
 INLINE lanes lanes_of_halves(const void *p) {

@@ -7,8 +7,8 @@ extension KVCache {
   /// The whole state of the cache as bytes: decoded into a cache of the same plan it gives the same next token.
   ///
   /// Magic, version, what the cache is, counters, what tokens melted into, the used slots of every stage as they lie in
-  /// memory, their scores and norms where the cache keeps them, what it keeps of a prompt, and a CRC-32C of everything before it; all
-  /// little-endian. A bounded cache has a bounded snapshot.
+  /// memory, their scores and norms where the cache keeps them, what it keeps of a prompt, and a CRC-32C of everything
+  /// before it; all little-endian. A bounded cache has a bounded snapshot.
   public func snapshot() -> [UInt8] {
     var writer = SnapshotWriter()
     writer.reserve(bytes + 1024)

@@ -100,11 +100,12 @@ extension InstructionSet {
   ///   - visibleFirst: [token], the first slot that a token sees; nil for all of the run. `visibleLast` is exclusive.
   ///   - scratch: `attentionScratch(rows:headDim:)` floats, not shared with other threads.
   ///   - keeping: `keptFloats(rows:slots:)` floats in which the weights are left for `addKeptColumnSums`; nil for none.
+  ///   - asHalves: whether they are rounded to halves, which takes half the memory traffic.
   package func attend(
     _ storage: SlotStorage, run: Range<Int>, queries: QueryRows, partial: PartialRows,
     logWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
     visibleLast: UnsafePointer<Int32>? = nil, scratch: UnsafeMutablePointer<Float>,
-    keeping: UnsafeMutablePointer<Float>? = nil
+    keeping: UnsafeMutablePointer<Float>? = nil, asHalves: Bool = false
   ) {
     precondition(run.lowerBound >= 0 && run.upperBound <= storage.slots, "the run leaves the storage")
     precondition(queries.stride >= storage.headDim && partial.stride >= storage.headDim, "rows must not overlap")
@@ -114,7 +115,7 @@ extension InstructionSet {
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: partial.stride, visible_first: visibleFirst,
       visible_last: visibleLast, max: partial.max, sum: partial.sum, out: partial.out, scratch: scratch,
-      kept: keeping)
+      kept: keeping, keeps_halves: asHalves ? 1 : 0)
     kernels.pointee.attend(&attention)
   }
 
@@ -142,7 +143,7 @@ extension InstructionSet {
       first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: 0, visible_first: visibleFirst, visible_last: visibleLast, max: nil,
-      sum: nil, out: nil, scratch: scratch, kept: nil)
+      sum: nil, out: nil, scratch: scratch, kept: nil, keeps_halves: 0)
     kernels.pointee.column_sums(&attention, max, sum, rowWeights, sums, headStride)
   }
 
@@ -151,13 +152,14 @@ extension InstructionSet {
   /// The run, the rows and what they see must be those of the `attend` call; `max` and `sum` may have grown since.
   ///
   /// - Parameters:
-  ///   - kept: What `attend` has left.
+  ///   - kept: What `attend` has left; `areHalves` as it was told.
   ///   - max: [row], final running maxima, as `attend` and `merge` leave them; `sum` likewise.
   ///   - rowWeights: [row], what each row counts; nil for 1.
   ///   - sums: as for `addColumnSums`.
   package func addKeptColumnSums(
-    _ kept: UnsafeMutablePointer<Float>, run: Range<Int>, rows: Int, rowsPerToken: Int, max: UnsafePointer<Float>,
-    sum: UnsafePointer<Float>, rowWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
+    _ kept: UnsafeMutablePointer<Float>, areHalves: Bool = false, run: Range<Int>, rows: Int, rowsPerToken: Int,
+    max: UnsafePointer<Float>, sum: UnsafePointer<Float>, rowWeights: UnsafePointer<Float>? = nil,
+    visibleFirst: UnsafePointer<Int32>? = nil,
     visibleLast: UnsafePointer<Int32>? = nil, to sums: UnsafeMutablePointer<Float>, headStride: Int = 0
   ) {
     precondition(run.lowerBound >= 0 && run.upperBound <= Int32.max, "the run leaves the storage")
@@ -166,7 +168,7 @@ extension InstructionSet {
     (attention.first_slot, attention.last_slot) = (Int32(run.lowerBound), Int32(run.upperBound))
     (attention.rows, attention.rows_per_token) = (Int32(rows), Int32(rowsPerToken))
     (attention.visible_first, attention.visible_last) = (visibleFirst, visibleLast)
-    attention.kept = kept
+    (attention.kept, attention.keeps_halves) = (kept, areHalves ? 1 : 0)
     kernels.pointee.kept_column_sums(&attention, max, sum, rowWeights, sums, headStride)
   }
 

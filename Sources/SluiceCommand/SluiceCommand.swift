@@ -43,8 +43,7 @@ struct SluiceCommand: ParsableCommand {
       StandardError.write("sluice: \(oneLine(message))\nhint: see '\(oneLine(command)) --help'\n")
       return 2
     default:
-      let text = error is any CustomStringConvertible ? String(describing: error) : error.localizedDescription
-      StandardError.write("sluice: \(oneLine(text))\n")
+      StandardError.write("sluice: \(oneLine(String(describing: error)))\n")
       return 1
     }
   }

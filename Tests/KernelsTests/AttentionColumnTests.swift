@@ -39,7 +39,8 @@ import Testing
   /// Column sums from weights kept while `pieces` are attended to one after the other.
   private func keptColumnSums(
     _ stage: Stage, pieces: [Range<Int>], queries: [Float], rowsPerToken: Int, rowWeights: [Float]? = nil,
-    logWeights: [Float]? = nil, visible: [Range<Int>]? = nil, start: Float = 0, with instructions: InstructionSet
+    logWeights: [Float]? = nil, visible: [Range<Int>]? = nil, start: Float = 0, areHalves: Bool = false,
+    with instructions: InstructionSet
   ) -> [Float] {
     let dim = stage.storage.headDim
     var partial = Partial(rows: queries.count / dim, headDim: dim)
@@ -48,7 +49,7 @@ import Testing
       kept.elements.update(repeating: .nan)
       partial.attend(
         stage, piece, queries: queries, rowsPerToken: rowsPerToken, logWeights: logWeights, visible: visible,
-        keeping: kept, with: instructions)
+        keeping: kept, asHalves: areHalves, with: instructions)
     }
     var sums = [Float](repeating: start, count: stage.storage.slots)
     let first = visible?.map { Int32($0.lowerBound) }, last = visible?.map { Int32($0.upperBound) }
@@ -57,7 +58,8 @@ import Testing
         withOptional(first) { first in
           withOptional(last) { last in
             instructions.addKeptColumnSums(
-              kept.pointer, run: piece, rows: partial.rows, rowsPerToken: rowsPerToken, max: partial.max,
+              kept.pointer, areHalves: areHalves, run: piece, rows: partial.rows, rowsPerToken: rowsPerToken,
+              max: partial.max,
               sum: partial.sum, rowWeights: rowWeights, visibleFirst: first, visibleLast: last, to: &sums)
           }
         }
@@ -112,6 +114,14 @@ import Testing
               visible: ranges, start: 0.5, with: instructions)
             #expect(largestDifference(kept, actual) < 3e-6, "\(instructions) \(type.name) \(headDim) \(pieces)")
             for slot in 0..<150 where !run.contains(slot) { #expect(kept[slot] == 0.5) }
+            let halves = keptColumnSums(
+              stage, pieces: pieces, queries: queries, rowsPerToken: group, rowWeights: rows, logWeights: weights,
+              visible: ranges, start: 0.5, areHalves: true, with: instructions)
+            // Eleven bits of each weight, however small it is beside the largest.
+            for slot in 0..<150 {
+              let error = abs(halves[slot] - kept[slot])
+              #expect(error <= 5e-4 * (kept[slot] - 0.5) + 1e-7, "\(instructions) \(type.name) \(pieces) \(slot)")
+            }
           }
         }
       }

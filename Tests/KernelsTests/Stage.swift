@@ -71,7 +71,8 @@ struct Partial: Equatable {
 
   mutating func attend(
     _ stage: Stage, _ run: Range<Int>, queries: [Float], rowsPerToken: Int, logWeights: [Float]? = nil,
-    visible: [Range<Int>]? = nil, keeping: Buffer<Float>? = nil, with instructions: InstructionSet
+    visible: [Range<Int>]? = nil, keeping: Buffer<Float>? = nil, asHalves: Bool = false,
+    with instructions: InstructionSet
   ) {
     let count = rows
     let scratch = Buffer<Float>(count: InstructionSet.attentionScratch(rows: count, headDim: headDim))
@@ -86,7 +87,7 @@ struct Partial: Equatable {
           queries: QueryRows(queries.baseAddress!, stride: dim, count: count, rowsPerToken: rowsPerToken),
           partial: partial, logWeights: weights.map { UnsafePointer($0.pointer) },
           visibleFirst: first.map { UnsafePointer($0.pointer) }, visibleLast: last.map { UnsafePointer($0.pointer) },
-          scratch: scratch.pointer, keeping: keeping?.pointer)
+          scratch: scratch.pointer, keeping: keeping?.pointer, asHalves: asHalves)
       }
     }
   }

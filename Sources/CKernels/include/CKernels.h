@@ -89,6 +89,7 @@ typedef struct sluice_attention {
   float *max, *sum, *out;                       // [row], [row], [row, head_dim]; (-inf, 0, 0) is the empty partial
   float *scratch;                               // sluice_attention_scratch(rows, head_dim) floats
   float *kept;  // sluice_attention_kept(rows, slots of the run) floats in which weights are left; null = none
+  int keeps_halves;  // 1: kept weights are rounded to halves and fill half of that
 } sluice_attention;
 
 /// Floats of scratch that one `attend` call with so many rows needs.

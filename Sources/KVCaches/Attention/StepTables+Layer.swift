@@ -72,7 +72,7 @@ extension StepTables {
       scratch.attend(
         storage, run: slots, rows: rowCount, group: task.queryHeads.count, firstRow: firstRow, logWeights: logWeights,
         visibleFirst: bounds.first, visibleLast: bounds.last, keeping: kept.map { $0 + keptFloats },
-        kernels)
+        asHalves: keepsHalves, kernels)
       if isLinearBias { shift(scratch.partial.maximum.pointer + firstRow, task, clock: run.clock, by: 1) }
       if kept != nil { keptFloats += InstructionSet.keptFloats(rows: rowCount, slots: slots.count) }
     }

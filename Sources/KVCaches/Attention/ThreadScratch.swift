@@ -59,12 +59,13 @@ final class ThreadScratch {
     _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, firstRow: Int,
     logWeights: UnsafePointer<Float>?,
     visibleFirst: UnsafePointer<Int32>?, visibleLast: UnsafePointer<Int32>?,
-    keeping kept: UnsafeMutablePointer<Float>? = nil, _ kernels: InstructionSet
+    keeping kept: UnsafeMutablePointer<Float>? = nil, asHalves: Bool = false, _ kernels: InstructionSet
   ) {
     kernels.attend(
       slots, run: run,
       queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
       partial: partial.rows(from: firstRow), logWeights: logWeights,
-      visibleFirst: visibleFirst, visibleLast: visibleLast, scratch: kernelScratch.pointer, keeping: kept)
+      visibleFirst: visibleFirst, visibleLast: visibleLast, scratch: kernelScratch.pointer, keeping: kept,
+      asHalves: asHalves)
   }
 }

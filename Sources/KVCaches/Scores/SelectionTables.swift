@@ -93,7 +93,8 @@ final class SelectionTables {
     if norms != nil { chunkNorms.reserve(tokens * shape.keyValueHeads) }
     prepareWeights(tokens: tokens)
     width = slots + tokens
-    let rows = Self.keptBytes / (width * MemoryLayout<Float>.stride)
+    let weightBytes = StepTables.keepsHalves(tokens: tokens, cache.slotType.elementType) ? 2 : 4
+    let rows = Self.keptBytes / (width * weightBytes)
     tileTokens = min(max(rows / shape.groupSize, 1), shape.tileTokens)
     let tiles = (tokens + tileTokens - 1) / tileTokens
     groupTokens = (tiles + Self.largestGroupCount - 1) / Self.largestGroupCount * tileTokens

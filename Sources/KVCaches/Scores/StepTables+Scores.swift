@@ -3,6 +3,12 @@ import Kernels
 /// Scoring the slots of one layer: attention keeps the weights it computes, and they are added up by columns as soon as
 /// the rows' final maxima and sums are known.
 extension StepTables {
+  /// Whether weights are kept as halves: a chunk's do not fit into a core's cache, and slots are rounded more coarsely. A
+  /// single token's are few, and which thread meets which of its slots must not show.
+  static func keepsHalves(tokens: Int, _ type: ElementType) -> Bool { tokens > 1 && type != .float32 }
+
+  var keepsHalves: Bool { Self.keepsHalves(tokens: rows.count, type) }
+
   /// Makes the columns of a task empty.
   func startColumns(_ task: LocalAttention.Task) {
     guard let selection else { return }
@@ -37,7 +43,8 @@ extension StepTables {
       if isLinearBias { shift(maximum, task, clock: run.clock, by: -1) }
       let bounds = bounds(of: run, task)
       kernels.addKeptColumnSums(
-        kept + offset, run: slots, rows: rowCount, rowsPerToken: task.queryHeads.count, max: maximum, sum: sum,
+        kept + offset, areHalves: keepsHalves, run: slots, rows: rowCount, rowsPerToken: task.queryHeads.count,
+        max: maximum, sum: sum,
         rowWeights: selection.rowWeights.pointer + task.tokens.lowerBound * task.queryHeads.count,
         visibleFirst: bounds.first, visibleLast: bounds.last,
         to: columns + firstColumn(of: run, selection), headStride: selection.width)
