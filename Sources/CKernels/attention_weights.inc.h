@@ -23,8 +23,10 @@ INLINE float mask_row(const attention_step *step, int row) {
   int start = step->first_slot / PANEL * PANEL, end = (step->last_slot + PANEL - 1) / PANEL * PANEL, first, last;
   visible_range(a, step->first_row + row, &first, &last);
   if (first >= step->last_slot || last <= step->first_slot) return -INFINITY;
+  const float *log_weights = a->log_weights;
+  if (log_weights) log_weights += (step->first_row + row) * a->log_weight_stride;
   lanes largest = -INFINITY;
-  int is_whole = first <= start && last >= end && !a->log_weights;
+  int is_whole = first <= start && last >= end && !log_weights;
   if (is_whole && end - start == ATTENTION_SLOTS) {
     lanes logits[ATTENTION_SLOTS / PANEL];
     UNROLL for (int i = 0; i < ATTENTION_SLOTS / PANEL; i++) {
@@ -36,9 +38,9 @@ INLINE float mask_row(const attention_step *step, int row) {
   for (int slot = start; slot < end; slot += PANEL) {
     lanes logit = lanes_min(lanes_load(scores + slot), (lanes)0x1.fffffep127f);
     if (!is_whole) {
-      if (a->log_weights)
-        logit += a->last_slot - slot >= PANEL ? lanes_load(a->log_weights + slot)
-                                              : lanes_load_first(a->log_weights + slot, a->last_slot - slot);
+      if (log_weights)
+        logit += a->last_slot - slot >= PANEL ? lanes_load(log_weights + slot)
+                                              : lanes_load_first(log_weights + slot, a->last_slot - slot);
       lanes_i index = lanes_index() + slot;
       logit = lanes_select((index >= first) & (index < last), logit, (lanes)-INFINITY);
     }

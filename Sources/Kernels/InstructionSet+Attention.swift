@@ -96,22 +96,24 @@ extension InstructionSet {
   /// Attends to the slots of `run`, continuing the partial; a row that sees none of them is left as it is.
   ///
   /// - Parameters:
-  ///   - logWeights: [slot], added to the logits.
+  ///   - logWeights: [slot], added to the logits; with a `logWeightStride` [row, slot], so many floats between rows.
   ///   - visibleFirst: [token], the first slot that a token sees; nil for all of the run. `visibleLast` is exclusive.
   ///   - scratch: `attentionScratch(rows:headDim:)` floats, not shared with other threads.
   ///   - keeping: `keptFloats(rows:slots:)` floats in which the weights are left for `addKeptColumnSums`; nil for none.
   ///   - asHalves: whether they are rounded to halves, which takes half the memory traffic.
   package func attend(
     _ storage: SlotStorage, run: Range<Int>, queries: QueryRows, partial: PartialRows,
-    logWeights: UnsafePointer<Float>? = nil, visibleFirst: UnsafePointer<Int32>? = nil,
+    logWeights: UnsafePointer<Float>? = nil, logWeightStride: Int = 0, visibleFirst: UnsafePointer<Int32>? = nil,
     visibleLast: UnsafePointer<Int32>? = nil, scratch: UnsafeMutablePointer<Float>,
     keeping: UnsafeMutablePointer<Float>? = nil, asHalves: Bool = false
   ) {
     precondition(run.lowerBound >= 0 && run.upperBound <= storage.slots, "the run leaves the storage")
     precondition(queries.stride >= storage.headDim && partial.stride >= storage.headDim, "rows must not overlap")
+    precondition(logWeightStride == 0 || logWeightStride >= run.upperBound, "rows must not overlap")
     var attention = sluice_attention(
       type: storage.type.kernelType, head_dim: Int32(storage.headDim), keys: storage.keys, values: storage.values,
       first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
+      log_weight_stride: logWeightStride,
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: partial.stride, visible_first: visibleFirst,
       visible_last: visibleLast, max: partial.max, sum: partial.sum, out: partial.out, scratch: scratch,
@@ -141,6 +143,7 @@ extension InstructionSet {
     var attention = sluice_attention(
       type: storage.type.kernelType, head_dim: Int32(storage.headDim), keys: storage.keys, values: storage.values,
       first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
+      log_weight_stride: 0,
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: 0, visible_first: visibleFirst, visible_last: visibleLast, max: nil,
       sum: nil, out: nil, scratch: scratch, kept: nil, keeps_halves: 0)

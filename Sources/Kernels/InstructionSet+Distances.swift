@@ -43,17 +43,23 @@ extension InstructionSet {
     return Int(kernels.pointee.first_smallest(x, Int32(count)))
   }
 
-  /// Writes the products of a row of floats with the first `slots` stored keys, in float32 whatever their type; `[slot]`.
+  /// Writes the products of rows of floats with the first `slots` stored keys, in float32 whatever their type.
+  ///
+  /// - Parameters:
+  ///   - rows: `[row, headDim]`
+  ///   - out: `[row, slot]`, `outStride` floats between rows, `slots` where it is nil.
   package func products(
-    of row: UnsafePointer<Float>, with storage: SlotStorage, slots: Int, out: UnsafeMutablePointer<Float>
+    of rows: UnsafePointer<Float>, count: Int = 1, with storage: SlotStorage, slots: Int,
+    out: UnsafeMutablePointer<Float>, outStride: Int? = nil
   ) {
     precondition(slots >= 0 && slots <= storage.slots, "the run leaves the storage")
+    precondition(count >= 0 && outStride ?? slots >= slots, "rows must not overlap")
     var segment = sluice_linear_segment(
       type: storage.type.kernelType, rows: Int32(slots), columns: Int32(storage.headDim),
-      panels: UnsafePointer(storage.keys.assumingMemoryBound(to: UInt8.self)), out: out, out_stride: slots,
-      accumulate: 0)
+      panels: UnsafePointer(storage.keys.assumingMemoryBound(to: UInt8.self)), out: out,
+      out_stride: outStride ?? slots, accumulate: 0)
     var activations = sluice_activations(
-      values: row, stride: storage.headDim, quants: nil, scales: nil, sums: nil, columns: Int32(storage.headDim))
-    kernels.pointee.linear(&segment, 0, Int32((slots + 15) / 16), &activations, 0, 1, 0)
+      values: rows, stride: storage.headDim, quants: nil, scales: nil, sums: nil, columns: Int32(storage.headDim))
+    kernels.pointee.linear(&segment, 0, Int32((slots + 15) / 16), &activations, 0, Int32(count), 0)
   }
 }

@@ -244,6 +244,19 @@ struct PlanGrammarTests {
       ("snapkv[pool=sum]", "cache 'snapkv[pool=sum]': pool must be max, avg or none, but is 'sum'"),
       ("snapkv[reduce=median]", "cache 'snapkv[reduce=median]': reduce must be mean or max or none, but is 'median'"),
       ("snapkv[mode=twice]", "cache 'snapkv[mode=twice]': mode must be once or every-prefill, but is 'twice'"),
+      ("subgen:64[diagonal=yes]", "cache 'subgen:64[diagonal=yes]': diagonal must be on or off, but is 'yes'"),
+      (
+        "subgen:64[mode=paper,diagonal=on]",
+        "cache 'subgen:64[mode=paper,diagonal=on]': diagonal is for mode=ward"
+      ),
+      (
+        "window:4,clusters:9[kind=paper,plain-below=4]",
+        "cache 'clusters:9[kind=paper,plain-below=4]': plain-below is for kind=ward"
+      ),
+      (
+        "subgen:64[plain-below=few]",
+        "cache 'subgen:64[plain-below=few]': plain-below must be a number, but is 'few'"
+      ),
       ("snapkv[layers=flat]", "cache 'snapkv[layers=flat]': layers must be uniform or pyramid, but is 'flat'"),
       ("snapkv[heads=x]", "cache 'snapkv[heads=x]': heads must be uniform or adaptive, but is 'x'"),
       ("snapkv:64[ratio=0.5]", "cache 'snapkv:64[ratio=0.5]': takes a capacity or a ratio, not both"),

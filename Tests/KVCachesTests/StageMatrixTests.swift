@@ -45,6 +45,8 @@ enum StageMatrix {
     "sinks:3,window:7,pages:32[dense-layers=0]",
     "sinks:2,window:7,clusters:9",
     "window:5,clusters:18[positions=original]",
+    "sinks:2,window:6,clusters:7[half-life=9,diagonal=on]",
+    "window:5,clusters:8[plain-below=9]",
     "sinks:1,window:3,clusters:12[kind=paper,t=2,s=5]",
     "window:6,clusters:8[kind=paper,delta=4]",
     "sinks:1,window:6,uniform:8",

@@ -53,6 +53,35 @@ import Testing
     }
   }
 
+  @Test(arguments: SlotStorage.types, [1, 3, 5])
+  func rowsMayHaveWeightsOfTheirOwn(type: ElementType, group: Int) {
+    var random = SplitMix64(seed: 48)
+    let (slots, dim, rows) = (90, 32, 20 * group)
+    let stage = Stage(type: type, headDim: dim, slots: slots)
+    stage.fill(0..<slots, using: &random)
+    let queries = random.normals(rows * dim, scale: 0.3)
+    let weights = random.normals(rows * 96, scale: 2)
+    for run in [0..<90, 64..<90, 3..<70] {
+      var expected = AttentionReference()
+      for row in 0..<rows {
+        let one = attentionReference(
+          stage, run: run, queries: Array(queries[row * dim..<(row + 1) * dim]), rowsPerToken: 1,
+          logWeights: Array(weights[row * 96..<row * 96 + slots]))
+        expected.out += one.out
+        expected.logSumExp += one.logSumExp
+      }
+      for instructions in InstructionSet.available {
+        var partial = Partial(rows: rows, headDim: dim)
+        partial.attend(
+          stage, run, queries: queries, rowsPerToken: group, logWeights: weights, logWeightStride: 96,
+          with: instructions)
+        check(
+          partial, expected, instructions, "\(type.name) \(group) \(run)",
+          tolerance: AttentionTolerance(type, rowsPerToken: group, scale: 2, with: instructions))
+      }
+    }
+  }
+
   @Test(arguments: [ElementType.float16, .bfloat16, .q8_0], [3, 7, 8])
   func causalPrefillMatchesBruteForce(type: ElementType, group: Int) {
     var random = SplitMix64(seed: 42)

@@ -35,6 +35,25 @@ import Testing
     }
   }
 
+  @Test(arguments: SlotStorage.types, InstructionSet.available)
+  func productsOfSeveralRowsAreThoseOfEach(type: ElementType, instructions: InstructionSet) {
+    var random = SplitMix64(seed: 45)
+    let (dim, rows) = (64, 11)
+    let stage = Stage(type: type, headDim: dim, slots: 50)
+    stage.fill(0..<50, with: instructions, using: &random)
+    let keys = random.normals(rows * dim)
+    for slots in [1, 16, 37, 50] {
+      var out = [Float](repeating: -7, count: rows * 53)
+      instructions.products(of: keys, count: rows, with: stage.storage, slots: slots, out: &out, outStride: 53)
+      for row in 0..<rows {
+        var alone = [Float](repeating: -7, count: 53)
+        instructions.products(
+          of: Array(keys[row * dim..<(row + 1) * dim]), with: stage.storage, slots: slots, out: &alone)
+        #expect(Array(out[row * 53..<(row + 1) * 53]) == alone, "\(slots) \(row)")
+      }
+    }
+  }
+
   @Test(arguments: [ElementType.float32, .float16, .bfloat16, .q8_0], InstructionSet.available)
   func distancesAreTheSameBitsFromEitherSide(type: ElementType, instructions: InstructionSet) {
     var random = SplitMix64(seed: 42)

@@ -71,7 +71,7 @@ struct Partial: Equatable {
 
   mutating func attend(
     _ stage: Stage, _ run: Range<Int>, queries: [Float], rowsPerToken: Int, logWeights: [Float]? = nil,
-    visible: [Range<Int>]? = nil, keeping: Buffer<Float>? = nil, asHalves: Bool = false,
+    logWeightStride: Int = 0, visible: [Range<Int>]? = nil, keeping: Buffer<Float>? = nil, asHalves: Bool = false,
     with instructions: InstructionSet
   ) {
     let count = rows
@@ -85,7 +85,7 @@ struct Partial: Equatable {
         instructions.attend(
           stage.storage, run: run,
           queries: QueryRows(queries.baseAddress!, stride: dim, count: count, rowsPerToken: rowsPerToken),
-          partial: partial, logWeights: weights.map { UnsafePointer($0.pointer) },
+          partial: partial, logWeights: weights.map { UnsafePointer($0.pointer) }, logWeightStride: logWeightStride,
           visibleFirst: first.map { UnsafePointer($0.pointer) }, visibleLast: last.map { UnsafePointer($0.pointer) },
           scratch: scratch.pointer, keeping: keeping?.pointer, asHalves: asHalves)
       }

@@ -82,6 +82,7 @@ typedef struct sluice_attention {
   const void *keys, *values;  // slot 0 of the stage: key panels of 16 slots; one GGUF row of values a slot
   int first_slot, last_slot;  // the run [first, last), any alignment
   const float *log_weights;   // [slot], added to the logit; null = none
+  ptrdiff_t log_weight_stride;  // 0, or where log weights are [row, slot], floats between rows
   int rows, rows_per_token;
   const float *queries;  // [row, head_dim], rotated and scaled by 1 / sqrt(head_dim)
   ptrdiff_t query_stride, out_stride;

@@ -58,6 +58,14 @@ extension SnapshotReader {
   }
 }
 
+extension SlotStorage {
+  /// The slots from `first`, a multiple of 16, on; keys alone.
+  func droppingPanels(of first: Int) -> SlotStorage {
+    let offset = SlotStorage.keyBytes(type: type, headDim: headDim, slots: first)
+    return SlotStorage(type: type, headDim: headDim, slots: slots - first, keys: keys + offset, values: values)
+  }
+}
+
 /// The part of `total` slots that one of several threads attends to, whole blocks of 64 as attention walks them.
 func sharedRun(of total: Int, share: (index: Int, count: Int)) -> Range<Int> {
   let blocks = (total + 63) / 64

@@ -37,7 +37,8 @@ struct MeltingCacheTests {
   @Test(
     "neither chunks nor threads change what remains",
     arguments: [
-      "subgen:64", "subgen:64[mode=paper,t=2,seed=3]", "uniform:64[window=9,positions=original]", "balance-kv:80",
+      "subgen:64", "subgen:64[diagonal=on]", "subgen:64[mode=paper,t=2,seed=3]",
+      "uniform:64[window=9,positions=original]", "balance-kv:80",
     ])
   func chunksAndThreads(plan: String) throws {
     let sequence = TokenSequence(shape: Self.shape, positions: Self.rotary, count: 250, seed: 6)
@@ -99,6 +100,11 @@ struct MeltingCacheTests {
         "window:12,clusters:500[kind=paper,t=2,s=100,delta=0.5,seed=9]"
       ),
       ("subgen:512[mode=ward,half-life=off,positions=original]", "sinks:4,window:128,clusters:380[positions=original]"),
+      (
+        "subgen:64[plain-below=99,diagonal=on]",
+        "sinks:4,window:32,clusters:28[half-life=28,diagonal=on,plain-below=99]"
+      ),
+      ("window:9,clusters:4[diagonal=off,plain-below=0,half-life=off]", "window:9,clusters:4"),
       ("uniform:512", "sinks:4,window:128,uniform:380"),
       ("uniform:512[seed=3,positions=clipped]", "sinks:4,window:128,uniform:380[seed=3]"),
       ("balance-kv:512[positions=original]", "sinks:4,window:128,balanced:380[positions=original]"),
@@ -136,7 +142,9 @@ struct MeltingCacheTests {
 
   @Test(
     "a damaged summary is refused or harmless",
-    arguments: ["clusters:9", "clusters:8[kind=paper,t=2]", "uniform:7", "balanced:9"])
+    arguments: [
+      "clusters:9", "clusters:9[diagonal=on]", "clusters:8[kind=paper,t=2]", "uniform:7", "balanced:9",
+    ])
   func damaged(stage: String) throws {
     let plan = try KVCache.Plan("window:2,\(stage)")
     let melting = try #require(plan.melting)

@@ -13,7 +13,10 @@ struct WardTests {
   static func head(
     _ capacity: Int, headDim: Int = 32, slotType: KVCache.SlotType = .float32, halfLife: Int? = nil
   ) -> Head {
-    Head(WardSummary(capacity: capacity, halfLife: halfLife, shape: .single(headDim: headDim), slotType: slotType))
+    Head(
+      WardSummary(
+        capacity: capacity, Clusters.Centroids(halfLife: halfLife), shape: .single(headDim: headDim),
+        slotType: slotType))
   }
 
   struct Cluster {
@@ -221,7 +224,10 @@ struct WardTests {
     for capacity in [1, 2, 3, 16, 17] {
       let head = Self.head(capacity)
       let bytes = head.summary.bytes
-      #expect(bytes == WardSummary.bytes(capacity: capacity, shape: .single(headDim: 32), slotType: .float32))
+      #expect(
+        bytes
+          == WardSummary.bytes(
+            capacity: capacity, Clusters.Centroids(), shape: .single(headDim: 32), slotType: .float32))
       for step in 0..<100 {
         var token = Token.random(dim: 32, using: &random)
         if step % 10 == 4 { token.key[7] = [.nan, .infinity, 1e30][step / 10 % 3] }

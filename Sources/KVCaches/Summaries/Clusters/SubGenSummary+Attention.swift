@@ -42,14 +42,6 @@ extension SubGenSummary {
   }
 }
 
-extension SlotStorage {
-  /// The slots from `first`, a multiple of 16, on; keys alone.
-  fileprivate func droppingPanels(of first: Int) -> SlotStorage {
-    let offset = SlotStorage.keyBytes(type: type, headDim: headDim, slots: first)
-    return SlotStorage(type: type, headDim: headDim, slots: slots - first, keys: keys + offset, values: values)
-  }
-}
-
 extension PartialRows {
   /// Adds e^`sumLogarithm` to the sum of a row and e^`outLogarithm` × `out` to its output.
   fileprivate func add(
