@@ -145,7 +145,7 @@ struct Preset: Sendable {
     options: Uniform.options + ["sinks", "window"]
   ) { parameters throws(KVCacheError) in
     try melting(parameters) { parameters, count throws(KVCacheError) in
-      Uniform(count, seed: try parameters.seed(), distance: try parameters.distance(default: .clipped))
+      try Uniform(parameters, count: count, defaultHalfLife: count)
     }
   }
 
@@ -155,7 +155,7 @@ struct Preset: Sendable {
     options: Balanced.options + ["sinks", "window"]
   ) { parameters throws(KVCacheError) in
     try melting(parameters) { parameters, count throws(KVCacheError) in
-      Balanced(count, seed: try parameters.seed(), distance: try parameters.distance(default: .clipped))
+      try Balanced(parameters, count: count, defaultHalfLife: count)
     }
   }
 

@@ -46,7 +46,8 @@ struct AllocationTests {
   @Test(
     "what melts allocates nothing",
     arguments: [
-      "clusters:9[half-life=40]", "clusters:9[diagonal=on]", "clusters:8[kind=paper]", "uniform:8", "balanced:9",
+      "clusters:9[half-life=40]", "clusters:9[diagonal=on]", "clusters:8[kind=paper]", "uniform:8",
+      "uniform:8[half-life=9]", "balanced:9", "balanced:9[half-life=12]",
     ], [1, 3])
   func warmMelting(stage: String, threads: Int) throws {
     let plan = "sinks:2,window:7,\(stage)"

@@ -257,6 +257,7 @@ struct PlanGrammarTests {
         "subgen:64[plain-below=few]",
         "cache 'subgen:64[plain-below=few]': plain-below must be a number, but is 'few'"
       ),
+      ("uniform:64[half-life=0]", "cache 'uniform:64[half-life=0]': half-life must be from 1 to 268435456, but is 0"),
       ("snapkv[layers=flat]", "cache 'snapkv[layers=flat]': layers must be uniform or pyramid, but is 'flat'"),
       ("snapkv[heads=x]", "cache 'snapkv[heads=x]': heads must be uniform or adaptive, but is 'x'"),
       ("snapkv:64[ratio=0.5]", "cache 'snapkv:64[ratio=0.5]': takes a capacity or a ratio, not both"),

@@ -38,7 +38,8 @@ struct MeltingCacheTests {
     "neither chunks nor threads change what remains",
     arguments: [
       "subgen:64", "subgen:64[diagonal=on]", "subgen:64[mode=paper,t=2,seed=3]",
-      "uniform:64[window=9,positions=original]", "balance-kv:80",
+      "uniform:64[half-life=off,window=9,positions=original]", "uniform:64[half-life=30]",
+      "balance-kv:80[half-life=off]", "balance-kv:80[half-life=50]",
     ])
   func chunksAndThreads(plan: String) throws {
     let sequence = TokenSequence(shape: Self.shape, positions: Self.rotary, count: 250, seed: 6)
@@ -105,9 +106,15 @@ struct MeltingCacheTests {
         "sinks:4,window:32,clusters:28[half-life=28,diagonal=on,plain-below=99]"
       ),
       ("window:9,clusters:4[diagonal=off,plain-below=0,half-life=off]", "window:9,clusters:4"),
-      ("uniform:512", "sinks:4,window:128,uniform:380"),
-      ("uniform:512[seed=3,positions=clipped]", "sinks:4,window:128,uniform:380[seed=3]"),
-      ("balance-kv:512[positions=original]", "sinks:4,window:128,balanced:380[positions=original]"),
+      ("uniform:64[half-life=9]", "sinks:4,window:32,uniform:28[half-life=9]"),
+      ("balance-kv:64[seed=1,half-life=9]", "sinks:4,window:32,balanced:28[half-life=9,seed=1]"),
+      ("uniform:512", "sinks:4,window:128,uniform:380[half-life=380]"),
+      ("uniform:512[half-life=off]", "sinks:4,window:128,uniform:380"),
+      ("uniform:512[seed=3,positions=clipped]", "sinks:4,window:128,uniform:380[half-life=380,seed=3]"),
+      (
+        "balance-kv:512[half-life=off,positions=original]", "sinks:4,window:128,balanced:380[positions=original]"
+      ),
+      ("balance-kv:512", "sinks:4,window:128,balanced:380[half-life=380]"),
     ])
   func presets(specification: String, normal: String) throws {
     let plan = try KVCache.Plan(specification)
@@ -120,7 +127,7 @@ struct MeltingCacheTests {
     arguments: [
       "subgen", "subgen:36", "subgen:64[window=60]", "subgen:64[kind=paper]", "subgen:64[mode=other]", "subgen:64[t=2]",
       "subgen:64[half-life=0]",
-      "subgen:64[mode=paper,half-life=9]",
+      "subgen:64[mode=paper,half-life=9]", "uniform:64[half-life=0]", "balance-kv:64[half-life=-1]",
       "subgen:64[mode=paper,s=28]", "subgen:64[mode=paper,t=200]", "subgen:64[mode=paper,delta=-1]",
       "subgen:64[mode=paper,delta=inf]", "subgen:64[mode=paper,seed=-1]", "window:8,clusters:1[kind=paper]",
       "clusters:5",
@@ -143,7 +150,8 @@ struct MeltingCacheTests {
   @Test(
     "a damaged summary is refused or harmless",
     arguments: [
-      "clusters:9", "clusters:9[diagonal=on]", "clusters:8[kind=paper,t=2]", "uniform:7", "balanced:9",
+      "clusters:9", "clusters:9[diagonal=on]", "clusters:8[kind=paper,t=2]", "uniform:7", "uniform:7[half-life=9]",
+      "balanced:9", "balanced:9[half-life=25]",
     ])
   func damaged(stage: String) throws {
     let plan = try KVCache.Plan("window:2,\(stage)")

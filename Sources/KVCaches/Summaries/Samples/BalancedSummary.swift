@@ -5,6 +5,8 @@ import Kernels
 final class BalancedSummary: StageSummary {
   let capacity: Int
   let seed: UInt64
+  /// Tokens after which all counts halve; nil for never.
+  private let halfLife: Int?
   private let storage: StageStorage
   private let block: StageStorage.Block
   /// `[layer, KV head, slot]`
@@ -15,9 +17,12 @@ final class BalancedSummary: StageSummary {
   private let used: Buffer<Int32>
   /// The states of random sources, `[layer, KV head]`.
   private let randoms: Buffer<UInt64>
+  /// Tokens since counts were halved, `[layer, KV head]`; empty where they never are.
+  private let ages: Buffer<Int64>
 
-  init(capacity: Int, seed: UInt64, shape: KVCache.Shape, slotType: KVCache.SlotType) {
+  init(capacity: Int, halfLife: Int? = nil, seed: UInt64, shape: KVCache.Shape, slotType: KVCache.SlotType) {
     self.capacity = capacity
+    self.halfLife = halfLife
     self.seed = seed
     storage = StageStorage(type: slotType.elementType, shape: shape, capacity: capacity)
     block = storage.block(0)
@@ -26,16 +31,18 @@ final class BalancedSummary: StageSummary {
     logWeights = Buffer(count: heads * storage.slotsPerBlock)
     used = Buffer(count: heads)
     randoms = Buffer(count: heads)
+    ages = Buffer(count: halfLife == nil ? 0 : heads)
     super.init(shape: shape)
     resetHeads()
   }
 
-  static func bytes(capacity: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
-    StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: capacity)
-      + shape.layers * shape.keyValueHeads * (8 * StageStorage.slotsPerBlock(capacity: capacity) + 12)
+  static func bytes(capacity: Int, halfLife: Int?, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
+    let numbers = 8 * StageStorage.slotsPerBlock(capacity: capacity) + (halfLife == nil ? 12 : 20)
+    return StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: capacity)
+      + shape.layers * shape.keyValueHeads * numbers
   }
 
-  override var bytes: Int { storage.bytes + 8 * levels.count + 12 * used.count }
+  override var bytes: Int { storage.bytes + 8 * levels.count + 12 * used.count + 8 * ages.count }
   override var fullAfter: Int { capacity }
   override func scratchFloats(rows: Int) -> Int { BalancingWalk.scratchFloats(headDim: shape.headDim) }
 
@@ -49,6 +56,7 @@ final class BalancedSummary: StageSummary {
 
   private func resetHeads() {
     used.elements.update(repeating: 0)
+    ages.elements.update(repeating: 0)
     for head in 0..<used.count { randoms.pointer[head] = SeededRandom(seed: seed, head: head).state }
   }
 
@@ -65,6 +73,13 @@ final class BalancedSummary: StageSummary {
     guard squaredLength(key, shape.headDim).isFinite, squaredLength(value, shape.headDim).isFinite else { return }
     var random = SeededRandom(state: randoms.pointer[head])
     tokens(head).add(key: key, value: value, scratch: scratch, using: &random, kernels)
+    if let halfLife {
+      ages.pointer[head] += 1
+      if ages.pointer[head] == Int64(halfLife) {
+        ages.pointer[head] = 0
+        tokens(head).fade(scratch: scratch, using: &random, kernels)
+      }
+    }
     randoms.pointer[head] = random.state
   }
 
@@ -84,6 +99,7 @@ final class BalancedSummary: StageSummary {
   override func write(to writer: inout SnapshotWriter) {
     writer.write(used.pointer, count: used.count)
     writer.write(randoms.pointer, count: randoms.count)
+    writer.write(ages.pointer, count: ages.count)
     writer.write(levels.pointer, count: levels.count)
     writer.write(block.base, count: storage.bytes)
   }
@@ -91,8 +107,12 @@ final class BalancedSummary: StageSummary {
   override func read(from reader: inout SnapshotReader) throws(KVCacheError) {
     try reader.read(into: used.pointer, count: used.count)
     try reader.read(into: randoms.pointer, count: randoms.count)
+    try reader.read(into: ages.pointer, count: ages.count)
     try reader.read(into: levels.pointer, count: levels.count)
     try reader.read(into: block.base, count: storage.bytes)
     for head in 0..<used.count { try tokens(head).validate() }
+    for age in ages.elements where !(0..<Int64(halfLife ?? 0)).contains(age) {
+      throw .badSnapshot("counts that halved \(age) tokens ago")
+    }
   }
 }

@@ -22,6 +22,9 @@ import Kernels
 /// (Dwivedi and Mackey, "Kernel Thinning", arXiv 2105.05842), so that exactly half are kept; the lowest level that has its
 /// share of the slots is halved, as in quantile sketches, where the paper's tree grows with the stream.
 ///
+/// Where tokens are to be forgotten, level 0 is halved every so many tokens by a walk like any other, and all levels fall by one:
+/// all counts halve at once, and stay whole. That is ours.
+///
 /// A view of one head's part of larger buffers; `BalancedSummary` owns them.
 struct BalancedTokens {
   static let walkTokens = 128
@@ -86,6 +89,22 @@ struct BalancedTokens {
     var count = 0
     for slot in 0..<used where levels[slot] == level { count += 1 }
     return count
+  }
+
+  /// Halves what every token counts.
+  func fade(
+    scratch: UnsafeMutablePointer<Float>, using random: inout SeededRandom, _ kernels: InstructionSet
+  ) {
+    halve(0, scratch, using: &random, kernels)
+    for slot in 0..<used {
+      if levels[slot] > 0 {
+        setLevel(levels[slot] - 1, of: slot)
+      } else if levels[slot] == 0 && random.uniform() < 0.5 {
+        // The last of an odd count, which had no partner.
+        setLevel(-1, of: slot)
+      }
+    }
+    removeDropped(scratch, kernels)
   }
 
   /// Where every level has but one token: the lowest one rises or goes, as a coin says.
