@@ -145,7 +145,7 @@ struct Preset: Sendable {
     options: Uniform.options + ["sinks", "window"]
   ) { parameters throws(KVCacheError) in
     try melting(parameters) { parameters, count throws(KVCacheError) in
-      try Uniform(parameters, count: count, defaultHalfLife: count)
+      try Uniform(parameters, count: count)
     }
   }
 
@@ -155,7 +155,7 @@ struct Preset: Sendable {
     options: Balanced.options + ["sinks", "window"]
   ) { parameters throws(KVCacheError) in
     try melting(parameters) { parameters, count throws(KVCacheError) in
-      try Balanced(parameters, count: count, defaultHalfLife: count)
+      try Balanced(parameters, count: count)
     }
   }
 

@@ -46,10 +46,9 @@ public struct Balanced: StageSpecification, MeltingSpecification {
       parameters, count: try parameters.count("count", maximum: StageParameters.largestCount, example: 128))
   }
 
-  /// - Parameter defaultHalfLife: unless one is given, or `off`.
-  init(_ parameters: StageParameters, count: Int, defaultHalfLife: Int? = nil) throws(KVCacheError) {
+  init(_ parameters: StageParameters, count: Int) throws(KVCacheError) {
     self.init(
-      count, halfLife: try parameters.halfLife(default: defaultHalfLife), seed: try parameters.seed(),
+      count, halfLife: try parameters.halfLife(default: nil), seed: try parameters.seed(),
       distance: try parameters.distance(default: .clipped))
   }
 }

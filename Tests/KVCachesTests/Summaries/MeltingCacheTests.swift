@@ -108,13 +108,13 @@ struct MeltingCacheTests {
       ("window:9,clusters:4[diagonal=off,plain-below=0,half-life=off]", "window:9,clusters:4"),
       ("uniform:64[half-life=9]", "sinks:4,window:32,uniform:28[half-life=9]"),
       ("balance-kv:64[seed=1,half-life=9]", "sinks:4,window:32,balanced:28[half-life=9,seed=1]"),
-      ("uniform:512", "sinks:4,window:128,uniform:380[half-life=380]"),
+      ("uniform:512", "sinks:4,window:128,uniform:380"),
       ("uniform:512[half-life=off]", "sinks:4,window:128,uniform:380"),
-      ("uniform:512[seed=3,positions=clipped]", "sinks:4,window:128,uniform:380[half-life=380,seed=3]"),
+      ("uniform:512[seed=3,positions=clipped]", "sinks:4,window:128,uniform:380[seed=3]"),
       (
         "balance-kv:512[half-life=off,positions=original]", "sinks:4,window:128,balanced:380[positions=original]"
       ),
-      ("balance-kv:512", "sinks:4,window:128,balanced:380[half-life=380]"),
+      ("balance-kv:512", "sinks:4,window:128,balanced:380"),
     ])
   func presets(specification: String, normal: String) throws {
     let plan = try KVCache.Plan(specification)
