@@ -40,8 +40,7 @@ package struct AttentionLayerRun {
     shape: KVCache.Shape, slotType: KVCache.SlotType, options: Options, team: WorkerTeam, kernels: InstructionSet
   ) {
     precondition(options.tokens > 0 && options.chunk > 0 && options.samples > 0 && options.parts > 0)
-    self.shape = KVCache.Shape(
-      layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)
+    self.shape = shape.oneLayer
     self.slotType = slotType
     self.options = options
     self.kernels = kernels

@@ -39,6 +39,11 @@ extension KVCache {
     /// Query heads that share one KV head.
     public var groupSize: Int { queryHeads / keyValueHeads }
 
+    /// That of one layer alone.
+    package var oneLayer: Shape {
+      Shape(layers: 1, queryHeads: queryHeads, keyValueHeads: keyValueHeads, headDim: headDim)
+    }
+
     /// Tokens that are attended with at once; with the group's heads they fill a kernel's tile.
     var tileTokens: Int { max(1, 96 / groupSize) }
   }

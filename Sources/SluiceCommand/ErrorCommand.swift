@@ -4,6 +4,7 @@ import Evaluation
 import Foundation
 import KVCaches
 import ModelJSON
+import Models
 
 struct ErrorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,6 +25,12 @@ struct ErrorCommand: ParsableCommand {
   @OptionGroup var comparison: ComparisonOptions
   @Option(name: .long, help: "Clusters in which the geometry of keys is measured.")
   var clusters = 256
+  @Option(
+    name: .long, parsing: .unconditional,
+    help: ArgumentHelp(
+      "Compare this layer alone, from 0 on, without positions, while the model reads under sinks and a window: for streams "
+        + "far longer than what the model was trained for.", valueName: "layer"))
+  var layer: Int?
   @Flag(name: .long, help: "Print one JSON object per cache and position, a line each, with all layers and heads.")
   var json = false
   @Option(
@@ -39,6 +46,10 @@ struct ErrorCommand: ParsableCommand {
 
   func run() throws {
     let subject = try comparison.load(outputs: [plot])
+    let layers = subject.loaded.engine.model.configuration.attention.layers
+    if let layer, !(0..<layers).contains(layer) {
+      throw CommandError("--layer must be from 0 to \(layers - 1), but is \(layer)")
+    }
     var measurements: [ErrorMeasurement] = []
     for (name, plan) in subject.plans {
       let own = try measure(plan, name, subject, geometry: measurements)
@@ -61,7 +72,7 @@ struct ErrorCommand: ParsableCommand {
     let run = try AttentionRun(
       engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.cacheType,
       last: comparison.last, tokens: subject.text.count, memory: ProcessInfo.processInfo.physicalMemory,
-      clusters: known.isEmpty ? clusters : nil)
+      clusters: known.isEmpty ? clusters : nil, layer: layer)
     var progress = ProgressLine.standardError()
     let status = { StreamStatus(label: name, tokens: run.position, totalTokens: subject.text.count) }
     let measurements = subject.positions.enumerated().map { index, position in

@@ -58,6 +58,17 @@ import Testing
         let refused = try Sluice.run(["evaluate", "error", text, "-m", model, "--cache", "full", "--at", "9"] + wrong)
         #expect(refused.status == 2 && refused.error.contains(wrong[0]), "\(refused.error)")
       }
+      let layer = try Sluice.run([
+        "evaluate", "error", text, "-m", model, "--cache", "window:8", "--at", "40", "--layer", "1", "--json",
+      ])
+      let object = try JSONSerialization.jsonObject(with: Data(layer.output.utf8)) as? [String: Any]
+      #expect((object?["layers"] as? [Any])?.count == 1 && layer.error.isEmpty, "\(layer.error)")
+      for wrong in ["-1", "2"] {
+        let refused = try Sluice.run(
+          ["evaluate", "error", text, "-m", model, "--cache", "full", "--at", "9", "--layer", wrong])
+        #expect(refused.status == 1)
+        #expect(refused.error == "sluice: --layer must be from 0 to 1, but is \(wrong)\n")
+      }
       let beyond = try Sluice.run(["evaluate", "error", text, "-m", model, "--cache", "full", "--at", "9999"])
       #expect(beyond.status == 1 && beyond.error.contains("beyond the text"))
     }

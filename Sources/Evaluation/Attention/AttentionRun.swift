@@ -15,6 +15,8 @@ package final class AttentionRun {
   private let name: String
   private let last: Int
   private let attention: ComparingAttention
+  /// Where one layer alone is compared, what the model reads under.
+  private let probe: LayerProbe?
   /// Of the last tokens that were compared, oldest first, at most `last`.
   private var errors: [TokenErrors] = []
 
@@ -24,13 +26,16 @@ package final class AttentionRun {
   ///   - tokens: the most tokens that will be read
   ///   - memory: bytes that the caches may take
   ///   - clusters: clusters in which the geometry of keys is measured, nil where nobody asks for it
+  ///   - layer: the one layer that is compared, without positions, while the model reads under sinks and a window; nil for
+  ///     all of them
   /// - Throws: `KVCacheError` where the plan does not fit the model, or the caches not the memory.
   package init(
     engine: InferenceEngine, plan: KVCache.Plan, name: String, slotType: KVCache.SlotType, last: Int, tokens: Int,
-    memory: UInt64, clusters: Int? = nil
+    memory: UInt64, clusters: Int? = nil, layer: Int? = nil
   ) throws(KVCacheError) {
     precondition(last > 0, "errors are averaged over some tokens")
-    let shape = engine.model.configuration.attention
+    var (shape, positions) = (engine.model.configuration.attention, engine.model.configuration.positions)
+    if layer != nil { (shape, positions) = (shape.oneLayer, .none) }
     let bytes = [KVCache.Plan.full, plan].reduce(0) {
       $0 + KVCache.bytes(plan: $1, shape: shape, slotType: slotType, tokens: tokens)
     }
@@ -43,11 +48,17 @@ package final class AttentionRun {
     self.engine = engine
     self.name = name
     self.last = last
-    let cache = try engine.makeCache(plan, slotType: slotType)
+    let cache = try KVCache(plan: plan, shape: shape, slotType: slotType, positions: positions)
     cache.recordTokens()
-    attention = ComparingAttention(
-      full: try engine.makeCache(.full, slotType: slotType), cache: cache, rows: engine.chunk, clusters: clusters,
-      team: engine.team, kernels: engine.kernels)
+    let attention = ComparingAttention(
+      full: try KVCache(plan: .full, shape: shape, slotType: slotType, positions: positions), cache: cache,
+      rows: engine.chunk, clusters: clusters, onlyStores: layer != nil, team: engine.team, kernels: engine.kernels)
+    self.attention = attention
+    probe = try layer.map { layer throws(KVCacheError) in
+      LayerProbe(
+        layer: layer, of: try engine.makeCache(LayerProbe.plan, slotType: slotType), comparison: attention,
+        rows: engine.chunk, team: engine.team, kernels: engine.kernels)
+    }
   }
 
   /// Reads on in the text up to a position, and says what the cache holds there.
@@ -76,9 +87,10 @@ package final class AttentionRun {
 
   private func read(_ text: UnsafeBufferPointer<Int32>, upTo target: Int, _ afterStep: () -> Void) {
     while position < target {
-      let count = attention.cache.admissibleChunk(min(engine.chunk, target - position))
+      let wanted = attention.cache.admissibleChunk(min(engine.chunk, target - position))
+      let count = probe?.admissibleChunk(wanted) ?? wanted
       attention.beginStep(tokens: count)
-      engine.step(UnsafeBufferPointer(rebasing: text[position..<position + count]), attention: attention)
+      step(UnsafeBufferPointer(rebasing: text[position..<position + count]))
       position += count
       afterStep()
     }
@@ -86,11 +98,17 @@ package final class AttentionRun {
 
   private func compare(_ token: Slice<UnsafeBufferPointer<Int32>>, isSpread: Bool, _ afterStep: () -> Void) {
     attention.beginMeasuredStep(isSpread: isSpread)
-    engine.step(UnsafeBufferPointer(rebasing: token), attention: attention)
+    step(UnsafeBufferPointer(rebasing: token))
     if errors.count == last { errors.removeFirst() }
     errors.append(attention.errors)
     position += 1
     afterStep()
+  }
+
+  private func step(_ tokens: UnsafeBufferPointer<Int32>) {
+    guard let probe else { return engine.step(tokens, attention: attention) }
+    probe.beginStep(tokens: tokens.count)
+    engine.step(tokens, attention: probe)
   }
 
   /// How keys and values lay at the last position measured, `[layer][KV head]`; empty where nobody asked for it.

@@ -15,6 +15,9 @@ final class ComparingAttention: AttentionService {
   /// What the other cache makes of the step, `[token, query head, headDim]`.
   private let output: Buffer<Float>
   private var queries: UnsafePointer<Float>?
+  /// Whether the full cache only takes tokens in, and the model goes on with something else.
+  private let onlyStores: Bool
+  private var tokens = 0
   private var isMeasured = false
   private var isSpread = false
   /// Clusters in which the geometry of keys is measured, nil where nobody asks for it.
@@ -27,9 +30,15 @@ final class ComparingAttention: AttentionService {
   /// How the last spread step's token attends to all tokens, `[layer][KV head][token]`.
   private(set) var probabilities: [[[Float]]]
 
-  /// - Parameter rows: the most tokens of a step
-  init(full: KVCache, cache: KVCache, rows: Int, clusters: Int?, team: WorkerTeam, kernels: InstructionSet) {
+  /// - Parameters:
+  ///   - rows: the most tokens of a step
+  ///   - onlyStores: whether the full cache attends in measured steps alone
+  init(
+    full: KVCache, cache: KVCache, rows: Int, clusters: Int?, onlyStores: Bool = false, team: WorkerTeam,
+    kernels: InstructionSet
+  ) {
     self.clusters = clusters
+    self.onlyStores = onlyStores
     precondition(full.plan == .full && full.shape == cache.shape, "two caches of one model")
     self.full = full
     self.cache = cache
@@ -43,23 +52,24 @@ final class ComparingAttention: AttentionService {
   }
 
   /// Decides what both caches do with a chunk.
-  func beginStep(tokens: Int) {
-    (isMeasured, isSpread) = (false, false)
-    reference.beginStep(full, rows: tokens)
+  func beginStep(tokens: Int) { beginStep(tokens: tokens, isMeasured: false, isSpread: false) }
+
+  private func beginStep(tokens: Int, isMeasured: Bool, isSpread: Bool) {
+    (self.tokens, self.isMeasured, self.isSpread) = (tokens, isMeasured, isSpread)
+    if attendsFully { reference.beginStep(full, rows: tokens) }
     subject.beginStep(cache, rows: tokens)
   }
+
+  private var attendsFully: Bool { isMeasured || !onlyStores }
 
   /// Decides what both caches do with a single token, and compares what they make of it.
   ///
   /// - Parameter isSpread: whether its probabilities are wanted, too
-  func beginMeasuredStep(isSpread: Bool) {
-    beginStep(tokens: 1)
-    (isMeasured, self.isSpread) = (true, isSpread)
-  }
+  func beginMeasuredStep(isSpread: Bool) { beginStep(tokens: 1, isMeasured: true, isSpread: isSpread) }
 
   func begin(layer: Int, queries: UnsafePointer<Float>) {
     self.queries = queries
-    reference.begin(layer: layer, queries: queries)
+    if attendsFully { reference.begin(layer: layer, queries: queries) }
     subject.begin(layer: layer, queries: queries)
   }
 
@@ -68,7 +78,11 @@ final class ComparingAttention: AttentionService {
     output: UnsafeMutablePointer<Float>
   ) {
     guard let queries else { preconditionFailure("finish without begin") }
-    reference.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
+    if attendsFully {
+      reference.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
+    } else {
+      full.append(keys: keys, values: values, tokens: tokens, kernels: kernels)
+    }
     subject.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: self.output.pointer)
     if isMeasured { errors.measure(layer: layer, self.output.pointer, against: output, headDim: shape.headDim) }
     guard isSpread else { return }

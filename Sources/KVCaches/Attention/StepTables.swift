@@ -168,9 +168,7 @@ final class StepTables {
 
   private func prepareBlocks(_ cache: KVCache) {
     if chunkStorage == nil || chunkStorage!.slotsPerBlock < rows.count || chunkStorage!.type != type {
-      let oneLayer = KVCache.Shape(
-        layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)
-      chunkStorage = StageStorage(type: type, shape: oneLayer, capacity: rows.count)
+      chunkStorage = StageStorage(type: type, shape: shape.oneLayer, capacity: rows.count)
     }
     chunkBlock = 0
     for storage in cache.storage { chunkBlock += storage.blockCount + (storage.packed == nil ? 0 : 1) }

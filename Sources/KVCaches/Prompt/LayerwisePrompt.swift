@@ -25,7 +25,7 @@ package final class LayerwisePrompt {
     // What a cache of all layers may have, one of a single layer may have.
     guard let budgets,
       let layerCache = try? KVCache(
-        plan: cache.plan, shape: Self.layerShape(shape), slotType: cache.slotType, positions: cache.positions)
+        plan: cache.plan, shape: shape.oneLayer, slotType: cache.slotType, positions: cache.positions)
     else { return nil }
     (self.cache, self.layerCache, self.tokens, self.budgets) = (cache, layerCache, tokens, budgets)
   }
@@ -41,13 +41,8 @@ package final class LayerwisePrompt {
     }
     // What is kept comes in whole panels, stands twice for a moment, and is followed by a block for the answer.
     let kept = [tokens] + [Int](repeating: 1, count: 15)
-    return bytes(layerShape(shape), tokens) + bytes(shape, 1)
+    return bytes(shape.oneLayer, tokens) + bytes(shape, 1)
       + 2 * kept.reduce(0) { $0 + prompt.keptBytes(of: $1, shape: shape, slotType: slotType) }
-  }
-
-  private static func layerShape(_ shape: KVCache.Shape) -> KVCache.Shape {
-    KVCache.Shape(
-      layers: 1, queryHeads: shape.queryHeads, keyValueHeads: shape.keyValueHeads, headDim: shape.headDim)
   }
 
   /// Bytes of keys and values, and of what decides on them, held now.

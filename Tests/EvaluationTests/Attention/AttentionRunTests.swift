@@ -90,6 +90,38 @@ import Testing
     }
   }
 
+  /// The text is shorter than the window under which the model reads, so the model sees all of it.
+  @Test(arguments: [0, 1], [1, 7, 512])
+  func `one layer alone is compared without positions`(layer: Int, chunk: Int) throws {
+    let engine = try Self.load(chunk: chunk)
+    let recording = try RecordingAttention(Self.ids, engine: Self.load())
+    for plan in ["full", "window:16"] {
+      let run = try AttentionRun(
+        engine: engine, plan: KVCache.Plan(plan), name: plan, slotType: .float32, last: 8, tokens: Self.ids.count,
+        memory: 1 << 30, clusters: 5, layer: layer)
+      for position in [40, 93] {
+        let measurement = run.measure(at: position, of: Self.ids)
+        #expect(measurement.layers.count == 1 && run.geometry.count == 1)
+        for head in 0..<4 {
+          let errors = (position - 8..<position).map { position in
+            let first = plan == "full" ? 0 : max(0, position - 15)
+            let output = { (tokens: [Int]) in
+              recording.output(
+                layer: layer, queryHead: head, position: position, of: tokens, hasPositions: false)
+            }
+            let (expected, actual) = (output(Array(0...position)), output(Array(first...position)))
+            let difference = zip(actual, expected).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+            return (difference / expected.reduce(0) { $0 + $1 * $1 }).squareRoot()
+          }
+          let error = errors.reduce(0, +) / 8
+          #expect(
+            abs(measurement.layers[0].headErrors[head] - error) < 1e-3 * error + 1e-5,
+            "\(plan) at \(position), head \(head)")
+        }
+      }
+    }
+  }
+
   @Test func `positions do not depend on those before them`() throws {
     let engine = try Self.load()
     let all = try run("streaming-llm:4+12", engine, last: 10, at: [50, 55, 100])

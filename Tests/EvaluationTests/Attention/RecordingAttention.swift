@@ -47,12 +47,14 @@ final class RecordingAttention: AttentionService {
     attention.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
   }
 
-  /// What one query gives some tokens, each at its place in the stream; `[token]`.
-  func probabilities(layer: Int, queryHead: Int, position: Int, of tokens: [Int]) -> [Double] {
+  /// What one query gives some tokens, each at its place in the stream, or all without positions; `[token]`.
+  func probabilities(
+    layer: Int, queryHead: Int, position: Int, of tokens: [Int], hasPositions: Bool = true
+  ) -> [Double] {
     let query = vector(queries[layer], position * shape.queryHeads + queryHead)
     let exponentials = tokens.map { token in
       let key = vector(keys[layer], token * shape.keyValueHeads + queryHead / shape.groupSize)
-      let product = zip(rotated(query, by: position - token), key).reduce(0) { $0 + $1.0 * $1.1 }
+      let product = zip(hasPositions ? rotated(query, by: position - token) : query, key).reduce(0) { $0 + $1.0 * $1.1 }
       return exp(product / Double(shape.headDim).squareRoot())
     }
     let sum = exponentials.reduce(0, +)
@@ -60,8 +62,11 @@ final class RecordingAttention: AttentionService {
   }
 
   /// The output of one query over some tokens, `[headDim]`.
-  func output(layer: Int, queryHead: Int, position: Int, of tokens: [Int]) -> [Double] {
-    let weights = probabilities(layer: layer, queryHead: queryHead, position: position, of: tokens)
+  func output(
+    layer: Int, queryHead: Int, position: Int, of tokens: [Int], hasPositions: Bool = true
+  ) -> [Double] {
+    let weights = probabilities(
+      layer: layer, queryHead: queryHead, position: position, of: tokens, hasPositions: hasPositions)
     var output = [Double](repeating: 0, count: shape.headDim)
     for (token, weight) in zip(tokens, weights) {
       let value = vector(values[layer], token * shape.keyValueHeads + queryHead / shape.groupSize)
