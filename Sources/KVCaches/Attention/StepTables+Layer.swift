@@ -184,9 +184,9 @@ extension StepTables {
     let (key, value) = (scratch.key.pointer, scratch.value.pointer)
     for index in range {
       let move = moves.pointer[index]
-      if undoLog != nil, move.target.block >= 0 {
+      if let undoLog, move.target.block >= 0 {
         let slots = blocks.pointer[move.target.block].slots(head: headIndex, type: type, headDim: shape.headDim)
-        spill(slots, move.target, write: index, place: headIndex, scratch, kernels)
+        undoLog.spill(slots, move.target, write: index, place: headIndex, row: key, kernels)
       }
       var valueSource = UnsafePointer(value)
       if move.token >= 0 {

@@ -116,7 +116,8 @@ extension StepTables {
   ) {
     let index = Int(slot)
     let storage = storage(head: head, call)
-    spill(storage, (0, index), write: write, place: place(layer: call.layer, head: head), scratch, kernels)
+    undoLog?.spill(
+      storage, (0, index), write: write, place: place(layer: call.layer, head: head), row: scratch.key.pointer, kernels)
     let turn = slots.clock[index] - slots.originClock[index]
     let value = fetch(slots.origin[index], turn: turn, head: head, call, scratch, kernels)
     kernels.writeKey(scratch.key.pointer, to: index, of: storage)

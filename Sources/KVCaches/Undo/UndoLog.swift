@@ -109,18 +109,19 @@ final class UndoLog {
   /// Copies a slot that is about to be written.
   ///
   /// - Parameters:
+  ///   - target: the slot; tables of the step count blocks
   ///   - write: which of the step's writes it is in this head
-  ///   - place: where the cache stores the head
+  ///   - head: where the cache stores the head
   ///   - row: `headDim` floats of scratch
   func spill(
-    _ slots: SlotStorage, block: Int, slot: Int, write: Int, place head: Int, row: UnsafeMutablePointer<Float>,
-    _ kernels: InstructionSet
+    _ slots: SlotStorage, _ target: (block: Int, slot: Int), write: Int, place head: Int,
+    row: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
   ) {
     guard isRecording, let step = steps.last else { return }
     assert(write < step.tokens * writesPerToken, "a stage is written once a token")
     let index = spillSlot(write, from: step.firstSpill)
-    places.pointer[head * spillSlots + index] = Place(block: Int32(block), slot: Int32(slot))
-    Self.copy(slot, of: slots, to: index, of: spilled(head: head), row, kernels)
+    places.pointer[head * spillSlots + index] = Place(block: Int32(target.block), slot: Int32(target.slot))
+    Self.copy(target.slot, of: slots, to: index, of: spilled(head: head), row, kernels)
   }
 
   private func spilled(head: Int) -> SlotStorage {
