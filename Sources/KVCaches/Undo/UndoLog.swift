@@ -33,6 +33,8 @@ final class UndoLog {
   /// `[token, layer, query head, headDim]`, of a cache in which a prompt ends with a vote.
   private var queries = Buffer<Float>(count: 0)
   private var nextSpill = 0
+  /// The first spill slot of the step under way, and how many it may fill: threads read these, and count no references.
+  private var (firstSpill, stepWrites) = (0, 0)
 
   private struct Place {
     /// As tables of a step count blocks.
@@ -80,10 +82,11 @@ final class UndoLog {
     while left + tokens > depth { left -= steps.removeFirst().tokens }
     let scoresPlace = steps.last.map { ($0.scoresPlace + 1) % depth } ?? 0
     steps.append(Step(tokens: tokens, stages: cache.stages, firstSpill: nextSpill, scoresPlace: scoresPlace))
-    for write in 0..<tokens * writesPerToken {
+    (firstSpill, stepWrites) = (nextSpill, tokens * writesPerToken)
+    for write in 0..<stepWrites {
       for head in 0..<heads.count { places.pointer[head * spillSlots + spillSlot(write, from: nextSpill)] = .none }
     }
-    nextSpill = spillSlot(tokens * writesPerToken, from: nextSpill)
+    nextSpill = spillSlot(stepWrites, from: nextSpill)
     if let from = cache.scores {
       (scores.pointer + scoresPlace * scoreCount).update(from: from.pointer, count: scoreCount)
     }
@@ -117,9 +120,9 @@ final class UndoLog {
     _ slots: SlotStorage, _ target: (block: Int, slot: Int), write: Int, place head: Int,
     row: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
   ) {
-    guard isRecording, let step = steps.last else { return }
-    assert(write < step.tokens * writesPerToken, "a stage is written once a token")
-    let index = spillSlot(write, from: step.firstSpill)
+    guard isRecording else { return }
+    assert(write < stepWrites, "a stage is written once a token")
+    let index = spillSlot(write, from: firstSpill)
     places.pointer[head * spillSlots + index] = Place(block: Int32(target.block), slot: Int32(target.slot))
     Self.copy(target.slot, of: slots, to: index, of: spilled(head: head), row, kernels)
   }
