@@ -1,0 +1,47 @@
+/// What attention is in one layer of a model: all that a memory has to know of it.
+///
+/// Layers of a model may differ in each of these (Gemma 3: window and rotary base; Gemma 4: heads and head size too).
+package struct AttentionLayer: Sendable, Hashable {
+  package var queryHeads: Int
+  package var keyValueHeads: Int
+  package var headDim: Int
+  /// How queries and keys know distances.
+  package var positions: PositionEncoding
+  /// What the product of a query and a key is multiplied by.
+  package var scale: Float
+  /// c where a scaled logit x becomes c tanh(x / c); nil where it stays as it is.
+  package var softCap: Float?
+  /// A token sees itself and the `window` - 1 tokens before it, whatever the plan; nil where the plan rules.
+  package var window: Int?
+  /// Learned sink logits, `[query head]`: each has a weight in its head's softmax and no value.
+  package var sinkLogits: [Float]?
+  /// Learned gates of a compressive memory, before the sigmoid, `[query head]`.
+  package var gates: [Float]?
+  /// The earlier layer whose keys and values this one reads, having none of its own; nil where it has its own.
+  package var keysOfLayer: Int?
+
+  /// A layer with the usual scale, 1 / sqrt(headDim), and nothing special.
+  ///
+  /// - Precondition: counts are positive, and query heads a multiple of KV heads.
+  package init(queryHeads: Int, keyValueHeads: Int, headDim: Int, positions: PositionEncoding) {
+    precondition(queryHeads > 0 && keyValueHeads > 0 && headDim > 0)
+    precondition(queryHeads % keyValueHeads == 0, "query heads must be a multiple of KV heads")
+    self.queryHeads = queryHeads
+    self.keyValueHeads = keyValueHeads
+    self.headDim = headDim
+    self.positions = positions
+    scale = 1 / Float(headDim).squareRoot()
+  }
+
+  /// Query heads that share one KV head.
+  package var groupSize: Int { queryHeads / keyValueHeads }
+}
+
+extension KVCache.Shape {
+  /// The layers of a model in which all are alike.
+  package func layers(positions: PositionEncoding) -> [AttentionLayer] {
+    let layer = AttentionLayer(
+      queryHeads: queryHeads, keyValueHeads: keyValueHeads, headDim: headDim, positions: positions)
+    return [AttentionLayer](repeating: layer, count: layers)
+  }
+}
