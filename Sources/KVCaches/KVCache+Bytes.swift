@@ -16,9 +16,8 @@ extension KVCache {
     let block = { StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: $0) }
     let bounded = plan.stages.compactMap(\.capacity).reduce(0, +)
     var total = bounded > 0 ? block(bounded) : 0
-    if let rule = plan.scoring {
-      let slots = shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded)
-      total += rule.numbersPerSlot * slots * 4
+    if plan.scoring != nil {
+      total += shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded) * 4
     }
     total += plan.melting?.summaryBytes(shape: shape, slotType: slotType) ?? 0
     if let voters = plan.prompt?.voters, voters > 0 { total += ObservationWindow.bytes(size: voters, shape: shape) }

@@ -7,10 +7,9 @@ extension KVCache.Plan {
   public init(_ specification: String) throws(KVCacheError) {
     let items = try Self.split(specification)
     if items.count == 1, let preset = Preset.named(items[0].name) {
-      let parameters = try items[0].parameters(knownOptions: preset.knownOptions)
+      let parameters = try items[0].parameters(knownOptions: preset.options)
       var division: HeadDivision?
       if let divide = preset.division { division = try divide(parameters) }
-      if preset.takesPyramid, let pyramid = try preset.pyramid(parameters) { division = pyramid }
       self.init(stages: try preset.stages(parameters), division: division)
       return
     }

@@ -7,7 +7,7 @@ extension KVCache {
   /// The whole state of the cache as bytes: decoded into a cache of the same plan it gives the same next token.
   ///
   /// Magic, version, what the cache is, counters, what tokens melted into, the used slots of every stage as they lie in
-  /// memory, their scores and norms where the cache keeps them, what it keeps of a prompt, and a CRC-32C of everything
+  /// memory, their scores where the cache keeps them, what it keeps of a prompt, and a CRC-32C of everything
   /// before it; all little-endian. A bounded cache has a bounded snapshot.
   public func snapshot() -> [UInt8] {
     var writer = SnapshotWriter()
@@ -143,11 +143,11 @@ extension KVCache {
     return "\(plan) \(slotType.rawValue) [layer, KV head, dim] \(shape)\(division) \(positions.fingerprint)"
   }
 
-  /// Calls `body` with the scores of the used slots of each head, then their norms, where the cache keeps them.
+  /// Calls `body` with the scores of the used slots of each head, where the cache keeps them.
   private func forEachUsedScores(by stages: [any Stage], _ body: (UnsafeMutableRawBufferPointer) -> Void) {
-    guard let scores, let rule = plan.scoring else { return }
+    guard let scores else { return }
     let (slots, used) = (storage[0].slotsPerBlock, usedSlots(of: 0, by: stages))
-    for head in 0..<rule.numbersPerSlot * heads.count {
+    for head in 0..<heads.count {
       body(UnsafeMutableRawBufferPointer(start: scores.pointer + head * slots, count: used * 4))
     }
   }

@@ -25,8 +25,7 @@ public final class KVCache {
   /// The decisions for the chunk under way.
   private(set) var step: StepPlan
 
-  /// The score of every slot of a cache that scores its tokens, and the norm of its value where the rule asks for that,
-  /// `[score | norm, layer, KV head, slot]`.
+  /// The score of every slot of a cache that scores its tokens, `[layer, KV head, slot]`.
   let scores: Buffer<Float>?
 
   /// The newest tokens' queries, of a cache in which a prompt ends with a vote; nil once no vote can come.
@@ -34,9 +33,6 @@ public final class KVCache {
 
   /// After how many tokens a cache of centers is compressed again, nil where it never is.
   let recompression: Int?
-
-  /// Whether each query head has slots of its own in packed blocks.
-  let isPackedPerQueryHead: Bool
 
   /// The bounds of the last stage's pages, of a cache that reads only some of them.
   private(set) var pageBounds: PageBounds?
@@ -94,10 +90,9 @@ public final class KVCache {
     (storage, places) = Self.makeStorage(stages, shape: heads.shape, type: slotType.elementType)
     step = StepPlan(places: places)
     let scoredSlots = heads.count * storage[0].slotsPerBlock
-    scores = plan.scoring.map { Buffer(count: $0.numbersPerSlot * scoredSlots) }
+    scores = plan.scoring == nil ? nil : Buffer(count: scoredSlots)
     observation = Self.makeObservation(plan, shape: shape)
     recompression = plan.prompt?.recompression
-    isPackedPerQueryHead = plan.prompt?.choosesPerQueryHead ?? false
     pageBounds = plan.pageReading.map { PageBounds($0, shape: shape) }
     summary = plan.melting?.makeSummary(shape: heads.shape, slotType: slotType)
     keepsOrder = plan.stages.map { $0.distance != .clipped }

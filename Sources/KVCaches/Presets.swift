@@ -10,8 +10,7 @@ struct Preset: Sendable {
   var division: (@Sendable (StageParameters) throws(KVCacheError) -> HeadDivision)?
 
   static let all: [Preset] = [
-    full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, kCenter, subGen, uniform, balanceKV,
-    sketch,
+    full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, kCenter, subGen, uniform, sketch,
   ]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
@@ -123,10 +122,8 @@ struct Preset: Sendable {
         sparsity = share
       }
       return HeadDivision(
-        description: parameters.text,
-        rule: .mask(
-          try HeadMask(path: String(path)), share: sparsity,
-          others: try sinksAndWindow(parameters, default: "16+240")))
+        description: parameters.text, mask: try HeadMask(path: String(path)), share: sparsity,
+        others: try sinksAndWindow(parameters, default: "16+240"))
     })
 
   private static let subGen = Preset(
@@ -146,16 +143,6 @@ struct Preset: Sendable {
   ) { parameters throws(KVCacheError) in
     try melting(parameters) { parameters, count throws(KVCacheError) in
       try Uniform(parameters, count: count)
-    }
-  }
-
-  private static let balanceKV = Preset(
-    name: "balance-kv", form: "balance-kv:BUDGET",
-    summary: "a window, and older tokens halved so that those kept balance those dropped (arXiv 2502.07861)",
-    options: Balanced.options + ["sinks", "window"]
-  ) { parameters throws(KVCacheError) in
-    try melting(parameters) { parameters, count throws(KVCacheError) in
-      try Balanced(parameters, count: count)
     }
   }
 

@@ -29,7 +29,6 @@ enum StageRegistry {
     Pages.registration,
     Clusters.registration,
     Uniform.registration,
-    Balanced.registration,
     Moments.registration,
   ]
 

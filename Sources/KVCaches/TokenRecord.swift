@@ -11,18 +11,14 @@ final class TokenRecord {
   private var shared: [[Int64]]
   /// Those of the tokens that heads choose by score, `[layer, KV head, slot]`.
   private let chosen: Buffer<Int64>?
-  /// Those of the tokens that heads have kept of a prompt, `[layer, KV head or query head][slot]`; empty where there
-  /// was no vote.
+  /// Those of the tokens that heads have kept of a prompt, `[layer, KV head][slot]`; empty where there was no vote.
   private var packed: [[Int64]] = []
   private let slots: Int
-  /// KV heads of all layers.
-  private let heads: Int
 
   /// - Parameter chosenSlots: slots of a head that chooses by score, nil where none does
   init(stages: Int, shape: KVCache.Shape, chosenSlots: Int?) {
     shared = Array(repeating: [], count: stages)
     slots = chosenSlots ?? 0
-    heads = shape.layers * shape.keyValueHeads
     chosen = chosenSlots.map { Buffer(count: shape.layers * shape.keyValueHeads * $0) }
     reset()
   }
@@ -64,12 +60,10 @@ final class TokenRecord {
   /// Keeps some of the first tokens of the stream, `[layer, KV head][kept]`; none was noted before.
   func start(with kept: [[Int]]) { packed = kept.map { $0.map { Int64($0) } } }
 
-  /// The tokens of one KV head, which counts through all layers, in ascending order; where its query heads have kept
-  /// different ones, those of any.
+  /// The tokens of one KV head, which counts through all layers, in ascending order.
   func tokens(head: Int) -> [Int] {
     var tokens = shared.joined().filter { $0 != Self.empty }
-    let perHead = packed.count / heads
-    tokens += Set(packed[head * perHead..<(head + 1) * perHead].joined())
+    if !packed.isEmpty { tokens += packed[head] }
     if let chosen { tokens += chosen.elements[head * slots..<(head + 1) * slots].filter { $0 != Self.empty } }
     return tokens.map { Int($0) }.sorted()
   }

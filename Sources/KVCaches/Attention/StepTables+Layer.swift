@@ -56,7 +56,7 @@ extension StepTables {
         clock = run.clock
         rotateQueries(task, call, clock: clock, scratch, kernels)
       }
-      let head = storedHead(of: run, task, layer: call.layer)
+      let head = run.block == chunkBlock ? task.head : place(layer: call.layer, head: task.head)
       let storage = blocks.pointer[run.block].slots(head: head, type: type, headDim: shape.headDim)
       // Heads of a packed block hold different numbers of tokens.
       let slots = min(slots.lowerBound, storage.slots)..<min(slots.upperBound, storage.slots)
@@ -78,15 +78,6 @@ extension StepTables {
     }
     attendToSummary(task, call, share: share, firstRow: firstRow, scratch, kernels)
     return keptFloats
-  }
-
-  /// The head whose slots of a run's block a task reads.
-  private func storedHead(of run: Run, _ task: LocalAttention.Task, layer: Int) -> Int {
-    if run.block == chunkBlock { return task.head }
-    if isPackedPerQueryHead, blocks.pointer[run.block].spans != nil {
-      return layer * shape.queryHeads + task.queryHeads.lowerBound
-    }
-    return place(layer: layer, head: task.head)
   }
 
   /// Floats in which `attend` keeps the weights of a task.

@@ -131,11 +131,8 @@ final class StepTables {
   /// The most slots of any block, the chunk's own included.
   private(set) var largestBlock = 0
 
-  /// Whether each query head has slots of its own in packed blocks.
-  private(set) var isPackedPerQueryHead = false
-
-  /// Query heads that one task attends with: those of a KV head, or one where each has a bias or slots of its own.
-  var headsPerTask: Int { isLinearBias || isPackedPerQueryHead ? 1 : shape.groupSize }
+  /// Query heads that one task attends with: those of a KV head, or one where each has a bias of its own.
+  var headsPerTask: Int { isLinearBias ? 1 : shape.groupSize }
 
   /// Takes over the decisions of the cache's step.
   func prepare(_ cache: KVCache, rows: Range<Int>) {
@@ -148,7 +145,6 @@ final class StepTables {
     prepareMoves(cache.step, cache)
     prepareSelection(cache)
     observation = cache.observation
-    isPackedPerQueryHead = cache.isPackedPerQueryHead
     summary = cache.summary
     undoLog = cache.undoLog
     summaryClock = cache.step.summaryReading?.clock ?? -1

@@ -76,42 +76,4 @@ struct HeldSlots: @unchecked Sendable {
     // One that stands for nothing, not even itself, is broken; it still is one.
     for index in counts.indices where counts[index] == 0 { counts[index] = 1 }
   }
-
-  /// Makes the key of each token kept the mean of those it stands for.
-  func averageKeys(
-    _ kept: KeptTokens, _ counts: UnsafeMutableBufferPointer<Int64>, to target: SlotStorage,
-    _ kernels: InstructionSet
-  ) {
-    average(kept, counts, { kernels.readKey($0, of: $1, to: $2) }, { kernels.writeKey($0, to: $1, of: target) })
-  }
-
-  /// Makes the value of each token kept the mean of those it stands for.
-  func averageValues(
-    _ kept: KeptTokens, _ counts: UnsafeMutableBufferPointer<Int64>, to target: SlotStorage,
-    _ kernels: InstructionSet
-  ) {
-    average(kept, counts, { kernels.readValue($0, of: $1, to: $2) }, { kernels.writeValue($0, to: $1, of: target) })
-  }
-
-  private func average(
-    _ kept: KeptTokens, _ counts: UnsafeMutableBufferPointer<Int64>,
-    _ read: (Int, SlotStorage, UnsafeMutablePointer<Float>) -> Void, _ write: (UnsafePointer<Float>, Int) -> Void
-  ) {
-    let headDim = slots[0].headDim
-    let (row, sums) = (Buffer<Float>(count: headDim), Buffer<Double>(count: kept.slots.count * headDim))
-    var members = [Int32](repeating: 0, count: kept.slots.count)
-    forEach(0..<count) { place, storage, slot in
-      let representative = Int(kept.representatives[place])
-      guard representative >= 0 else { return }
-      members[representative] += 1
-      read(slot, storage, row.pointer)
-      let (sum, weight) = (sums.pointer + representative * headDim, Double(weight(place)))
-      for dim in 0..<headDim { sum[dim] += weight * Double(row.pointer[dim]) }
-    }
-    for (index, count) in counts.enumerated() where members[index] > 1 {
-      let sum = sums.pointer + index * headDim
-      for dim in 0..<headDim { row.pointer[dim] = Float(sum[dim] / Double(count)) }
-      write(row.pointer, index)
-    }
-  }
 }

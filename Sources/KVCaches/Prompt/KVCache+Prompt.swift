@@ -35,7 +35,7 @@ extension KVCache {
   /// `[layer, KV head]`; empty where nothing stands for others, or since a snapshot was restored.
   package var centerRadii: [Float] { storage[places[0].storage].packed?.radii ?? [] }
 
-  /// What each head keeps, `[layer, KV head]`, or query head where those choose; nil where it is everything.
+  /// What each head keeps, `[layer, KV head]`; nil where it is everything.
   func chosenTokens(team: WorkerTeam, kernels: InstructionSet) -> [KeptTokens]? {
     guard let prompt = plan.prompt else { return nil }
     let held = heldSlots()
@@ -80,9 +80,8 @@ extension KVCache {
       }
     }
     var kept: [KeptTokens] = []
-    let choosers = prompt.choosers(shape)
     for layer in 0..<shape.layers {
-      let heads = layer * choosers..<(layer + 1) * choosers
+      let heads = layer * shape.keyValueHeads..<(layer + 1) * shape.keyValueHeads
       let start = starts[heads.lowerBound]
       let ranges = heads.map { starts[$0] - start..<starts[$0] - start + candidates[$0] }
       let chosen = PromptChoice.choose(scores.pointer + start, heads: ranges, budget: budgets[layer], prompt.heads)
@@ -123,12 +122,11 @@ extension KVCache {
     return kept
   }
 
-  /// Where the tokens of each head that chooses for itself lie, `[layer, KV head]` or `[layer, query head]`.
+  /// Where the tokens of each head lie, `[layer, KV head]`.
   func heldSlots() -> [HeldSlots] {
-    guard let stage = stages[0] as? PromptStage, let prompt = plan.prompt else { return [] }
+    guard let stage = stages[0] as? PromptStage else { return [] }
     let (storage, type) = (storage[places[0].storage], slotType.elementType)
-    let perHead = prompt.choosers(shape) / shape.keyValueHeads
-    return (0..<shape.layers * prompt.choosers(shape)).map { head in
+    return (0..<shape.layers * shape.keyValueHeads).map { head in
       var held = HeldSlots(slots: [], counts: [])
       if let packed = storage.packed {
         held.slots.append(packed.block.slots(head: head, type: type, headDim: shape.headDim))
@@ -138,7 +136,7 @@ extension KVCache {
       for block in 0..<storage.blockCount {
         let used = min(stage.grown - block * storage.slotsPerBlock, storage.slotsPerBlock)
         guard used > 0 else { break }
-        held.slots.append(storage.block(block).slots(head: head / perHead, type: type, headDim: shape.headDim))
+        held.slots.append(storage.block(block).slots(head: head, type: type, headDim: shape.headDim))
         held.counts.append(used)
       }
       return held
@@ -157,10 +155,8 @@ extension KVCache {
       for head in heads {
         let target = packed.block.slots(head: head, type: slotType.elementType, headDim: shape.headDim)
         held[head].copy(kept[head].slots, to: target, row: row.pointer, kernels)
-        guard let centers, let represented = packed.represented(head: head) else { continue }
+        guard let represented = packed.represented(head: head) else { continue }
         held[head].addUp(kept[head], to: represented)
-        if centers.averagesKeys { held[head].averageKeys(kept[head], represented, to: target, kernels) }
-        if centers.averagesValues { held[head].averageValues(kept[head], represented, to: target, kernels) }
         packed.weigh(head: head)
       }
     }
@@ -180,7 +176,7 @@ extension Prompt {
     let mean = chosen(of: Int(tokenCount - Int64(window)))
     let budgets = PromptChoice.budgets(layers, mean: mean, available: largest, layers: shape.layers)
     for layer in 0..<shape.layers {
-      let heads = candidates[layer * choosers(shape)..<(layer + 1) * choosers(shape)]
+      let heads = candidates[layer * shape.keyValueHeads..<(layer + 1) * shape.keyValueHeads]
       let total = heads.reduce(0, +)
       let isCut =
         self.heads == .uniform

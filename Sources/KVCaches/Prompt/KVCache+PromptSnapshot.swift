@@ -17,7 +17,7 @@ extension KVCache {
   func promptBytes(of stages: [any Stage], tokens: Int64) throws(KVCacheError) -> Int {
     guard let prompt = plan.prompt, let stage = stages[0] as? PromptStage else { return 0 }
     let counts = stage.packed
-    guard counts.isEmpty || counts.count == shape.layers * prompt.choosers(shape) else {
+    guard counts.isEmpty || counts.count == shape.layers * shape.keyValueHeads else {
       throw .badSnapshot("it holds tokens of \(counts.count) heads")
     }
     let held = Int64(stage.largestPacked) + Int64(stage.grown)
@@ -32,7 +32,7 @@ extension KVCache {
   }
 
   private static func representedBytes(_ prompt: Prompt, _ counts: [Int]) -> Int {
-    prompt.centers?.isCounted == true ? counts.reduce(0, +) * 8 : 0
+    prompt.centers != nil ? counts.reduce(0, +) * 8 : 0
   }
 
   /// Checks what packed slots stand for, at the end of a snapshot's slots.

@@ -20,7 +20,7 @@ package final class LayerwisePrompt {
   package init?(cache: KVCache, tokens: Int) {
     let shape = cache.shape
     guard let prompt = cache.plan.prompt, prompt.order == .layerMajor, cache.tokenCount == 0 else { return nil }
-    let candidates = [Int](repeating: max(0, tokens - prompt.window), count: shape.layers * prompt.choosers(shape))
+    let candidates = [Int](repeating: max(0, tokens - prompt.window), count: shape.layers * shape.keyValueHeads)
     let budgets = prompt.budgets(shape: shape, tokenCount: Int64(tokens), candidates: candidates)
     // What a cache of all layers may have, one of a single layer may have.
     guard let budgets,

@@ -35,7 +35,7 @@ struct PackedSlots {
   private let spans: Buffer<Span>
   /// The tokens that each slot stands for, nil where it is one, `[slot]`.
   private let represented: Buffer<Int64>?
-  /// Their logarithms, nil where they do not matter, `[slot]`.
+  /// Their logarithms, `[slot]`.
   private let logWeights: Buffer<Float>?
 
   /// Empty slots for so many tokens, `[layer, KV head]`; for `centers` that stand for others where it says so.
@@ -51,8 +51,8 @@ struct PackedSlots {
       slot += slots
     }
     memory = Buffer(count: offset)
-    represented = centers?.isCounted == true ? Buffer(count: slot) : nil
-    logWeights = centers?.isWeighted == true ? Buffer(count: slot) : nil
+    represented = centers == nil ? nil : Buffer(count: slot)
+    logWeights = centers == nil ? nil : Buffer(count: slot)
   }
 
   /// The slots of parts that follow each other, of `counts` tokens together, `[layer, KV head]`.
@@ -82,7 +82,7 @@ struct PackedSlots {
 
   /// Bytes of what a slot takes beside its key and value, where it may stand for several tokens.
   static func bytesPerCount(_ centers: Prompt.Centers?) -> Int {
-    (centers?.isCounted == true ? 8 : 0) + (centers?.isWeighted == true ? 4 : 0)
+    centers == nil ? 0 : 8 + 4
   }
 
   var bytes: Int { memory.count + (represented?.count ?? 0) * 8 + (logWeights?.count ?? 0) * 4 }

@@ -2,7 +2,7 @@
 extension Prompt {
   private static let sharedOptions = ["window", "sinks", "mode", "order", "ratio", "layers"]
   private static let voteOptions = ["kernel", "pool", "reduce", "heads"]
-  private static let centerOptions = ["weighted", "values", "keys", "recompress"]
+  private static let centerOptions = ["recompress"]
   static let options = ["choose"] + sharedOptions + voteOptions + centerOptions
   static let optionsOfCenters = sharedOptions + centerOptions
   private static let largestKernel = 255
@@ -17,14 +17,10 @@ extension Prompt {
     if let name = choice.name { options.append("choose=\(name)") }
     if window != Self.standardWindow(size, choice) { options.append("window=\(window)") }
     if sinks != Self.standardSinks(choice) { options.append("sinks=\(sinks)") }
-    if let centers { options += centers.options }
+    if let recompression { options.append("recompress=\(recompression)") }
     if pooling != .none, pooling.kernel != Self.standardPooling.kernel { options.append("kernel=\(pooling.kernel)") }
     if pooling.name != Self.standardPooling.name { options.append("pool=\(pooling.name)") }
-    if choosesPerQueryHead {
-      options.append("reduce=none")
-    } else if reduction != .mean {
-      options.append("reduce=\(reduction.rawValue)")
-    }
+    if reduction != .mean { options.append("reduce=\(reduction.rawValue)") }
     if mode != .once { options.append("mode=\(mode.rawValue)") }
     if order != .chunkMajor { options.append("order=\(order.rawValue)") }
     if layers != .uniform { options.append("layers=\(layers.rawValue)") }
@@ -57,10 +53,9 @@ extension Prompt {
         throw parameters.fail("recompress chooses again at later prompts as well; leave out mode")
       }
     }
-    let reduce = try parameters.choice("reduce", of: GroupVote.allCases, default: .mean)
     self.init(
       size, choice: choice, window: window, sinks: sinks, pooling: try Self.pooling(parameters),
-      reduction: reduce == .max ? .maximum : .mean, choosesPerQueryHead: reduce == .none, mode: mode,
+      reduction: try parameters.choice("reduce", of: [.mean, .maximum], default: .mean), mode: mode,
       order: try parameters.choice("order", of: Order.allCases, default: .chunkMajor),
       layers: try parameters.choice("layers", of: LayerBudgets.allCases, default: .uniform),
       heads: try parameters.choice("heads", of: HeadBudgets.allCases, default: .uniform))
@@ -81,11 +76,6 @@ extension Prompt {
       }
     }
     return choice
-  }
-
-  /// How the query heads of a group agree, as it is written.
-  private enum GroupVote: String, CaseIterable {
-    case mean, max, none
   }
 
   private static func size(_ parameters: StageParameters) throws(KVCacheError) -> Size {
@@ -140,36 +130,11 @@ extension Prompt.Choice {
 
 extension Prompt.Centers {
   fileprivate init(_ parameters: StageParameters) throws(KVCacheError) {
-    let standard = Self()
     var recompression: Int?
     if let text = parameters.options["recompress"] {
       recompression = try parameters.number(text, "recompress", in: 1...StageParameters.largestCount)
     }
-    self.init(
-      isWeighted: try parameters.flag("weighted", default: standard.isWeighted),
-      averagesValues: try parameters.choice("values", of: Stand.allCases, default: Stand(standard.averagesValues))
-        == .mean,
-      averagesKeys: try parameters.choice("keys", of: Stand.allCases, default: Stand(standard.averagesKeys)) == .mean,
-      recompression: recompression)
-  }
-
-  /// What stands for a cluster: its center's own vector or the mean of all.
-  private enum Stand: String, CaseIterable {
-    case own
-    case mean
-
-    init(_ isMean: Bool) { self = isMean ? .mean : .own }
-  }
-
-  /// The options that differ from the usual ones.
-  fileprivate var options: [String] {
-    let standard = Self()
-    var options: [String] = []
-    if isWeighted != standard.isWeighted { options.append("weighted=\(isWeighted ? "on" : "off")") }
-    if averagesValues != standard.averagesValues { options.append("values=\(Stand(averagesValues).rawValue)") }
-    if averagesKeys != standard.averagesKeys { options.append("keys=\(Stand(averagesKeys).rawValue)") }
-    if let recompression { options.append("recompress=\(recompression)") }
-    return options
+    self.init(recompression: recompression)
   }
 }
 

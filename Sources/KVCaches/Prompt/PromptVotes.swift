@@ -36,12 +36,6 @@ struct PromptVotes {
   /// The place in the stream of a token of the window.
   private func position(_ token: Int) -> Int64 { tokenCount - Int64(prompt.window - token) }
 
-  /// Heads of a layer that choose for themselves.
-  private var choosers: Int { prompt.choosers(shape) }
-
-  /// Query heads that vote for each of them.
-  private var votersPerHead: Int { shape.queryHeads / choosers }
-
   /// The buffers of one thread.
   final class Scratch {
     let partial: PartialAttention
@@ -65,13 +59,13 @@ struct PromptVotes {
   /// Writes the reduced votes on a head's tokens before the window, pooled.
   ///
   /// - Parameters:
-  ///   - head: one that chooses for itself, counted through all layers
+  ///   - head: a KV head, counted through all layers
   ///   - scores: `[token]`, as many as the head holds without the window
   func count(
     head: Int, _ held: HeldSlots, into scores: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
-    let (group, count) = (votersPerHead, held.count)
+    let (group, count) = (shape.groupSize, held.count)
     // One row more, for pooling.
     scratch.votes.reserve((group + 1) * count)
     let votes = scratch.votes.pointer
@@ -102,12 +96,12 @@ struct PromptVotes {
     _ tokens: Range<Int>, head: Int, _ held: HeldSlots, to votes: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
-    let (group, partial) = (votersPerHead, scratch.partial)
+    let (group, partial) = (shape.groupSize, scratch.partial)
     let rows = tokens.count * group
     prepareQueries(tokens, head: head, scratch, kernels)
     let queries = QueryRows(scratch.queries.pointer, stride: shape.headDim, count: rows, rowsPerToken: group)
     partial.reset(rows: 0..<rows)
-    let (layer, firstHead) = (head / choosers, head % choosers * group)
+    let (layer, firstHead) = (head / shape.keyValueHeads, head % shape.keyValueHeads * group)
     for row in 0..<rows {
       let logit = observation.sinkLogits.pointer[layer * shape.queryHeads + firstHead + row % group]
       partial.add(sinkLogit: logit, row: row)
@@ -145,8 +139,8 @@ struct PromptVotes {
   private func prepareQueries(
     _ tokens: Range<Int>, head: Int, _ scratch: Scratch, _ kernels: InstructionSet
   ) {
-    let (layer, firstHead) = (head / choosers, head % choosers * votersPerHead)
-    let width = votersPerHead * shape.headDim
+    let (layer, firstHead) = (head / shape.keyValueHeads, head % shape.keyValueHeads * shape.groupSize)
+    let width = shape.groupSize * shape.headDim
     for (index, token) in tokens.enumerated() {
       let source = observation.queries(layer: layer, position: position(token)) + firstHead * shape.headDim
       let target = scratch.queries.pointer + index * width
@@ -156,7 +150,7 @@ struct PromptVotes {
       }
       let cosine = angles.pointer + token * rotary.dim
       kernels.rotate(
-        source, out: target, heads: votersPerHead, headStride: shape.headDim, headDim: shape.headDim,
+        source, out: target, heads: shape.groupSize, headStride: shape.headDim, headDim: shape.headDim,
         rotaryDim: rotary.dim, layout: rotary.layout, cosine: cosine, sine: cosine + rotary.dim / 2)
     }
     kernels.scale(

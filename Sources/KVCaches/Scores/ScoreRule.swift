@@ -8,10 +8,6 @@
 /// - decay between 0 and 1: the moving average of cascading caches (arXiv 2406.17808)
 /// - decay 1: the plain sum of H2O (arXiv 2306.14048)
 /// - decay 0: the last query alone, as in TOVA (arXiv 2401.06104)
-///
-/// With `norm` the sum counts as often as the token's value is large: Guo et al., "Attention Score is not All You Need for
-/// Token Importance Indicator in KV Cache Reduction" (VATP), arXiv 2406.12335. Deviation: VATP exempts a number of first
-/// tokens; here the plan says whether there are sinks.
 public struct ScoreRule: Sendable, Hashable {
   /// How the query heads that share a KV head agree on one score.
   public enum Reduction: String, Sendable, Hashable, CaseIterable {
@@ -21,31 +17,19 @@ public struct ScoreRule: Sendable, Hashable {
     case median
   }
 
-  /// What the sum of a token's attention is multiplied by.
-  public enum Norm: String, Sendable, Hashable, CaseIterable {
-    case none
-    /// The L1 norm of the token's value, as it came; that of all heads of the layer where they share one score.
-    case value
-  }
-
   /// What a token's score keeps from one token of the stream to the next, 0 to 1.
   public var decay: Double
   public var reduction: Reduction
   /// Whether all heads of a layer share one score, and therefore hold the same tokens.
   public var isHomogeneous: Bool
-  public var norm: Norm
 
   /// - Precondition: `decay` is from 0 to 1.
-  public init(decay: Double, reduction: Reduction = .maximum, isHomogeneous: Bool = false, norm: Norm = .none) {
+  public init(decay: Double, reduction: Reduction = .maximum, isHomogeneous: Bool = false) {
     precondition((0...1).contains(decay), "a decay is from 0 to 1")
     self.decay = decay
     self.reduction = reduction
     self.isHomogeneous = isHomogeneous
-    self.norm = norm
   }
-
-  /// Numbers that are kept of a slot: its score, and the norm of its value.
-  var numbersPerSlot: Int { norm == .none ? 1 : 2 }
 
   /// What remains of a score after so many tokens.
   func factor(after tokens: Int) -> Float {
@@ -60,7 +44,7 @@ public struct ScoreRule: Sendable, Hashable {
 
 extension StageParameters {
   /// The options that a score rule reads.
-  static let scoreOptions = ["gamma", "reduce", "homogeneous", "norm"]
+  static let scoreOptions = ["gamma", "reduce", "homogeneous"]
 
   /// A score rule as written in brackets.
   func scoreRule(decay: Double, reduction: ScoreRule.Reduction) throws(KVCacheError) -> ScoreRule {
@@ -78,12 +62,6 @@ extension StageParameters {
       rule.reduction = value
     }
     rule.isHomogeneous = try flag("homogeneous", default: false)
-    if let text = options["norm"] {
-      guard let value = ScoreRule.Norm(rawValue: String(text)) else {
-        throw fail("norm must be none or value, but is '\(text)'")
-      }
-      rule.norm = value
-    }
     return rule
   }
 
@@ -105,7 +83,6 @@ extension ScoreRule {
     if decay != standard.decay { options.append("gamma=\(decay)") }
     if reduction != standard.reduction { options.append("reduce=\(reduction.rawValue)") }
     if isHomogeneous != standard.isHomogeneous { options.append("homogeneous=\(isHomogeneous ? "on" : "off")") }
-    if norm != standard.norm { options.append("norm=\(norm.rawValue)") }
     return options
   }
 }

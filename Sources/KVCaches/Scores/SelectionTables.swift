@@ -36,8 +36,6 @@ final class SelectionTables {
   private(set) var factor: Float = 1
   /// `[layer, KV head, slot]`
   private(set) var scores: UnsafeMutablePointer<Float>
-  /// Norms of the values in slots, `[layer, KV head, slot]`; nil where the rule asks for none.
-  private(set) var norms: UnsafeMutablePointer<Float>?
   /// Places in the stream of the tokens that slots hold, `[layer, KV head, slot]`; nil where nobody asked for them.
   private(set) var tokens: UnsafeMutablePointer<Int64>?
   /// Slots of all stages together, as the cache stores them.
@@ -70,8 +68,6 @@ final class SelectionTables {
   private(set) var sums = GrowingBuffer<Float>()
   /// The first scores of the chunk's tokens in the layer, `[KV head, token]`.
   private(set) var chunkScores = GrowingBuffer<Float>()
-  /// The norms of their values, `[KV head, token]`.
-  private(set) var chunkNorms = GrowingBuffer<Float>()
 
   private let shape: KVCache.Shape
 
@@ -83,14 +79,12 @@ final class SelectionTables {
   func prepare(_ cache: KVCache, rule: ScoreRule, scores: Buffer<Float>, tokens: Int) {
     self.rule = rule
     self.scores = scores.pointer
-    norms = rule.norm == .none ? nil : scores.pointer + scores.count / rule.numbersPerSlot
     self.tokens = cache.tokenRecord?.chosenTokens
     slots = cache.storage[0].slotsPerBlock
     factor = rule.factor(after: tokens)
     maxima.reserve(shape.queryHeads)
     sums.reserve(shape.queryHeads)
     chunkScores.reserve(tokens * shape.keyValueHeads)
-    if norms != nil { chunkNorms.reserve(tokens * shape.keyValueHeads) }
     prepareWeights(tokens: tokens)
     width = slots + tokens
     let weightBytes = StepTables.keepsHalves(tokens: tokens, cache.slotType.elementType) ? 2 : 4

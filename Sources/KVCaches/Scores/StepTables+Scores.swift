@@ -132,11 +132,7 @@ extension StepTables {
       let source = selection.columns.pointer + head * shape.groupSize / heads * heads * selection.width
       let scores = selection.scores + place(layer: layer, head: head) * selection.slots
       let factor = selection.factor
-      if let norms = norms(head: head, layer: layer, selection) {
-        for slot in slots { scores[slot] = scores[slot] * factor + source[slot] * norms[slot] }
-      } else {
-        for slot in slots { scores[slot] = scores[slot] * factor + source[slot] }
-      }
+      for slot in slots { scores[slot] = scores[slot] * factor + source[slot] }
       let chunkScores = selection.chunkScores.pointer + head * rows.count - selection.slots
       for token in tokens { chunkScores[token] = source[token] }
     }

@@ -20,14 +20,12 @@ extension StepTables {
   ) {
     guard let selection, place(layer: call.layer, head: head) >= 0 else { return }
     let slots = scratch.origins
-    weighChunk(head: head, call, selection)
     decide(head: head, call, slots, selection, scratch, kernels)
     // A token comes from an earlier stage or the chunk, so the last stage's slots can be overwritten first.
     for stage in (0..<selection.stageCount).reversed() {
       let range = selection.stageFirst.pointer[stage]..<selection.stageFirst.pointer[stage + 1]
       for index in 0..<slots.touchedCount where range.contains(slots.touched[index]) {
         fill(slots.touched[index], write: index, head: head, call, slots, scratch, kernels)
-        moveNorm(to: slots.touched[index], head: head, layer: call.layer, slots, selection)
         note(slots.touched[index], head: call.layer * shape.keyValueHeads + head, slots, selection)
       }
     }

@@ -10,28 +10,12 @@
 public struct Clusters: StageSpecification, MeltingSpecification {
   /// How tokens melt.
   public enum Kind: Sendable, Hashable {
-    /// Weighted centroids.
-    case ward(Centroids = Centroids())
+    /// Weighted centroids, ours.
+    ///
+    /// - Parameter halfLife: tokens after which one counts half as much as a new one; nil for never.
+    case ward(halfLife: Int? = nil)
     /// Samples of clusters and of values.
     case paper(Sampling)
-  }
-
-  /// How centroids stand for their tokens; all of it ours.
-  public struct Centroids: Sendable, Hashable {
-    /// Tokens after which one counts half as much as a new one; nil for never.
-    public var halfLife: Int?
-    /// Whether the variances of a cluster's keys are kept, by dimension, and half of Σ_j q_j² var_j / headDim, at most 4, is
-    /// added to its logit: what the spread of its keys adds to the mean of their weights, to second order. They take half of
-    /// a slot's bytes each.
-    public var hasVariances: Bool
-    /// Where a stage has fewer slots than this, counts are not added to logits: a centroid is read like a token.
-    public var plainBelow: Int
-
-    public init(halfLife: Int? = nil, hasVariances: Bool = false, plainBelow: Int = 0) {
-      self.halfLife = halfLife
-      self.hasVariances = hasVariances
-      self.plainBelow = plainBelow
-    }
   }
 
   /// What SubGen's Algorithm 1 leaves open.
@@ -62,10 +46,7 @@ public struct Clusters: StageSpecification, MeltingSpecification {
   public init(_ count: Int, kind: Kind = .ward(), distance: StageDistance = .clipped) {
     precondition(count >= 1, "clusters need a slot")
     precondition(distance != .inCache, "tokens that melt together have no positions inside the cache")
-    if case .ward(let centroids) = kind {
-      precondition(centroids.halfLife ?? 1 >= 1, "a half-life is at least a token")
-      precondition(centroids.plainBelow >= 0, "slots are counted from 0")
-    }
+    if case .ward(let halfLife) = kind { precondition(halfLife ?? 1 >= 1, "a half-life is at least a token") }
     if case .paper(let sampling) = kind {
       precondition(Self.sizes(sampling, slots: count) != nil, "too few slots for a sample of each sort")
     }
@@ -92,18 +73,14 @@ public struct Clusters: StageSpecification, MeltingSpecification {
     return Self.sizes(sampling, slots: count)
   }
 
-  private var centroids: Centroids {
-    guard case .ward(let centroids) = kind else { return Centroids() }
-    return centroids
+  private var halfLife: Int? {
+    guard case .ward(let halfLife) = kind else { return nil }
+    return halfLife
   }
 
   public var description: String {
     var options: [String] = []
-    if case .ward(let centroids) = kind {
-      if let halfLife = centroids.halfLife { options.append("half-life=\(halfLife)") }
-      if centroids.hasVariances { options.append("diagonal=on") }
-      if centroids.plainBelow > 0 { options.append("plain-below=\(centroids.plainBelow)") }
-    }
+    if let halfLife { options.append("half-life=\(halfLife)") }
     if case .paper(let sampling) = kind {
       options.append("kind=paper")
       if sampling.samplesPerCluster != 1 { options.append("t=\(sampling.samplesPerCluster)") }
@@ -117,19 +94,17 @@ public struct Clusters: StageSpecification, MeltingSpecification {
 
   func makeSummary(shape: KVCache.Shape, slotType: KVCache.SlotType) -> StageSummary {
     guard let sizes else {
-      return WardSummary(capacity: count, centroids, shape: shape, slotType: slotType)
+      return WardSummary(capacity: count, halfLife: halfLife, shape: shape, slotType: slotType)
     }
     return SubGenSummary(sizes, shape: shape, slotType: slotType)
   }
 
   func summaryBytes(shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
-    guard let sizes else { return WardSummary.bytes(capacity: count, centroids, shape: shape, slotType: slotType) }
+    guard let sizes else { return WardSummary.bytes(capacity: count, shape: shape, slotType: slotType) }
     return SubGenSummary.bytes(sizes, shape: shape, slotType: slotType)
   }
 
-  static let options = ["kind"] + optionsOfCentroids + ["t", "s", "delta", "seed", "positions"]
-
-  private static let optionsOfCentroids = ["half-life", "diagonal", "plain-below"]
+  static let options = ["kind", "half-life", "t", "s", "delta", "seed", "positions"]
 
   static let registration = StageRegistration(name: "clusters", form: "clusters:COUNT", options: options) {
     parameters throws(KVCacheError) in
@@ -153,18 +128,11 @@ public struct Clusters: StageSpecification, MeltingSpecification {
       if let name = ["t", "s", "delta", "seed"].first(where: { parameters.options[$0] != nil }) {
         throw parameters.fail("\(name) is for \(option)=paper")
       }
-      var centroids = Centroids(
-        halfLife: try parameters.halfLife(default: defaultHalfLife),
-        hasVariances: try parameters.flag("diagonal", default: false))
-      if let text = parameters.options["plain-below"] {
-        centroids.plainBelow = try parameters.number(text, "plain-below", in: 0...StageParameters.largestCount)
-      }
-      self.init(count, kind: .ward(centroids), distance: distance)
+      let halfLife = try parameters.halfLife(default: defaultHalfLife)
+      self.init(count, kind: .ward(halfLife: halfLife), distance: distance)
       return
     }
-    if let name = Self.optionsOfCentroids.first(where: { parameters.options[$0] != nil }) {
-      throw parameters.fail("\(name) is for \(option)=ward")
-    }
+    if parameters.options["half-life"] != nil { throw parameters.fail("half-life is for \(option)=ward") }
     var sampling = Sampling(seed: try parameters.seed())
     if let text = parameters.options["t"] {
       sampling.samplesPerCluster = try parameters.number(text, "t", in: 1...4096)

@@ -1,7 +1,7 @@
 /// Everything that reaches the stage, melted into the moments of one polynomial for each KV head: attention to an endless
 /// past from a matrix of fixed size.
 ///
-/// Keys are centred and projected to the directions in which they differ most; the sums of all products of up to `degree` of
+/// Keys are centred and projected to the directions in which they differ most; the sums of all products of up to two of
 /// them, alone and times the value, are all that is kept. A query answers with the polynomial that stands best for its own
 /// logits. Good for the bulk of small logits, so exact stages that keep the large ones belong in front; a single token
 /// cannot be found again in a sum.
@@ -17,11 +17,6 @@
 public struct Moments: StageSpecification {
   /// Directions of the keys that are kept; all where heads have no more dimensions.
   public let rank: Int
-  /// Of the polynomial, even.
-  public let degree: Int
-  /// Where the polynomial is to be good: squared errors count e^(−tilt · logit), 1/2 midway between all tokens alike and
-  /// each by its weight.
-  public let tilt: Double
   /// All that melted counts as at most so many tokens: a model knows softmax sums up to the length it was trained for.
   public let weight: Int
   /// `original` or `clipped`.
@@ -29,34 +24,25 @@ public struct Moments: StageSpecification {
 
   private static let standardWeight = 4096
 
-  /// - Precondition: `degree` is even, from 2 to 8, `rank` positive, with at most 65,536 products; `tilt` is from 0 to 1;
-  ///   `weight` is positive; `distance` is not `inCache`.
-  public init(
-    _ rank: Int = 16, degree: Int = 2, tilt: Double = 0.5, weight: Int = 4096, distance: StageDistance = .clipped
-  ) {
-    precondition(Self.problem(rank: rank, degree: degree) == nil, "an even degree, and not too many products")
-    precondition((0...1).contains(tilt), "a tilt is from 0 to 1")
+  /// - Precondition: `rank` is positive, with at most 65,536 products; `weight` is positive; `distance` is not `inCache`.
+  public init(_ rank: Int = 16, weight: Int = 4096, distance: StageDistance = .clipped) {
+    precondition(Self.problem(rank: rank) == nil, "not too many products")
     precondition(weight >= 1, "what melts counts as something")
     precondition(distance != .inCache, "tokens that melt together have no positions inside the cache")
     self.rank = rank
-    self.degree = degree
-    self.tilt = tilt
     self.weight = weight
     self.distance = distance
   }
 
-  private static func problem(rank: Int, degree: Int) -> String? {
-    guard degree % 2 == 0, (2...8).contains(degree) else { return "degree must be 2, 4, 6 or 8, but is \(degree)" }
-    guard let count = MonomialTable.count(variables: rank, degree: degree), count <= 1 << 16 else {
-      return "\(rank) directions have more than 65536 products of up to \(degree)"
+  private static func problem(rank: Int) -> String? {
+    guard let count = MonomialTable.count(variables: rank, degree: MomentSummary.degree), count <= 1 << 16 else {
+      return "\(rank) directions have more than 65536 products of up to two"
     }
     return nil
   }
 
   public var description: String {
     var options: [String] = []
-    if degree != 2 { options.append("degree=\(degree)") }
-    if tilt != 0.5 { options.append("tau=\(tilt)") }
     if weight != Self.standardWeight { options.append("weight=\(weight)") }
     if distance == .original { options.append("positions=original") }
     return "moments:\(rank)" + (options.isEmpty ? "" : "[\(options.joined(separator: ","))]")
@@ -64,13 +50,11 @@ public struct Moments: StageSpecification {
 
   /// Tokens with slots of F16 that take the memory of a head of so many dimensions, rounded up.
   func tokenEquivalents(headDim: Int) -> Int {
-    let rank = min(rank, headDim)
-    let features = MonomialTable.count(variables: rank, degree: degree) ?? 0
     let token = 4 * headDim
-    return (MomentSummary.headBytes(features: features, rank: rank, dim: headDim) + token - 1) / token
+    return (MomentSummary.headBytes(rank: min(rank, headDim), dim: headDim) + token - 1) / token
   }
 
-  static let options = ["degree", "tau", "weight", "positions"]
+  static let options = ["weight", "positions"]
 
   static let registration = StageRegistration(name: "moments", form: "moments:RANK", options: options) {
     parameters throws(KVCacheError) in
@@ -78,20 +62,12 @@ public struct Moments: StageSpecification {
   }
 
   init(_ parameters: StageParameters, rank: Int) throws(KVCacheError) {
-    var (degree, tilt, weight) = (2, 0.5, Self.standardWeight)
-    if let text = parameters.options["degree"] { degree = try parameters.number(text, "degree", in: 2...8) }
-    if let text = parameters.options["tau"] {
-      guard let value = Double(text), (0...1).contains(value) else {
-        throw parameters.fail("tau must be from 0 to 1, but is '\(text)'")
-      }
-      tilt = value
-    }
+    var weight = Self.standardWeight
     if let text = parameters.options["weight"] {
       weight = try parameters.number(text, "weight", in: 1...StageParameters.largestCount)
     }
-    if let problem = Self.problem(rank: rank, degree: degree) { throw parameters.fail(problem) }
-    self.init(
-      rank, degree: degree, tilt: tilt, weight: weight, distance: try parameters.distance(default: .clipped))
+    if let problem = Self.problem(rank: rank) { throw parameters.fail(problem) }
+    self.init(rank, weight: weight, distance: try parameters.distance(default: .clipped))
   }
 }
 
@@ -103,9 +79,7 @@ extension Moments: MeltingSpecification {
   }
 
   func summaryBytes(shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
-    let rank = min(rank, shape.headDim)
-    let features = MonomialTable.count(variables: rank, degree: degree) ?? 0
-    return shape.layers * shape.keyValueHeads
-      * MomentSummary.headBytes(features: features, rank: rank, dim: shape.headDim)
+    shape.layers * shape.keyValueHeads
+      * MomentSummary.headBytes(rank: min(rank, shape.headDim), dim: shape.headDim)
   }
 }

@@ -8,7 +8,7 @@
 ///
 /// Source: Li et al., "SnapKV: LLM Knows What You are Looking for Before Generation", arXiv 2404.14469. Deviations: one
 /// choice per KV head and not per query head, whose cache would be a group's size larger (pooled votes of the group's
-/// heads are averaged), unless every query head is to choose for itself; of equal votes the earlier token is kept.
+/// heads are averaged); of equal votes the earlier token is kept.
 /// Budgets that fall over the layers are PyramidKV's (arXiv 2406.02069), budgets that differ from head to head Ada-KV's
 /// (arXiv 2407.11550); voting again at later prompts is ours.
 ///
@@ -35,33 +35,19 @@ public struct Prompt: StageSpecification {
 
   /// What stands for the tokens that are not kept.
   ///
-  /// Each is nearest to one center. Keys are compared as they are stored, with the places to which they were rotated.
+  /// Each is nearest to one center, which has the weight of all tokens that it stands for: log(count) is added to its logit.
+  /// The paper says nothing of weights; more numbers are found again with them (docs/measurements.md). Keys are compared as
+  /// they are stored, with the places to which they were rotated.
   public struct Centers: Sendable, Hashable {
-    /// Whether a center has the weight of all tokens that it stands for: log(count) is added to its logit.
-    public var isWeighted: Bool
-    /// Whether its value is the mean of theirs.
-    public var averagesValues: Bool
-    /// Whether its key is the mean of theirs.
-    public var averagesKeys: Bool
     /// After how many more tokens centers are chosen again, among the old ones, which keep the number of tokens they
     /// stand for, and the new ones, so that memory stays bounded; nil where all that comes after the prompt is kept.
     public var recompression: Int?
 
-    /// Weights are on because more numbers are found again with them (docs/measurements.md); the paper says nothing.
-    ///
     /// - Precondition: a recompression is after at least one token.
-    public init(
-      isWeighted: Bool = true, averagesValues: Bool = false, averagesKeys: Bool = false, recompression: Int? = nil
-    ) {
+    public init(recompression: Int? = nil) {
       precondition(recompression ?? 1 >= 1, "a recompression of no tokens")
-      self.isWeighted = isWeighted
-      self.averagesValues = averagesValues
-      self.averagesKeys = averagesKeys
       self.recompression = recompression
     }
-
-    /// Whether it matters how many tokens a center stands for.
-    var isCounted: Bool { isWeighted || averagesValues || averagesKeys }
   }
 
   /// How votes are smoothed along the sequence.
@@ -114,9 +100,6 @@ public struct Prompt: StageSpecification {
   public let pooling: Pooling
   /// How the query heads that share a KV head agree: mean or maximum.
   public let reduction: ScoreRule.Reduction
-  /// Whether each query head keeps what it votes for itself, as in the published runs: what is kept is then a group's
-  /// size larger. For comparisons.
-  public let choosesPerQueryHead: Bool
   public let mode: Mode
   public let order: Order
   public let layers: LayerBudgets
@@ -141,8 +124,8 @@ public struct Prompt: StageSpecification {
   ///   the median; adaptive budgets are for votes; a recompression is for a size in tokens and one prompt.
   public init(
     _ size: Size = .tokens(2048), choice: Choice = .votes, window: Int? = nil, sinks: Int? = nil,
-    pooling: Pooling = standardPooling, reduction: ScoreRule.Reduction = .mean, choosesPerQueryHead: Bool = false,
-    mode: Mode = .once, order: Order = .chunkMajor, layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
+    pooling: Pooling = standardPooling, reduction: ScoreRule.Reduction = .mean, mode: Mode = .once,
+    order: Order = .chunkMajor, layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
   ) {
     let (window, sinks) = (
       window ?? Self.standardWindow(size, choice), sinks ?? Self.standardSinks(choice)
@@ -155,14 +138,12 @@ public struct Prompt: StageSpecification {
     precondition(pooling.kernel % 2 == 1 && pooling.kernel >= 1, "an even kernel has no middle")
     precondition(reduction != .median, "votes have a mean or a maximum")
     precondition(heads == .uniform || choice == .votes, "only votes say which head needs more")
-    precondition(!choosesPerQueryHead || choice == .votes, "only queries vote")
     self.size = size
     self.choice = choice
     self.window = window
     self.sinks = sinks
     self.pooling = pooling
     self.reduction = reduction
-    self.choosesPerQueryHead = choosesPerQueryHead
     self.mode = mode
     self.order = order
     self.layers = layers
@@ -188,16 +169,13 @@ public struct Prompt: StageSpecification {
   /// The newest tokens whose queries are kept for a vote, 0 where none is held.
   var voters: Int { choice == .votes ? window : 0 }
 
-  /// Heads of a layer that choose for themselves.
-  func choosers(_ shape: KVCache.Shape) -> Int { choosesPerQueryHead ? shape.queryHeads : shape.keyValueHeads }
-
   /// Tokens that a head keeps of a prompt of so many, in the mean over layers and heads.
   public func keptTokens(of count: Int) -> Int { count <= window ? count : window + chosen(of: count - window) }
 
   /// Bytes of the keys and values that are kept of a prompt of so many tokens, and of what they stand for.
   public func keptBytes(of count: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
     let perSlot = KVCache.bytesPerToken(shape: shape, slotType: slotType) / (shape.layers * shape.keyValueHeads)
-    return keptTokens(of: count) * shape.layers * choosers(shape) * (perSlot + PackedSlots.bytesPerCount(centers))
+    return keptTokens(of: count) * shape.layers * shape.keyValueHeads * (perSlot + PackedSlots.bytesPerCount(centers))
   }
 
   /// Tokens that a head keeps of `count` tokens before the window, sinks included, in the mean over layers and heads.

@@ -1,49 +1,39 @@
 /// A uniform sample of all tokens that reached the stage, each standing for as many as there were per token kept.
 ///
 /// What any choice of tokens must beat at equal bytes. Source of the sample: Vitter, "Random Sampling with a Reservoir",
-/// 1985. With a half-life, which is ours, the sample is one of weights that fade: see `FadingSample`.
+/// 1985.
 public struct Uniform: StageSpecification, MeltingSpecification {
   /// How many tokens are kept.
   public let count: Int
-  /// Tokens after which one counts half as much as a new one; nil for never.
-  public let halfLife: Int?
   public let seed: UInt64
   /// `original` or `clipped`.
   public let distance: StageDistance
 
-  /// - Precondition: `count` is at least 1, `halfLife` too, and `distance` is not `inCache`.
-  public init(_ count: Int, halfLife: Int? = nil, seed: UInt64 = 0, distance: StageDistance = .clipped) {
+  /// - Precondition: `count` is at least 1 and `distance` is not `inCache`.
+  public init(_ count: Int, seed: UInt64 = 0, distance: StageDistance = .clipped) {
     precondition(count >= 1, "a sample holds at least one token")
-    precondition(halfLife ?? 1 >= 1, "a half-life is at least a token")
     precondition(distance != .inCache, "tokens that melt together have no positions inside the cache")
     self.count = count
-    self.halfLife = halfLife
     self.seed = seed
     self.distance = distance
   }
 
   public var description: String {
     var options: [String] = []
-    if let halfLife { options.append("half-life=\(halfLife)") }
     if seed != 0 { options.append("seed=\(seed)") }
     if distance == .original { options.append("positions=original") }
     return "uniform:\(count)" + (options.isEmpty ? "" : "[\(options.joined(separator: ","))]")
   }
 
   func makeSummary(shape: KVCache.Shape, slotType: KVCache.SlotType) -> StageSummary {
-    guard let halfLife else {
-      return ReservoirSummary(capacity: count, seed: seed, shape: shape, slotType: slotType)
-    }
-    return FadingSampleSummary(
-      capacity: count, halfLife: halfLife, seed: seed, shape: shape, slotType: slotType)
+    ReservoirSummary(capacity: count, seed: seed, shape: shape, slotType: slotType)
   }
 
   func summaryBytes(shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
-    guard halfLife != nil else { return ReservoirSummary.bytes(capacity: count, shape: shape, slotType: slotType) }
-    return FadingSampleSummary.bytes(capacity: count, shape: shape, slotType: slotType)
+    ReservoirSummary.bytes(capacity: count, shape: shape, slotType: slotType)
   }
 
-  static let options = ["half-life", "seed", "positions"]
+  static let options = ["seed", "positions"]
 
   static let registration = StageRegistration(name: "uniform", form: "uniform:COUNT", options: options) {
     parameters throws(KVCacheError) in
@@ -52,8 +42,6 @@ public struct Uniform: StageSpecification, MeltingSpecification {
   }
 
   init(_ parameters: StageParameters, count: Int) throws(KVCacheError) {
-    self.init(
-      count, halfLife: try parameters.halfLife(default: nil), seed: try parameters.seed(),
-      distance: try parameters.distance(default: .clipped))
+    self.init(count, seed: try parameters.seed(), distance: try parameters.distance(default: .clipped))
   }
 }

@@ -39,8 +39,6 @@ struct WardClusters {
   let unit: UnsafeMutablePointer<Float>
   /// How much more the next one counts.
   let growth: Float
-  /// Variances of the clusters' keys by dimension, in the place of keys; nil where they are not kept.
-  let variances: SlotStorage?
 
   /// Units beyond this are taken back, everything being multiplied with a power of two.
   private static var largestUnit: Float { 0x1p20 }
@@ -60,7 +58,7 @@ struct WardClusters {
     let first: UnsafeMutablePointer<Float>
     /// `[headDim]`
     let second: UnsafeMutablePointer<Float>
-    /// One panel of keys of any type; a cluster's variances while one changes.
+    /// One panel of keys of any type.
     let panel: UnsafeMutablePointer<Float>
 
     init(_ start: UnsafeMutablePointer<Float>, capacity: Int, headDim: Int) {
@@ -86,7 +84,6 @@ struct WardClusters {
       let slot = used
       usedCount.pointee += 1
       put(key: key, value: value, count: unit.pointee, in: slot, kernels)
-      clearVariances(of: slot, scratch, kernels)
       connect(slot, scratch, kernels)
       return
     }
@@ -139,7 +136,6 @@ struct WardClusters {
     let share = unit.pointee / (counts[slot] + unit.pointee)
     kernels.readKey(slot, of: slots, to: scratch.first)
     kernels.readValue(slot, of: slots, to: scratch.second)
-    spreadVariances(of: slot, from: scratch.first, to: key, share: share, scratch, kernels)
     for index in 0..<slots.headDim {
       scratch.first[index] += (key[index] - scratch.first[index]) * share
       scratch.second[index] += (value[index] - scratch.second[index]) * share
@@ -157,7 +153,6 @@ struct WardClusters {
     let share = counts[other] / count
     kernels.readKey(slot, of: slots, to: scratch.first)
     kernels.readKey(other, of: slots, to: scratch.second)
-    mergeVariances(of: slot, with: other, share: share, scratch, kernels)
     mix(scratch.first, with: scratch.second, share)
     kernels.writeKey(scratch.first, to: slot, of: slots)
     kernels.readValue(slot, of: slots, to: scratch.first)
@@ -166,7 +161,6 @@ struct WardClusters {
     kernels.writeValue(scratch.first, to: slot, of: slots)
     setCount(count, of: slot)
     put(key: key, value: value, count: unit.pointee, in: other, kernels)
-    clearVariances(of: other, scratch, kernels)
     costs[other] = .infinity
     connect(slot, scratch, kernels)
     scratch.newcomer[slot] = scratch.changed[other]

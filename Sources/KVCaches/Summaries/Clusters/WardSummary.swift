@@ -9,12 +9,8 @@ import Kernels
 #endif
 
 /// Clusters of all heads, kept by Ward's cost: attention meets centroids, each with the logarithm of its count on its logits.
-///
-/// Where variances are kept, logits gain what the spread of a cluster's keys adds as well, to second order.
 final class WardSummary: StageSummary {
   let capacity: Int
-  /// Whether counts enter logits.
-  private let isWeighted: Bool
   private let storage: StageStorage
   private let block: StageStorage.Block
   /// `[layer, KV head, slot]`
@@ -30,15 +26,10 @@ final class WardSummary: StageSummary {
   /// What a token that comes now counts, `[layer, KV head]`.
   private let units: Buffer<Float>
   private let growth: Float
-  /// Variances of keys as panels of the storage's type, `[layer, KV head][panel, headDim, slot of 16]`; empty where they are
-  /// not kept.
-  private let variances: Buffer<UInt8>
-  private let varianceBytes: Int
 
-  init(capacity: Int, _ centroids: Clusters.Centroids, shape: KVCache.Shape, slotType: KVCache.SlotType) {
+  init(capacity: Int, halfLife: Int?, shape: KVCache.Shape, slotType: KVCache.SlotType) {
     self.capacity = capacity
-    isWeighted = capacity >= centroids.plainBelow
-    growth = centroids.halfLife.map { Float(exp2(1 / Double($0))) } ?? 1
+    growth = halfLife.map { Float(exp2(1 / Double($0))) } ?? 1
     storage = StageStorage(type: slotType.elementType, shape: shape, capacity: capacity)
     block = storage.block(0)
     let heads = shape.layers * shape.keyValueHeads
@@ -48,36 +39,21 @@ final class WardSummary: StageSummary {
     nearest = Buffer(count: heads * storage.slotsPerBlock)
     used = Buffer(count: heads)
     units = Buffer(count: heads)
-    varianceBytes = Self.varianceBytes(capacity: capacity, centroids, headDim: shape.headDim, slotType: slotType)
-    variances = Buffer(count: heads * varianceBytes)
     units.elements.update(repeating: 1)
     super.init(shape: shape)
   }
 
-  /// Bytes of one head's variances.
-  private static func varianceBytes(
-    capacity: Int, _ centroids: Clusters.Centroids, headDim: Int, slotType: KVCache.SlotType
-  ) -> Int {
-    guard centroids.hasVariances else { return 0 }
-    return SlotStorage.keyBytes(
-      type: slotType.elementType, headDim: headDim, slots: StageStorage.slotsPerBlock(capacity: capacity))
-  }
-
-  static func bytes(
-    capacity: Int, _ centroids: Clusters.Centroids, shape: KVCache.Shape, slotType: KVCache.SlotType
-  ) -> Int {
+  static func bytes(capacity: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
     let numbers = 16 * StageStorage.slotsPerBlock(capacity: capacity) + 8
-    let variances = varianceBytes(capacity: capacity, centroids, headDim: shape.headDim, slotType: slotType)
     return StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: capacity)
-      + shape.layers * shape.keyValueHeads * (numbers + variances)
+      + shape.layers * shape.keyValueHeads * numbers
   }
 
-  override var bytes: Int { storage.bytes + 16 * counts.count + 8 * used.count + variances.count }
+  override var bytes: Int { storage.bytes + 16 * counts.count + 8 * used.count }
   override var fullAfter: Int { capacity }
 
   override func scratchFloats(rows: Int) -> Int {
-    let melting = WardClusters.scratchFloats(capacity: capacity, headDim: shape.headDim)
-    return varianceBytes > 0 ? max(melting, spreadScratchFloats(rows: rows, slots: block.slots)) : melting
+    WardClusters.scratchFloats(capacity: capacity, headDim: shape.headDim)
   }
 
   /// The clusters of one head.
@@ -87,21 +63,7 @@ final class WardSummary: StageSummary {
       capacity: capacity, slots: block.slots(head: head, type: storage.type, headDim: shape.headDim),
       counts: counts.pointer + offset, logCounts: logCounts.pointer + offset, costs: costs.pointer + offset,
       nearest: nearest.pointer + offset, usedCount: used.pointer + head,
-      unit: units.pointer + head, growth: growth, variances: variances(head))
-  }
-
-  private func variances(_ head: Int) -> SlotStorage? {
-    guard varianceBytes > 0 else { return nil }
-    let start = UnsafeMutableRawPointer(variances.pointer + head * varianceBytes)
-    return SlotStorage(
-      type: storage.type, headDim: shape.headDim, slots: block.slots, keys: start, values: start)
-  }
-
-  /// The bytes of a head's variances of the clusters in use, rounded up to whole panels.
-  private func usedVariances(_ clusters: WardClusters) -> UnsafeMutableRawBufferPointer {
-    guard let variances = clusters.variances else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
-    let count = SlotStorage.keyBytes(type: storage.type, headDim: shape.headDim, slots: clusters.used)
-    return UnsafeMutableRawBufferPointer(start: variances.keys, count: count)
+      unit: units.pointer + head, growth: growth)
   }
 
   override func reset() {
@@ -125,17 +87,11 @@ final class WardSummary: StageSummary {
     let run = sharedRun(of: clusters.used, share: share)
     guard !run.isEmpty else { return }
     // What all counts are divided by: not taken off the logits, but added to what they are compared with.
-    let logUnit = isWeighted ? logf(clusters.unit.pointee) : 0
-    let logCounts = isWeighted ? UnsafePointer(clusters.logCounts) : nil
+    let logUnit = logf(clusters.unit.pointee)
     if logUnit > 0 { for row in 0..<queries.count { partial.max[row] += logUnit } }
-    if let variances = clusters.variances {
-      attend(
-        to: clusters.slots, spread: variances, run: run, queries, partial: partial, logCounts: logCounts,
-        kernelScratch: kernelScratch, scratch: scratch, kernels)
-    } else {
-      kernels.attend(
-        clusters.slots, run: run, queries: queries, partial: partial, logWeights: logCounts, scratch: kernelScratch)
-    }
+    kernels.attend(
+      clusters.slots, run: run, queries: queries, partial: partial, logWeights: UnsafePointer(clusters.logCounts),
+      scratch: kernelScratch)
     if logUnit > 0 { for row in 0..<queries.count { partial.max[row] -= logUnit } }
   }
 
@@ -148,7 +104,6 @@ final class WardSummary: StageSummary {
       writer.write(clusters.counts, count: clusters.used)
       writer.write(clusters.costs, count: clusters.used)
       writer.write(clusters.nearest, count: clusters.used)
-      writer.write(UnsafeRawBufferPointer(usedVariances(clusters)))
     }
   }
 
@@ -162,8 +117,6 @@ final class WardSummary: StageSummary {
       try reader.read(into: clusters.counts, count: count)
       try reader.read(into: clusters.costs, count: count)
       try reader.read(into: clusters.nearest, count: count)
-      let spread = usedVariances(clusters)
-      spread.copyMemory(from: try reader.take(spread.count))
       try clusters.validate()
     }
   }

@@ -21,11 +21,7 @@ extension MomentSummary {
     _ kernels: InstructionSet
   ) {
     let (dim, rows) = (shape.headDim, queries.count)
-    let coefficients = Self.doubles(in: scratch)
-    let hermiteScratch = coefficients + degree + 1
-    let variables = UnsafeMutableRawPointer(
-      hermiteScratch + HermiteExponential.scratchDoubles(degree: degree)
-    ).assumingMemoryBound(to: Float.self)  // [row, rank]
+    let variables = scratch  // [row, rank]
     let weights = variables + rows * rank  // [row, feature]
     let output = weights + rows * table.count  // [row, headDim]
     let exponents = output + rows * dim  // [row]
@@ -35,9 +31,7 @@ extension MomentSummary {
       sums: rows, out: variables, outStride: rank)
     let excess = Float(log(max(1, featureSums(of: head)[0] / largestCount)))
     for row in 0..<rows {
-      let (exponent, sum) = weigh(
-        variables + row * rank, head: head, into: weights + row * table.count, coefficients: coefficients,
-        hermiteScratch)
+      let (exponent, sum) = weigh(variables + row * rank, head: head, into: weights + row * table.count)
       let offset = offset(of: queries.queries + row * queries.stride, variables + row * rank, head: head)
       (exponents[row], sums[row]) = (Float(exponent) + offset - excess, Float(sum))
     }
@@ -55,8 +49,7 @@ extension MomentSummary {
   /// - Parameter weights: `[feature]`
   /// - Returns: The sum of exp(logit) over centred, projected tokens, as exp(exponent) × sum.
   private func weigh(
-    _ variables: UnsafePointer<Float>, head: Int, into weights: UnsafeMutablePointer<Float>,
-    coefficients: UnsafeMutablePointer<Double>, _ scratch: UnsafeMutablePointer<Double>
+    _ variables: UnsafePointer<Float>, head: Int, into weights: UnsafeMutablePointer<Float>
   ) -> (exponent: Double, sum: Double) {
     let features = featureSums(of: head)
     table.evaluate(variables, into: weights)
@@ -65,24 +58,19 @@ extension MomentSummary {
     let mean = Self.product(weights, features, table.products(ofDegree: 1)) / count
     let square = Self.product(weights, features, table.products(ofDegree: 2)) / count
     let variance = min(max(0, square - mean * mean), Self.largestVariance)
-    let exponent = HermiteExponential.coefficients(
-      degree: degree, mean: mean, variance: variance, tilt: tilt, into: coefficients, scratch: scratch)
-    var sum = coefficients[0] * count + count * (coefficients[1] * mean + coefficients[2] * square)
-    for level in 3..<max(degree + 1, 3) {
-      sum += coefficients[level] * Self.product(weights, features, table.products(ofDegree: level))
-    }
+    let polynomial = HermiteExponential(mean: mean, variance: variance)
+    let sum = polynomial.constant * count + count * (polynomial.linear * mean + polynomial.quadratic * square)
     // The exponential is convex, so its mean is at least that of the mean (Jensen). Where the polynomial says otherwise, by
     // more than rounding, all tokens count as one at the mean.
-    guard sum * exp(exponent - mean) >= 0.999 * count else {
+    guard sum >= 0.999 * count else {
       weights.update(repeating: 0, count: table.count)
       weights[0] = 1
       return (mean, count)
     }
-    for level in 0...degree {
-      let factor = Float(coefficients[level])
-      for index in table.products(ofDegree: level) { weights[index] *= factor }
-    }
-    return (exponent, sum)
+    weights[0] *= Float(polynomial.constant)
+    for index in table.products(ofDegree: 1) { weights[index] *= Float(polynomial.linear) }
+    for index in table.products(ofDegree: 2) { weights[index] *= Float(polynomial.quadratic) }
+    return (mean, sum)
   }
 
   /// The part of a query's logits that all tokens share: that of their mean, and the expected effect of the spread in

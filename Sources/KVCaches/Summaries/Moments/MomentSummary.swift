@@ -1,6 +1,6 @@
 import Kernels
 
-/// A polynomial of all tokens that melted: for each head the sums, over its tokens, of all products of up to `degree` of the
+/// A polynomial of all tokens that melted: for each head the sums, over its tokens, of all products of up to two of the
 /// key's main directions, and of the same products times the value.
 ///
 /// A query's logits become a polynomial of its own choice in those products (`HermiteExponential`), so its part of the
@@ -11,8 +11,9 @@ import Kernels
 /// Counts and sums of features are Float64, sums with values Float32: those hardly move any more after some ten million
 /// tokens a head. A token whose numbers are broken or beyond 1e15 is left out, for it would stay forever.
 final class MomentSummary: StageSummary {
-  let degree: Int
-  let tilt: Double
+  /// Of the polynomial.
+  static let degree = 2
+
   /// All that melted counts as at most so many tokens.
   let largestCount: Double
   /// Directions kept.
@@ -45,15 +46,13 @@ final class MomentSummary: StageSummary {
 
   /// Numbers beyond this are not summed.
   private static let largestValue: Float = 1e15
-  /// Projected keys beyond this are not summed: their products would leave Float32.
-  private let largestVariable: Float
+  /// Projected keys beyond this are not summed: products of two stay far inside Float32 even in long sums.
+  private static let largestVariable: Float = 0x1p29
 
   init(_ specification: Moments, shape: KVCache.Shape) {
-    degree = specification.degree
-    tilt = specification.tilt
     largestCount = Double(specification.weight)
     rank = min(specification.rank, shape.headDim)
-    table = MonomialTable(variables: rank, degree: degree)
+    table = MonomialTable(variables: rank, degree: Self.degree)
     multiplicities = Buffer(count: table.count)
     for index in 0..<table.count { multiplicities.pointer[index] = Float(table.multiplicities.pointer[index]) }
     let count = shape.layers * shape.keyValueHeads
@@ -62,14 +61,7 @@ final class MomentSummary: StageSummary {
     means = Buffer(count: count * shape.headDim)
     directions = Buffer(count: count * shape.headDim * rank)
     heads = Buffer(count: count)
-    var limit: Float = 1
-    while limit < Self.largestValue, Self.power(2 * limit, degree) < 1e18 { limit *= 2 }
-    largestVariable = limit
     super.init(shape: shape)
-  }
-
-  private static func power(_ base: Float, _ exponent: Int) -> Float {
-    (0..<exponent).reduce(1) { product, _ in product * base }
   }
 
   /// Floats of a head's sums, which first hold a covariance.
@@ -78,12 +70,13 @@ final class MomentSummary: StageSummary {
   }
 
   /// The bytes of one head's part.
-  static func headBytes(features: Int, rank: Int, dim: Int) -> Int {
-    features * 8 + 4 * (valueFloats(features: features, dim: dim) + dim + dim * rank) + MemoryLayout<Head>.stride
+  static func headBytes(rank: Int, dim: Int) -> Int {
+    let features = MonomialTable.count(variables: rank, degree: degree) ?? 0
+    return features * 8 + 4 * (valueFloats(features: features, dim: dim) + dim + dim * rank) + MemoryLayout<Head>.stride
   }
 
   override var bytes: Int {
-    shape.layers * shape.keyValueHeads * Self.headBytes(features: table.count, rank: rank, dim: shape.headDim)
+    shape.layers * shape.keyValueHeads * Self.headBytes(rank: rank, dim: shape.headDim)
   }
 
   override var observesArrivals: Bool { true }
@@ -92,10 +85,8 @@ final class MomentSummary: StageSummary {
   override func scratchFloats(rows: Int) -> Int {
     let dim = shape.headDim
     // One more double, since scratch need not begin at one.
-    let doubles = max(
-      PrincipalDirections.scratchDoubles(dim: dim, rank: rank),
-      HermiteExponential.scratchDoubles(degree: degree) + degree + 1)
-    return 2 * (doubles + 1) + max(rows, 1) * (rank + table.count + dim + 2) + dim
+    let doubles = PrincipalDirections.scratchDoubles(dim: dim, rank: rank) + 1
+    return 2 * doubles + max(rows, 1) * (rank + table.count + dim + 2) + dim
   }
 
   override func reset() {
@@ -139,7 +130,7 @@ final class MomentSummary: StageSummary {
     kernels.sumRows(
       of: directions(of: head), count: dim, columns: rank, weights: centred, weightStride: dim, sums: 1, out: variables,
       outStride: rank)
-    guard Self.isUsable(variables, count: rank, limit: largestVariable), Self.isUsable(value, count: dim) else {
+    guard Self.isUsable(variables, count: rank, limit: Self.largestVariable), Self.isUsable(value, count: dim) else {
       return
     }
     table.evaluate(variables, into: features)
