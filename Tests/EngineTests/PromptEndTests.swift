@@ -53,8 +53,7 @@ struct PromptEndTests {
   @Test(
     arguments: [
       "snapkv:24[window=4]", "snapkv:24[window=4,heads=adaptive,layers=pyramid]", "snapkv:24[window=4,choose=random]",
-      "snapkv:24[window=4,reduce=none]",
-      "snapkv:24[window=4,mode=every-prefill]", "k-center:24[window=4,values=mean,keys=mean]",
+      "snapkv:24[window=4,mode=every-prefill]", "k-center:24[window=4]",
       "k-center:24[window=4,recompress=8]",
     ], [1, 7, 512])
   func `layer by layer a prompt leaves what it leaves chunk by chunk, bit for bit`(plan: String, chunk: Int) throws {

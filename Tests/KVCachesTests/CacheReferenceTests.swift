@@ -44,7 +44,7 @@ struct CacheReferenceTests {
       for option in names(row[0]) { said[option, default: []].formUnion(names(row[1])) }
     }
     var taken: [String: Set<String>] = [:]
-    for (name, options) in Preset.all.map({ ($0.name, $0.knownOptions) })
+    for (name, options) in Preset.all.map({ ($0.name, $0.options) })
       + StageRegistry.all.map({ ($0.name, $0.options) })
     {
       for option in options { taken[option, default: []].insert(name) }

@@ -8,10 +8,8 @@ import Testing
 @Suite("Caches that keep centers")
 struct CentersTests {
   static let plans = [
-    "k-center:40[window=8,weighted=off]", "k-center:40[window=8]", "k-center:40[window=8,weighted=off,values=mean]",
-    "k-center:40[window=8,values=mean,sinks=0]", "k-center:44[values=mean,keys=mean]",
-    "k-center:40[window=8,weighted=off,recompress=16]", "k-center:40[window=8,recompress=5]",
-    "k-center:40[window=8,values=mean,keys=mean,recompress=16]",
+    "k-center:40[window=8]", "k-center:40[window=8,sinks=0]", "k-center:44", "k-center:40[window=8,recompress=16]",
+    "k-center:40[window=8,recompress=5]",
   ]
 
   private func reference(_ subject: PromptTests.Subject, _ sequence: TokenSequence) throws -> ReferenceCenters {
@@ -42,7 +40,7 @@ struct CentersTests {
     }
   }
 
-  /// A sequence without positions in which every head of each layer has only `distinct` keys.
+  /// A sequence without positions in which every head of each layer has only `distinct` keys, each with its value.
   private func repeating(_ distinct: Int, _ sequence: TokenSequence) -> TokenSequence {
     var sequence = sequence
     for layer in 0..<sequence.shape.layers {
@@ -50,19 +48,19 @@ struct CentersTests {
         for token in 0..<sequence.count {
           let source = (token * token + head) % distinct
           let key = Array(sequence.key(layer: layer, token: source, head: head))
+          let value = Array(sequence.value(layer: layer, token: source, head: head))
           sequence.set(key: key, layer: layer, token: token, head: head)
+          sequence.set(value: value, layer: layer, token: token, head: head)
         }
       }
     }
     return sequence
   }
 
-  @Test("centers with weights and mean values lose nothing where they are as many as the distinct keys")
+  @Test("centers lose nothing where they are as many as the distinct keys")
   func exact() throws {
-    for plan in [
-      "values=mean", "values=mean,keys=mean", "values=mean,recompress=7",
-    ] {
-      let subject = try PromptTests.Subject("k-center:40[window=8,\(plan)]", positions: PositionEncoding.none)
+    for plan in ["k-center:40[window=8]", "k-center:40[window=8,recompress=7]"] {
+      let subject = try PromptTests.Subject(plan, positions: PositionEncoding.none)
       let sequence = repeating(28, subject.sequence)
       let (cache, full) = (try subject.makeCache(), try subject.makeCache(.full))
       for cache in [cache, full] { subject.run(cache, 150, .whole, sequence) }
@@ -74,9 +72,8 @@ struct CentersTests {
         subject.run(cache, 40, .ones, sequence), subject.run(full, 40, .ones, sequence))
       #expect(error <= 1e-5, "\(plan): \(place)")
     }
-    // The same without weights does lose something, so the test can fail.
-    let plan = "k-center:40[window=8,weighted=off,values=mean]"
-    let subject = try PromptTests.Subject(plan, positions: PositionEncoding.none)
+    // Fewer do lose something, so the test can fail.
+    let subject = try PromptTests.Subject("k-center:16[window=8]", positions: PositionEncoding.none)
     let sequence = repeating(28, subject.sequence)
     let (cache, full) = (try subject.makeCache(), try subject.makeCache(.full))
     for cache in [cache, full] { subject.run(cache, 150, .whole, sequence) }
@@ -90,8 +87,7 @@ struct CentersTests {
     "memory stays bounded, counts are carried, and chunks do not matter, over a long answer",
     arguments: KVCache.SlotType.allCases)
   func recompression(slotType: KVCache.SlotType) throws {
-    let plan = "k-center:40[window=8,values=mean,recompress=16]"
-    let subject = try PromptTests.Subject(plan, slotType: slotType, count: 1200)
+    let subject = try PromptTests.Subject("k-center:40[window=8,recompress=16]", slotType: slotType, count: 1200)
     var snapshots: [[UInt8]] = []
     for chunking in [Chunking.ones, .sizes([512]), .sizes([5, 16, 17, 1, 64])] {
       let cache = try subject.makeCache()
@@ -141,7 +137,7 @@ struct CentersTests {
 
   @Test("broken keys are forgotten, and finite outputs come back")
   func brokenKeys() throws {
-    let subject = try PromptTests.Subject("k-center:40[window=8,values=mean]")
+    let subject = try PromptTests.Subject("k-center:40[window=8]")
     var sequence = subject.sequence
     for token in [9, 77] {
       for head in 0..<2 {

@@ -32,10 +32,8 @@ struct PlanGrammarTests {
         "sinks:4,window:2/1[gamma=0.001,reduce=mean,homogeneous=on],window:2/2[gamma=0.001,reduce=mean,homogeneous=on]"
       ),
       ("window:9/3[gamma=0.9999,select=on]", "window:9/3"),
-      ("window:9/3[norm=value,homogeneous=on]", "window:9/3[homogeneous=on,norm=value]"),
-      ("cascading:8/2[sinks=0,norm=value]", "window:4/1[norm=value],window:4/2[norm=value]"),
-      ("cascading:8/1[sinks=0,norm=none]", "window:8/1"),
-      ("tova:16[norm=value]", "sinks:4,window:1,scored:11[gamma=0.0,norm=value,positions=original]"),
+      ("window:9/3[homogeneous=on]", "window:9/3[homogeneous=on]"),
+      ("cascading:8/1[sinks=0]", "window:8/1"),
       ("h2o:1024", "sinks:4,window:510,scored:510[positions=original]"),
       ("h2o:12[sinks=0,window=5,positions=clipped]", "window:5,scored:7"),
       ("tova:64", "sinks:4,window:1,scored:59[gamma=0.0,positions=original]"),
@@ -60,12 +58,8 @@ struct PlanGrammarTests {
       ("k-center:64[window=32]", "prompt:64[choose=centers]"),
       ("k-center:64[window=31]", "prompt:64[choose=centers,window=31]"),
       ("k-center[ratio=0.5,window=32]", "prompt[ratio=0.5,choose=centers]"),
-      (
-        "k-center:512[weighted=on,values=mean,keys=mean,recompress=256]",
-        "prompt:512[choose=centers,values=mean,keys=mean,recompress=256]"
-      ),
-      ("prompt:512[choose=centers,weighted=off,values=own,keys=own]", "prompt:512[choose=centers,weighted=off]"),
-      ("snapkv:64[reduce=none]", "prompt:64[reduce=none]"),
+      ("k-center:512[recompress=256]", "prompt:512[choose=centers,recompress=256]"),
+      ("snapkv:64[reduce=max]", "prompt:64[reduce=max]"),
       ("snapkv:64[pool=none]", "prompt:64[pool=none]"),
       ("snapkv[ratio=0.75]", "prompt[ratio=0.75]"),
       ("snapkv[ratio=1,window=1]", "prompt[ratio=1.0,window=1]"),
@@ -77,10 +71,10 @@ struct PlanGrammarTests {
       ("sketch:255", "sinks:4,window:57,scored:19,moments:16"),
       ("sketch:335[window=128]", "sinks:4,window:128,scored:28,moments:16"),
       (
-        "sketch:1024[rank=8,degree=4,tau=0.25,sinks=0,window=64,positions=original,reduce=max]",
-        "window:64,scored:432[reduce=max,positions=original],moments:8[degree=4,tau=0.25,positions=original]"
+        "sketch:1024[rank=8,weight=99,sinks=0,window=64,positions=original,reduce=max]",
+        "window:64,scored:896[reduce=max,positions=original],moments:8[weight=99,positions=original]"
       ),
-      ("window:9,moments:4[degree=2,tau=0.5,weight=4096,positions=clipped]", "window:9,moments:4"),
+      ("window:9,moments:4[weight=4096,positions=clipped]", "window:9,moments:4"),
       ("window:9,moments:4[weight=99]", "window:9,moments:4[weight=99]"),
     ])
   func valid(specification: String, normal: String) throws {
@@ -104,9 +98,9 @@ struct PlanGrammarTests {
 
   private static let known =
     "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, quest:BUDGET, "
-    + "duo-attention:SINKS+WINDOW, k-center:CAPACITY, subgen:BUDGET, uniform:BUDGET, balance-kv:BUDGET, sketch:BUDGET, "
+    + "duo-attention:SINKS+WINDOW, k-center:CAPACITY, subgen:BUDGET, uniform:BUDGET, sketch:BUDGET, "
     + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, pages:BUDGET, "
-    + "clusters:COUNT, uniform:COUNT, balanced:COUNT, moments:RANK"
+    + "clusters:COUNT, uniform:COUNT, moments:RANK"
 
   @Test(
     "are refused with the reason",
@@ -154,11 +148,11 @@ struct PlanGrammarTests {
       ("streaming-llm:1+2+3", "cache 'streaming-llm:1+2+3': needs SINKS+WINDOW, for example 'streaming-llm:4+1020'"),
       (
         "window:5[size=4]",
-        "cache 'window:5[size=4]': unknown option 'size'; known are gamma, reduce, homogeneous, norm, select, eager"
+        "cache 'window:5[size=4]': unknown option 'size'; known are gamma, reduce, homogeneous, select, eager"
       ),
       (
         "window:5[,]",
-        "cache 'window:5[,]': unknown option ''; known are gamma, reduce, homogeneous, norm, select, eager"
+        "cache 'window:5[,]': unknown option ''; known are gamma, reduce, homogeneous, select, eager"
       ),
       ("sinks:5[x=1]", "cache 'sinks:5[x=1]': unknown option 'x'; it has none"),
       ("window:5[gamma=1]", "cache 'window:5[gamma=1]': gamma is for a window with a period"),
@@ -166,11 +160,9 @@ struct PlanGrammarTests {
       ("window:5/2[gamma=2]", "cache 'window:5/2[gamma=2]': gamma must be from 0 to 1, but is '2'"),
       ("window:5/2[gamma=nan]", "cache 'window:5/2[gamma=nan]': gamma must be from 0 to 1, but is 'nan'"),
       ("window:5/2[reduce=sum]", "cache 'window:5/2[reduce=sum]': reduce must be max, mean or median, but is 'sum'"),
-      ("window:5/2[norm=l2]", "cache 'window:5/2[norm=l2]': norm must be none or value, but is 'l2'"),
-      ("window:5[norm=value]", "cache 'window:5[norm=value]': norm is for a window with a period"),
       (
-        "window:5/1,scored:5[gamma=0.9999,reduce=max,norm=value]",
-        "cache 'window:5/1,scored:5[gamma=0.9999,reduce=max,norm=value]': scores its tokens in more than one way"
+        "window:5/1,scored:5[gamma=0.9999]",
+        "cache 'window:5/1,scored:5[gamma=0.9999]': scores its tokens in more than one way"
       ),
       ("window:5/2[select=no]", "cache 'window:5/2[select=no]': select must be on or off, but is 'no'"),
       (
@@ -211,20 +203,22 @@ struct PlanGrammarTests {
       ),
       (
         "k-center:64[kernel=3]",
-        "cache 'k-center:64[kernel=3]': unknown option 'kernel'; known are window, sinks, mode, order, ratio, layers, weighted, "
-          + "values, keys, recompress"
+        "cache 'k-center:64[kernel=3]': unknown option 'kernel'; known are window, sinks, mode, order, ratio, layers, "
+          + "recompress"
       ),
       (
         "prompt:64[choose=centers,heads=adaptive]",
         "cache 'prompt:64[choose=centers,heads=adaptive]': heads is for choose=votes"
       ),
-      ("prompt:64[weighted=on]", "cache 'prompt:64[weighted=on]': weighted is for choose=centers"),
-      ("prompt:64[choose=random,keys=mean]", "cache 'prompt:64[choose=random,keys=mean]': keys is for choose=centers"),
+      ("prompt:64[recompress=9]", "cache 'prompt:64[recompress=9]': recompress is for choose=centers"),
+      (
+        "prompt:64[choose=random,recompress=9]",
+        "cache 'prompt:64[choose=random,recompress=9]': recompress is for choose=centers"
+      ),
       (
         "prompt:64[choose=best]",
         "cache 'prompt:64[choose=best]': choose must be votes, centers or random, but is 'best'"
       ),
-      ("k-center:64[values=sum]", "cache 'k-center:64[values=sum]': values must be own or mean, but is 'sum'"),
       (
         "k-center:64[recompress=0]",
         "cache 'k-center:64[recompress=0]': recompress must be from 1 to 268435456, but is 0"
@@ -242,22 +236,18 @@ struct PlanGrammarTests {
       ("snapkv[kernel=257]", "cache 'snapkv[kernel=257]': kernel must be from 1 to 255, but is 257"),
       ("snapkv[pool=none,kernel=3]", "cache 'snapkv[pool=none,kernel=3]': kernel is for pool=max and pool=avg"),
       ("snapkv[pool=sum]", "cache 'snapkv[pool=sum]': pool must be max, avg or none, but is 'sum'"),
-      ("snapkv[reduce=median]", "cache 'snapkv[reduce=median]': reduce must be mean or max or none, but is 'median'"),
+      ("snapkv[reduce=median]", "cache 'snapkv[reduce=median]': reduce must be mean or max, but is 'median'"),
       ("snapkv[mode=twice]", "cache 'snapkv[mode=twice]': mode must be once or every-prefill, but is 'twice'"),
-      ("subgen:64[diagonal=yes]", "cache 'subgen:64[diagonal=yes]': diagonal must be on or off, but is 'yes'"),
       (
-        "subgen:64[mode=paper,diagonal=on]",
-        "cache 'subgen:64[mode=paper,diagonal=on]': diagonal is for mode=ward"
+        "subgen:64[mode=paper,half-life=4]",
+        "cache 'subgen:64[mode=paper,half-life=4]': half-life is for mode=ward"
       ),
       (
-        "window:4,clusters:9[kind=paper,plain-below=4]",
-        "cache 'clusters:9[kind=paper,plain-below=4]': plain-below is for kind=ward"
+        "window:4,clusters:9[kind=paper,half-life=4]",
+        "cache 'clusters:9[kind=paper,half-life=4]': half-life is for kind=ward"
       ),
-      (
-        "subgen:64[plain-below=few]",
-        "cache 'subgen:64[plain-below=few]': plain-below must be a number, but is 'few'"
-      ),
-      ("uniform:64[half-life=0]", "cache 'uniform:64[half-life=0]': half-life must be from 1 to 268435456, but is 0"),
+      ("subgen:64[half-life=few]", "cache 'subgen:64[half-life=few]': half-life must be a number, but is 'few'"),
+      ("subgen:64[half-life=0]", "cache 'subgen:64[half-life=0]': half-life must be from 1 to 268435456, but is 0"),
       ("snapkv[layers=flat]", "cache 'snapkv[layers=flat]': layers must be uniform or pyramid, but is 'flat'"),
       ("snapkv[heads=x]", "cache 'snapkv[heads=x]': heads must be uniform or adaptive, but is 'x'"),
       ("snapkv:64[ratio=0.5]", "cache 'snapkv:64[ratio=0.5]': takes a capacity or a ratio, not both"),
@@ -278,12 +268,7 @@ struct PlanGrammarTests {
         "cache 'sketch:334[window=128]': a budget of 334 is too small: moments take the memory of 175 tokens, so the least "
           + "is 335"
       ),
-      ("window:9,moments:16[degree=3]", "cache 'moments:16[degree=3]': degree must be 2, 4, 6 or 8, but is 3"),
-      ("window:9,moments:16[tau=2]", "cache 'moments:16[tau=2]': tau must be from 0 to 1, but is '2'"),
-      (
-        "window:9,moments:64[degree=4]",
-        "cache 'moments:64[degree=4]': 64 directions have more than 65536 products of up to 4"
-      ),
+      ("window:9,moments:361", "cache 'moments:361': 361 directions have more than 65536 products of up to two"),
       ("moments:16", "cache 'moments:16': needs a window of recent tokens in front of 'moments:16'"),
       (
         "window:9,scored:3,moments:4[positions=original]",

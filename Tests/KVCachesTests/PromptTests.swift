@@ -13,16 +13,15 @@ struct PromptTests {
     "snapkv:40[window=8,layers=pyramid]", "snapkv:40[window=8,heads=adaptive]",
     "snapkv:40[window=8,layers=pyramid,heads=adaptive,pool=none]", "prompt:30[window=8,mode=every-prefill]",
     "snapkv:40[window=8,heads=adaptive,mode=every-prefill]", "snapkv:40[window=8,sinks=4]",
-    "snapkv:40[window=8,sinks=9,layers=pyramid,heads=adaptive]", "snapkv:40[window=8,reduce=none]",
-    "snapkv:40[window=8,reduce=none,layers=pyramid,heads=adaptive,mode=every-prefill]",
+    "snapkv:40[window=8,sinks=9,layers=pyramid,heads=adaptive]",
+    "snapkv:40[window=8,layers=pyramid,heads=adaptive,mode=every-prefill]",
   ]
 
   /// Caches that choose in other ways.
   static let others = [
     "snapkv:40[choose=random,window=8]", "prompt[choose=random,ratio=0.75,window=8,layers=pyramid]",
-    "k-center:44", "k-center:40[window=8,sinks=3,weighted=off]", "k-center:40[window=8]",
-    "k-center:40[window=8,weighted=off,values=mean,mode=every-prefill]",
-    "k-center:40[window=8,values=mean,keys=mean,layers=pyramid]",
+    "k-center:44", "k-center:40[window=8,sinks=3]", "k-center:40[window=8]",
+    "k-center:40[window=8,mode=every-prefill]", "k-center:40[window=8,layers=pyramid]",
     "k-center:40[window=8,recompress=16]",
   ]
 
@@ -180,7 +179,7 @@ struct PromptTests {
     "a prompt that fits stays as it is, bit for bit",
     arguments: [
       "snapkv:150[window=8]", "snapkv[window=8]", "snapkv:150[window=8,layers=pyramid,heads=adaptive]",
-      "snapkv[ratio=0]", "snapkv[ratio=1,window=150]", "k-center:150[keys=mean]",
+      "snapkv[ratio=0]", "snapkv[ratio=1,window=150]", "k-center:150",
       "k-center[window=1,ratio=0]", "snapkv:2000[window=1500,mode=every-prefill]",
     ])
   func fits(plan: String) throws {
@@ -209,7 +208,7 @@ struct PromptTests {
       let kept = cache.heldTokens
       #expect(kept == prompt.keptTokens(of: count))
       // Panels are whole, in each head.
-      let heads = 3 * prompt.choosers(subject.shape)
+      let heads = 3 * subject.shape.keyValueHeads
       let perSlot = 2 * 32 * 2 + PackedSlots.bytesPerCount(prompt.centers)
       let least = kept * heads * perSlot + queries
       #expect(least...least + heads * 15 * perSlot ~= cache.bytes, "\(plan) after \(count)")

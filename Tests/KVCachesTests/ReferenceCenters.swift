@@ -7,8 +7,8 @@ import Kernels
 struct ReferenceCenters {
   /// What stands for some tokens.
   struct Entry {
-    var key: [Double]
-    var value: [Double]
+    let key: [Double]
+    let value: [Double]
     var count: Double
     let token: Int
   }
@@ -79,12 +79,6 @@ struct ReferenceCenters {
       let members = old.indices.filter { nearest[$0] == cluster }.map { old[$0] }
       var entry = old[chosen[cluster]]
       entry.count = members.reduce(0) { $0 + $1.count }
-      let mean = { (part: (Entry) -> [Double]) in
-        entry.key.indices.map { dim in members.reduce(0) { $0 + $1.count * part($1)[dim] } / entry.count }
-      }
-      (entry.key, entry.value) = (
-        centers.averagesKeys ? mean(\.key) : entry.key, centers.averagesValues ? mean(\.value) : entry.value
-      )
       return entry
     }
     return entries[..<prompt.sinks] + clusters.sorted { $0.token < $1.token } + entries[last...]
@@ -114,7 +108,7 @@ struct ReferenceCenters {
     let query = sequence.rotated(raw, by: tokenCount - 1)
     let weights = entries.map { entry in
       let logit = zip(query, entry.key).reduce(0) { $0 + $1.0 * $1.1 } / Double(shape.headDim).squareRoot()
-      return exp(logit) * (centers.isWeighted ? entry.count : 1)
+      return exp(logit) * entry.count
     }
     let sum = weights.reduce(0, +)
     return (0..<shape.headDim).map { dim in

@@ -8,7 +8,7 @@ import Kernels
 struct ReferencePrompt {
   let sequence: TokenSequence
   let prompt: Prompt
-  /// Tokens that each head that chooses holds, oldest first, `[layer][KV head, or query head]`.
+  /// Tokens that each head holds, oldest first, `[layer][KV head]`.
   private(set) var held: [[[Int]]]
   /// Pooled votes on each head's tokens before the window, of the last vote, `[layer][KV head][token held]`.
   private(set) var scores: [[[Double]]] = []
@@ -16,7 +16,7 @@ struct ReferencePrompt {
 
   init(_ sequence: TokenSequence, _ prompt: Prompt) {
     (self.sequence, self.prompt) = (sequence, prompt)
-    let heads = [[Int]](repeating: [], count: prompt.choosers(sequence.shape))
+    let heads = [[Int]](repeating: [], count: sequence.shape.keyValueHeads)
     held = [[[Int]]](repeating: heads, count: sequence.shape.layers)
   }
 
@@ -84,7 +84,7 @@ struct ReferencePrompt {
   }
 
   private func pooled(layer: Int, head: Int) -> [Double] {
-    let group = sequence.shape.queryHeads / held[layer].count
+    let group = sequence.shape.groupSize
     let tokens = held[layer][head]
     let candidates = tokens.count - prompt.window
     let perHead = (head * group..<(head + 1) * group).map { queryHead -> [Double] in
@@ -125,7 +125,7 @@ struct ReferencePrompt {
 
   private func output(layer: Int, head: Int) -> [Float] {
     let keyValueHead = head / sequence.shape.groupSize
-    let tokens = held[layer][head * held[layer].count / sequence.shape.queryHeads]
+    let tokens = held[layer][keyValueHead]
     let weights = probabilities(layer: layer, head: head, token: tokenCount - 1, of: tokens)
     var mixed = [Double](repeating: 0, count: sequence.shape.headDim)
     for (weight, token) in zip(weights, tokens) {

@@ -16,9 +16,6 @@ struct ReferenceSelection {
     var token: Int
     /// The attention it was given.
     var score: Double
-    /// What that counts times.
-    var norm: Double
-    var worth: Double { score * norm }
   }
 
   /// What one head holds: the levels newest first, each oldest token first.
@@ -95,8 +92,7 @@ struct ReferenceSelection {
       let heads =
         rule?.isHomogeneous == true
         ? Array(credits) : Array(credits[head * shape.groupSize..<(head + 1) * shape.groupSize])
-      let norms = chunk.map { norm(layer: layer, token: $0, head: head) }
-      update(&held[head], chunk: chunk, credits: heads, norms: norms)
+      update(&held[head], chunk: chunk, credits: heads)
     }
     return outputs
   }
@@ -147,7 +143,7 @@ struct ReferenceSelection {
   }
 
   /// Adds what the chunk's queries gave, and lets its tokens fall through the lists.
-  private func update(_ holdings: inout Holdings, chunk: Range<Int>, credits: [[Int: Double]], norms: [Double]) {
+  private func update(_ holdings: inout Holdings, chunk: Range<Int>, credits: [[Int: Double]]) {
     let decay = pow(rule?.decay ?? 0, Double(chunk.count))
     func credit(_ token: Int) -> Double {
       let values = credits.map { $0[token] ?? 0 }.sorted()
@@ -168,16 +164,7 @@ struct ReferenceSelection {
       let held = holdings.scored[index]
       holdings.scored[index].score = held.score * decay + credit(held.token)
     }
-    for (token, norm) in zip(chunk, norms) {
-      insert(Held(token: token, score: credit(token), norm: norm), &holdings)
-    }
-  }
-
-  /// The L1 norm of what a token's score is multiplied by: its value in the heads that share the score.
-  private func norm(layer: Int, token: Int, head: Int) -> Double {
-    guard let rule, rule.norm == .value else { return 1 }
-    let heads = rule.isHomogeneous ? Array(0..<sequence.shape.keyValueHeads) : [head]
-    return heads.flatMap { sequence.value(layer: layer, token: token, head: $0) }.reduce(0) { $0 + abs(Double($1)) }
+    for token in chunk { insert(Held(token: token, score: credit(token)), &holdings) }
   }
 
   private func insert(_ arriving: Held, _ holdings: inout Holdings) {
@@ -194,7 +181,7 @@ struct ReferenceSelection {
         continue
       }
       guard let newest = holdings.levels[level].last else { return holdings.levels[level].append(carry) }
-      if self.rule == nil || carry.worth >= newest.worth {
+      if self.rule == nil || carry.score >= newest.score {
         holdings.levels[level][holdings.levels[level].count - 1] = carry
       }
       return
@@ -204,10 +191,10 @@ struct ReferenceSelection {
       return
     }
     guard holdings.scored.count == scoredSize else { return holdings.scored.append(carry) }
-    guard let lowest = holdings.scored.indices.min(by: { holdings.scored[$0].worth < holdings.scored[$1].worth }) else {
+    guard let lowest = holdings.scored.indices.min(by: { holdings.scored[$0].score < holdings.scored[$1].score }) else {
       return
     }
-    if carry.worth >= holdings.scored[lowest].worth { swap(&holdings.scored[lowest], &carry) }
+    if carry.score >= holdings.scored[lowest].score { swap(&holdings.scored[lowest], &carry) }
     if keepsAll { holdings.melted.append(carry.token) }
   }
 

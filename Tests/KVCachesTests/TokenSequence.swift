@@ -52,6 +52,12 @@ struct TokenSequence {
     keys[layer].replaceSubrange(start..<start + shape.headDim, with: key)
   }
 
+  /// Replaces the value of one KV head.
+  mutating func set(value: [Float], layer: Int, token: Int, head: Int) {
+    let start = (token * shape.keyValueHeads + head) * shape.headDim
+    values[layer].replaceSubrange(start..<start + shape.headDim, with: value)
+  }
+
   /// Replaces the query of one head.
   mutating func set(query: [Float], layer: Int, token: Int, head: Int) {
     let start = (token * shape.queryHeads + head) * shape.headDim

@@ -1,11 +1,12 @@
-import KVCaches
 import Kernels
 import Testing
+
+@testable import KVCaches
 
 @Suite("Taking tokens back")
 struct UndoTests {
   private static let plans = StageMatrix.plans.filter { plan in
-    !["clusters", "uniform", "balanced", "moments"].contains { plan.contains($0) }
+    !["clusters", "uniform", "moments"].contains { plan.contains($0) }
   }
 
   typealias Subject = StageMatrixTests.Subject
@@ -104,8 +105,14 @@ struct UndoTests {
   @Test("heads that follow other stages take back together")
   func parts() throws {
     let attention = try Subject.attention(threads: 1)
-    for plan in ["h2o:240[layers=pyramid]", "cascading:240/4[layers=pyramid]"] {
-      let cache = try makeCache(plan, depth: 10)
+    for (first, others) in [("h2o:24", "cascading:20/4"), ("full", "streaming-llm:4+12")] {
+      let division = HeadDivision(
+        description: "\(first)|\(others)", mask: try HeadMask(text: "0 1\n1 0", path: "mask.tsv"), share: 0.5,
+        others: try KVCache.Plan(others).stages)
+      let plan = KVCache.Plan(stages: try KVCache.Plan(first).stages, division: division)
+      let cache = try KVCache(
+        plan: plan, shape: Subject.shape, slotType: .float32, positions: Subject.positions)
+      try cache.keepUndoLog(depth: 10)
       _ = attention.run(cache, Subject.sequence, tokens: 0..<50, chunking: .sizes([7]))
       let before = cache.snapshot()
       _ = attention.run(cache, Subject.sequence, tokens: 50..<60, chunking: .sizes([1, 6, 3]))
@@ -166,10 +173,10 @@ struct UndoTests {
   @Test("what cannot be taken back is said in a line")
   func refusals() throws {
     let melting = try KVCache(
-      plan: KVCache.Plan("window:6,balanced:9"), shape: Subject.shape, positions: Subject.positions)
+      plan: KVCache.Plan("window:6,uniform:9"), shape: Subject.shape, positions: Subject.positions)
     #expect(
       refusal { () throws(KVCacheError) in try melting.keepUndoLog(depth: 3) }
-        == "cache undo: 'window:6,balanced:9' melts tokens together, and what has melted cannot be taken apart")
+        == "cache undo: 'window:6,uniform:9' melts tokens together, and what has melted cannot be taken apart")
     let cache = try KVCache(plan: .full, shape: Subject.shape, positions: Subject.positions)
     for depth in [-1, KVCache.largestUndoDepth + 1] {
       #expect(

@@ -19,7 +19,7 @@ struct HeadDivisionTests {
   /// The stages of the heads that need everything, and of the others; scored ones meet in one layer too.
   static let pairs = [
     ("full", "streaming-llm:2+9"), ("cascading:20/2", "h2o:16"), ("h2o:18[positions=clipped]", "window:9"),
-    ("tova:15", "cascading:28/3"), ("tova:15[norm=value]", "cascading:28/3[norm=value]"),
+    ("tova:15", "cascading:28/3"), ("subgen:64[window=30]", "streaming-llm:2+9"),
   ]
 
   private func plan(_ first: String, _ others: String, share: Double = 0.5) throws -> KVCache.Plan {
@@ -27,9 +27,8 @@ struct HeadDivisionTests {
     return KVCache.Plan(
       stages: try KVCache.Plan(first).stages,
       division: HeadDivision(
-        description: "\(first)|\(others)",
-        rule: .mask(
-          try HeadMask(text: text, path: "mask.tsv"), share: share, others: try KVCache.Plan(others).stages)))
+        description: "\(first)|\(others)", mask: try HeadMask(text: text, path: "mask.tsv"), share: share,
+        others: try KVCache.Plan(others).stages))
   }
 
   private func makeCache(_ plan: KVCache.Plan, _ type: KVCache.SlotType = .float16) throws -> KVCache {
@@ -65,43 +64,6 @@ struct HeadDivisionTests {
         }
       }
     }
-  }
-
-  /// The highest layer gets a twentieth of the mean, which must be enough for the stages.
-  @Test(
-    "each layer of a pyramid answers as in a cache of its budget",
-    arguments: [
-      ("cascading:20/1[sinks=0]", "cascading:BUDGET/1[sinks=0]", 20), ("cascading:140/2", "cascading:BUDGET/2", 140),
-      ("h2o:140", "h2o:BUDGET", 140), ("subgen:800[window=30]", "subgen:BUDGET[window=30]", 800),
-    ])
-  func pyramid(text: String, form: String, mean: Int) throws {
-    let options = text.contains("[") ? text.replacing("]", with: ",layers=pyramid]") : text + "[layers=pyramid]"
-    let budgets = PromptChoice.budgets(.pyramid, mean: mean, available: .max, layers: 3)
-    #expect(budgets.reduce(0, +) == 3 * mean && budgets[0] > budgets[1] && budgets[1] > budgets[2])
-    let plan = try KVCache.Plan(options)
-    #expect(plan.description == options)
-    let cache = try makeCache(plan)
-    #expect(cache.plan.description == options && cache.companions.count == 2)
-    for chunking in [Chunking.ones, .sizes([1, 7])] {
-      cache.reset()
-      let outputs = try run(cache, 0..<80, chunking)
-      var bytes = 0
-      for (layer, budget) in budgets.enumerated() {
-        let alone = try makeCache(try KVCache.Plan(form.replacing("BUDGET", with: "\(budget)")))
-        #expect(try run(alone, 0..<80, chunking)[layer] == outputs[layer], "\(text), layer \(layer), \(chunking)")
-        bytes += alone.bytes / 3
-      }
-      #expect(cache.bytes == bytes)
-    }
-  }
-
-  @Test("pyramids that cannot be are refused")
-  func badPyramids() throws {
-    for text in ["h2o:512[layers=cone]", "h2o[layers=pyramid]", "quest:512[layers=pyramid]", "full[layers=pyramid]"] {
-      #expect(throws: KVCacheError.self) { try KVCache.Plan(text) }
-    }
-    // The highest layer would have one slot.
-    #expect(throws: KVCacheError.self) { try makeCache(try KVCache.Plan("h2o:20[layers=pyramid]")) }
   }
 
   @Test("bytes are those of the parts, before and after", arguments: pairs, KVCache.SlotType.allCases)

@@ -19,7 +19,7 @@ struct MeltingCacheTests {
     try KVCache(plan: try KVCache.Plan(plan), shape: Self.shape, slotType: .float32, positions: positions)
   }
 
-  @Test("while everything has a slot, nothing is lost", arguments: ["clusters:80", "uniform:80", "balanced:80"])
+  @Test("while everything has a slot, nothing is lost", arguments: ["clusters:80", "uniform:80"])
   func exactWhileThereIsRoom(stage: String) throws {
     for (positions, option) in [(PositionEncoding.none, ""), (Self.rotary, "[positions=original]")] {
       let sequence = TokenSequence(shape: Self.shape, positions: positions, count: 90, seed: 5)
@@ -37,9 +37,8 @@ struct MeltingCacheTests {
   @Test(
     "neither chunks nor threads change what remains",
     arguments: [
-      "subgen:64", "subgen:64[diagonal=on]", "subgen:64[mode=paper,t=2,seed=3]",
-      "uniform:64[half-life=off,window=9,positions=original]", "uniform:64[half-life=30]",
-      "balance-kv:80[half-life=off]", "balance-kv:80[half-life=50]",
+      "subgen:64", "subgen:64[half-life=off]", "subgen:64[mode=paper,t=2,seed=3]",
+      "uniform:64[window=9,positions=original]",
     ])
   func chunksAndThreads(plan: String) throws {
     let sequence = TokenSequence(shape: Self.shape, positions: Self.rotary, count: 250, seed: 6)
@@ -101,20 +100,10 @@ struct MeltingCacheTests {
         "window:12,clusters:500[kind=paper,t=2,s=100,delta=0.5,seed=9]"
       ),
       ("subgen:512[mode=ward,half-life=off,positions=original]", "sinks:4,window:128,clusters:380[positions=original]"),
-      (
-        "subgen:64[plain-below=99,diagonal=on]",
-        "sinks:4,window:32,clusters:28[half-life=28,diagonal=on,plain-below=99]"
-      ),
-      ("window:9,clusters:4[diagonal=off,plain-below=0,half-life=off]", "window:9,clusters:4"),
-      ("uniform:64[half-life=9]", "sinks:4,window:32,uniform:28[half-life=9]"),
-      ("balance-kv:64[seed=1,half-life=9]", "sinks:4,window:32,balanced:28[half-life=9,seed=1]"),
+      ("window:9,clusters:4[half-life=off]", "window:9,clusters:4"),
       ("uniform:512", "sinks:4,window:128,uniform:380"),
-      ("uniform:512[half-life=off]", "sinks:4,window:128,uniform:380"),
       ("uniform:512[seed=3,positions=clipped]", "sinks:4,window:128,uniform:380[seed=3]"),
-      (
-        "balance-kv:512[half-life=off,positions=original]", "sinks:4,window:128,balanced:380[positions=original]"
-      ),
-      ("balance-kv:512", "sinks:4,window:128,balanced:380"),
+      ("uniform:512[positions=original]", "sinks:4,window:128,uniform:380[positions=original]"),
     ])
   func presets(specification: String, normal: String) throws {
     let plan = try KVCache.Plan(specification)
@@ -126,12 +115,11 @@ struct MeltingCacheTests {
     "what cannot be is refused",
     arguments: [
       "subgen", "subgen:36", "subgen:64[window=60]", "subgen:64[kind=paper]", "subgen:64[mode=other]", "subgen:64[t=2]",
-      "subgen:64[half-life=0]",
-      "subgen:64[mode=paper,half-life=9]", "uniform:64[half-life=0]", "balance-kv:64[half-life=-1]",
+      "subgen:64[half-life=0]", "subgen:64[half-life=-1]", "subgen:64[mode=paper,half-life=9]",
       "subgen:64[mode=paper,s=28]", "subgen:64[mode=paper,t=200]", "subgen:64[mode=paper,delta=-1]",
       "subgen:64[mode=paper,delta=inf]", "subgen:64[mode=paper,seed=-1]", "window:8,clusters:1[kind=paper]",
       "clusters:5",
-      "window:8,clusters:0", "window:8,uniform:8[positions=incache]", "window:8,balanced:8,window:4",
+      "window:8,clusters:0", "window:8,uniform:8[positions=incache]", "window:8,uniform:8,window:4",
     ])
   func refused(specification: String) {
     #expect(throws: KVCacheError.self) { try KVCache.Plan(specification) }
@@ -140,19 +128,15 @@ struct MeltingCacheTests {
   @Test("the bytes of samples in slots are those of slots, nearly")
   func bytes() throws {
     let shape = KVCache.Shape(layers: 30, queryHeads: 9, keyValueHeads: 3, headDim: 64)
-    let sizes = try [
-      "streaming-llm:4+1020", "subgen:1024", "subgen:1024[mode=paper]", "uniform:1024", "balance-kv:1024",
-    ]
-    .map { KVCache.bytes(plan: try KVCache.Plan($0), shape: shape, slotType: .float16, tokens: 5000) }
+    let sizes = try ["streaming-llm:4+1020", "subgen:1024", "subgen:1024[mode=paper]", "uniform:1024"].map {
+      KVCache.bytes(plan: try KVCache.Plan($0), shape: shape, slotType: .float16, tokens: 5000)
+    }
     for size in sizes.dropFirst() { #expect(Double(size) < 1.07 * Double(sizes[0])) }
   }
 
   @Test(
     "a damaged summary is refused or harmless",
-    arguments: [
-      "clusters:9", "clusters:9[diagonal=on]", "clusters:8[kind=paper,t=2]", "uniform:7", "uniform:7[half-life=9]",
-      "balanced:9", "balanced:9[half-life=25]",
-    ])
+    arguments: ["clusters:9", "clusters:9[half-life=25]", "clusters:8[kind=paper,t=2]", "uniform:7"])
   func damaged(stage: String) throws {
     let plan = try KVCache.Plan("window:2,\(stage)")
     let melting = try #require(plan.melting)

@@ -15,8 +15,7 @@ struct WardTests {
   ) -> Head {
     Head(
       WardSummary(
-        capacity: capacity, Clusters.Centroids(halfLife: halfLife), shape: .single(headDim: headDim),
-        slotType: slotType))
+        capacity: capacity, halfLife: halfLife, shape: .single(headDim: headDim), slotType: slotType))
   }
 
   struct Cluster {
@@ -225,9 +224,7 @@ struct WardTests {
       let head = Self.head(capacity)
       let bytes = head.summary.bytes
       #expect(
-        bytes
-          == WardSummary.bytes(
-            capacity: capacity, Clusters.Centroids(), shape: .single(headDim: 32), slotType: .float32))
+        bytes == WardSummary.bytes(capacity: capacity, shape: .single(headDim: 32), slotType: .float32))
       for step in 0..<100 {
         var token = Token.random(dim: 32, using: &random)
         if step % 10 == 4 { token.key[7] = [.nan, .infinity, 1e30][step / 10 % 3] }

@@ -60,8 +60,8 @@ extension MomentSummary {
     let variance = min(max(0, square - mean * mean), Self.largestVariance)
     let polynomial = HermiteExponential(mean: mean, variance: variance)
     let sum = polynomial.constant * count + count * (polynomial.linear * mean + polynomial.quadratic * square)
-    // The exponential is convex, so its mean is at least that of the mean (Jensen). Where the polynomial says otherwise, by
-    // more than rounding, all tokens count as one at the mean.
+    // The exponential is convex, so its mean is at least that of the mean (Jensen), and so is the polynomial's. Where
+    // rounding or broken numbers say otherwise, all tokens count as one at the mean.
     guard sum >= 0.999 * count else {
       weights.update(repeating: 0, count: table.count)
       weights[0] = 1
