@@ -10,9 +10,11 @@ package enum CachePolicy: Sendable, Hashable, CustomStringConvertible {
   case recompute(window: Int, stride: Int)
 
   /// Reads a specification: those of `KVCache.Plan`, and `recompute:WINDOW[/STRIDE]`.
-  package init(_ specification: String) throws(KVCacheError) {
+  ///
+  /// - Parameter resolver: says what the names in a plan stand for.
+  package init(_ specification: String, resolver: PlanResolver = .none) throws(KVCacheError) {
     guard specification.hasPrefix("recompute") else {
-      self = .plan(try KVCache.Plan(specification), name: specification)
+      self = .plan(try KVCache.Plan(specification, resolver: resolver), name: specification)
       return
     }
     let form = "needs WINDOW[/STRIDE] with STRIDE at most WINDOW, for example 'recompute:512/128'"

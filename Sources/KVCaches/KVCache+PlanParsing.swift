@@ -1,15 +1,16 @@
 extension KVCache.Plan {
   /// Reads a cache specification: a preset such as `streaming-llm:4+1020`, or stages such as `sinks:4,window:1020`.
   ///
-  /// Options follow a name in brackets: `name:argument[option=value,option=value]`.
+  /// Options follow a name in brackets: `name:argument[option=value,option=value]`. Nothing but the text is read.
   ///
+  /// - Parameter resolver: says what the names in the specification stand for.
   /// - Throws: `KVCacheError` that quotes the specification and lists what is known.
-  public init(_ specification: String) throws(KVCacheError) {
+  public init(_ specification: String, resolver: PlanResolver = .none) throws(KVCacheError) {
     let items = try Self.split(specification)
     if items.count == 1, let preset = Preset.named(items[0].name) {
       let parameters = try items[0].parameters(knownOptions: preset.options)
       var division: HeadDivision?
-      if let divide = preset.division { division = try divide(parameters) }
+      if let divide = preset.division { division = try divide(parameters, resolver) }
       self.init(stages: try preset.stages(parameters), division: division)
       return
     }

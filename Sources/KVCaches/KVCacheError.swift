@@ -8,7 +8,12 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
 
   private let code: Code
 
-  package static func badSpecification(_ text: String, _ reason: String) -> Self {
+  /// A specification, or something that it names, which cannot be used.
+  ///
+  /// - Parameters:
+  ///   - text: what is wrong, as it was written
+  ///   - reason: one line, which goes on from it
+  public static func badSpecification(_ text: String, _ reason: String) -> Self {
     Self(code: .badSpecification(text, reason: reason))
   }
 

@@ -7,7 +7,7 @@ struct Preset: Sendable {
   let options: [String]
   let stages: @Sendable (StageParameters) throws(KVCacheError) -> [any StageSpecification]
   /// Which heads follow other stages; nil where all follow the same.
-  var division: (@Sendable (StageParameters) throws(KVCacheError) -> HeadDivision)?
+  var division: (@Sendable (StageParameters, PlanResolver) throws(KVCacheError) -> HeadDivision)?
 
   static let all: [Preset] = [
     full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, kCenter, subGen, uniform, sketch,
@@ -110,8 +110,8 @@ struct Preset: Sendable {
     summary: "every token for the heads that a file names, sinks and a window for all others (arXiv 2410.10819)",
     options: ["heads", "sparsity"],
     stages: { _ throws(KVCacheError) in [Tokens()] },
-    division: { parameters throws(KVCacheError) in
-      guard let path = parameters.options["heads"] else {
+    division: { parameters, resolver throws(KVCacheError) in
+      guard let name = parameters.options["heads"] else {
         throw parameters.fail("needs the file that says which heads keep everything, as in [heads=FILE]")
       }
       var sparsity = 0.5
@@ -121,9 +121,9 @@ struct Preset: Sendable {
         }
         sparsity = share
       }
+      let others = try sinksAndWindow(parameters, default: "16+240")
       return HeadDivision(
-        description: parameters.text, mask: try HeadMask(path: String(path)), share: sparsity,
-        others: try sinksAndWindow(parameters, default: "16+240"))
+        description: parameters.text, mask: try resolver.heads(String(name)), share: sparsity, others: others)
     })
 
   private static let subGen = Preset(

@@ -136,7 +136,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureAttention() throws {
-    let plan = try KVCache.Plan(cache.cache)
+    let plan = try KVCache.Plan(cache.cache, resolver: .files)
     let heads = heads ?? AttentionHeads(query: 9, keyValue: 3, dim: 64)
     var options = AttentionLayerRun.Options()
     options.tokens = prefill ?? options.tokens
@@ -153,7 +153,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureModel() throws {
-    let plan = try KVCache.Plan(cache.cache)
+    let plan = try KVCache.Plan(cache.cache, resolver: .files)
     let loaded = try model.load()
     var options = SpeedRun.Options()
     options.prefill = prefill ?? options.prefill

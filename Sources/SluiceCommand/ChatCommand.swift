@@ -41,7 +41,9 @@ struct ChatCommand: ParsableCommand {
   }
 
   func run() throws {
-    let named = try cache.map { specification throws(KVCacheError) in try KVCache.Plan(specification) }
+    let named = try cache.map { specification throws(KVCacheError) in
+      try KVCache.Plan(specification, resolver: .files)
+    }
     let loaded = try model.load()
     let budget = min(4096, loaded.engine.model.configuration.trainedLength)
     let plan =

@@ -43,7 +43,7 @@ struct ComparisonOptions: ParsableArguments {
   /// - Parameter outputs: files that will be written, which are tried before the model is loaded.
   func load(outputs: [String?]) throws -> Comparison {
     let plans = try cache.map { specification throws(KVCacheError) in
-      (name: specification, plan: try KVCache.Plan(specification))
+      (name: specification, plan: try KVCache.Plan(specification, resolver: .files))
     }
     let sources = try texts.map { path throws(CommandError) in try TextSource(path: path) }
     for path in outputs.compactMap({ $0 }) { try OutputFile.check(path) }

@@ -52,7 +52,9 @@ struct PerplexityCommand: ParsableCommand {
   }
 
   func run() throws {
-    let policies = try cache.map { specification throws(KVCacheError) in try CachePolicy(specification) }
+    let policies = try cache.map { specification throws(KVCacheError) in
+      try CachePolicy(specification, resolver: .files)
+    }
     for text in texts { _ = try TextSource(path: text) }
     let loaded = try model.load()
     var results: [Result] = []

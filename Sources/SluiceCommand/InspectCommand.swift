@@ -21,7 +21,7 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let plan = try KVCache.Plan(cache.cache)
+    let plan = try KVCache.Plan(cache.cache, resolver: .files)
     let path = try ModelLocator.path(of: model)
     let file = try WeightFile.open(path)
     let configuration = try ModelRegistry.configuration(of: file)

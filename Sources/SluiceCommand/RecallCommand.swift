@@ -55,7 +55,7 @@ struct RecallCommand: ParsableCommand {
 
   func run() throws {
     let plans = try cache.map { specification throws(KVCacheError) in
-      (name: specification, plan: try KVCache.Plan(specification))
+      (name: specification, plan: try KVCache.Plan(specification, resolver: .files))
     }
     let input = try file.map { path throws(CommandError) in (path: path, source: try TextSource(path: path)) }
     let filler = try sweep.filler()

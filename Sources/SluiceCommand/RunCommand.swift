@@ -44,7 +44,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let source = try prompt.map { TextSource(text: $0) } ?? TextSource(path: file ?? "-")
-    let plan = try KVCache.Plan(cache.cache)
+    let plan = try KVCache.Plan(cache.cache, resolver: .files)
     let loaded = try model.load()
     var writer = try TextWriter(loaded, plan: plan, slotType: cache.slots.cacheType)
     if chat {

@@ -86,6 +86,17 @@ import Testing
       let refused = try run([text, "-m", model, "--cache", "duo-attention[heads=\(wrong)]", "--at", "9"])
       #expect(refused.status == 1 && refused.error.contains("2 layers of 3 KV heads, the model has 2 of 2"))
       #expect(refused.error.split(separator: "\n").count == 1)
+      let broken = try write("1 2\n3 canary\n", to: "broken.tsv", in: folder)
+      for (file, reason) in [
+        (broken, "line 2, head 2: no finite number"), (folder + "/none.tsv", "cannot be read: No such file"),
+        (folder, "cannot be read"), (try write("", to: "empty.tsv", in: folder), "holds no numbers"),
+      ] {
+        for command in [["evaluate", "attention", text, "--at", "9"], ["run", "-p", "a"], ["inspect"], ["bench"]] {
+          let refused = try Sluice.run(command + ["-m", model, "--cache", "duo-attention[heads=\(file)]"])
+          #expect(refused.status == 1 && refused.error.contains("'\(file)': \(reason)"), "\(refused.error)")
+          #expect(!refused.error.contains("canary") && refused.error.split(separator: "\n").count == 1)
+        }
+      }
     }
   }
 

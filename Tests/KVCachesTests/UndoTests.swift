@@ -107,7 +107,7 @@ struct UndoTests {
     let attention = try Subject.attention(threads: 1)
     for (first, others) in [("h2o:24", "cascading:20/4"), ("full", "streaming-llm:4+12")] {
       let division = HeadDivision(
-        description: "\(first)|\(others)", mask: try HeadMask(text: "0 1\n1 0", path: "mask.tsv"), share: 0.5,
+        description: "\(first)|\(others)", mask: try HeadMask(text: "0 1\n1 0", name: "mask.tsv"), share: 0.5,
         others: try KVCache.Plan(others).stages)
       let plan = KVCache.Plan(stages: try KVCache.Plan(first).stages, division: division)
       let cache = try KVCache(

@@ -1,4 +1,3 @@
-import Foundation
 import Kernels
 import TestSupport
 import Testing
@@ -27,7 +26,7 @@ struct HeadDivisionTests {
     return KVCache.Plan(
       stages: try KVCache.Plan(first).stages,
       division: HeadDivision(
-        description: "\(first)|\(others)", mask: try HeadMask(text: text, path: "mask.tsv"), share: share,
+        description: "\(first)|\(others)", mask: try HeadMask(text: text, name: "mask.tsv"), share: share,
         others: try KVCache.Plan(others).stages))
   }
 
@@ -121,7 +120,7 @@ struct HeadDivisionTests {
 
   @Test("the heads with the highest numbers keep everything, of equal ones the earlier")
   func shares() throws {
-    let mask = try HeadMask(text: "1 0.5 0.5\n\n0.5,0.25\t-3e0\n", path: "m")
+    let mask = try HeadMask(text: "1 0.5 0.5\n\n0.5,0.25\t-3e0\n", name: "m")
     #expect(mask.needs == [[1, 0.5, 0.5], [0.5, 0.25, -3]])
     let expected: [(Double, [Int])] = [
       (0, [0, 1, 2, 3, 4, 5]), (0.5, [0, 1, 2]), (1.0 / 3, [0, 1, 2, 3]), (0.74, [0, 1]), (1, []),
@@ -133,31 +132,34 @@ struct HeadDivisionTests {
     }
   }
 
-  @Test("files that are no tables of heads, and tables for other models, are refused with a reason")
-  func badFiles() throws {
+  @Test("texts that are no tables of heads are refused with a reason that quotes nothing of them")
+  func badTables() throws {
     for (text, reason) in [
-      ("", "no numbers"), ("\n \n", "no numbers"), ("0.5 x", "line 1 has 'x'"), ("1 1\n1", "line 2 has 1 heads"),
-      ("1 nan", "line 1 has 'nan'"), ("1\n2\n1e999", "line 3"),
+      ("", "holds no numbers"), ("\n \n", "holds no numbers"), ("0.5 secret", "line 1, head 2: no finite number"),
+      ("1 1\n1", "line 2 has 1 heads, the ones before it have 2"), ("nan", "line 1, head 1: no finite number"),
+      ("1\n2\n1e999", "line 3, head 1: no finite number"),
     ] {
-      #expect {
-        try HeadMask(text: text, path: "m")
-      } throws: { "\($0)".contains(reason) }
+      let error = #expect(throws: KVCacheError.self) { try HeadMask(text: text, name: "m") }
+      #expect(error?.description == "cache 'm': \(reason)")
     }
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "heads.tsv").path
-    try "1 0\n0 1\n0 0\n".write(toFile: path, atomically: true, encoding: .utf8)
-    let plan = try KVCache.Plan("duo-attention:2+9[heads=\(path),sparsity=0.5]")
+  }
+
+  @Test("a mask divides the heads of the model that it is for, and of no other")
+  func duoAttention() throws {
+    let mask = try HeadMask(text: "1 0\n0 1\n0 0\n", name: "m")
+    let resolver = PlanResolver { name throws(KVCacheError) in
+      if name == "m" { mask } else { throw .badSpecification("heads=\(name)", "is not known") }
+    }
+    let plan = try KVCache.Plan("duo-attention:2+9[heads=m,sparsity=0.5]", resolver: resolver)
     #expect(try makeCache(plan).companions.count == 1)
-    #expect(plan.description == "duo-attention:2+9[heads=\(path),sparsity=0.5]")
-    let bad = [
-      "duo-attention:2+9", "duo-attention:2[heads=\(path)]", "duo-attention[heads=\(path),sparsity=2]",
-      "duo-attention[heads=\(folder.path)]", "duo-attention[heads=\(path)x]",
-    ]
-    for specification in bad { #expect(throws: KVCacheError.self) { try KVCache.Plan(specification) } }
+    #expect(plan.description == "duo-attention:2+9[heads=m,sparsity=0.5]")
+    for specification in [
+      "duo-attention:2+9", "duo-attention:2[heads=m]", "duo-attention[heads=m,sparsity=2]", "duo-attention[heads=x]",
+    ] {
+      #expect(throws: KVCacheError.self) { try KVCache.Plan(specification, resolver: resolver) }
+    }
     for sparsity in [0, 1] {
-      let alike = try KVCache.Plan("duo-attention[heads=\(path),sparsity=\(sparsity)]")
+      let alike = try KVCache.Plan("duo-attention[heads=m,sparsity=\(sparsity)]", resolver: resolver)
       #expect(throws: KVCacheError.self) { try makeCache(alike) }
     }
     let other = KVCache.Shape(layers: 2, queryHeads: 6, keyValueHeads: 2, headDim: 32)
