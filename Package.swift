@@ -43,12 +43,13 @@ let package = Package(
         "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "Engine", "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
-    .target(name: "TestSupport", swiftSettings: fast),
+    .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
-    .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "TestSupport"], swiftSettings: strict),
+    .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "Kernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "TestSupport"], swiftSettings: strict),
+      name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "Kernels", "TestSupport"],
+      swiftSettings: strict),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
       name: "KVCachesTests", dependencies: ["KVCaches", "Kernels", "TestSupport", "CAllocationCounter"],

@@ -1,3 +1,5 @@
+import Kernels
+
 /// The random source of sampling: xoshiro256** (Blackman and Vigna 2018), seeded by SplitMix64.
 ///
 /// Its sequence is fixed, so that the same seed gives the same text in every version.
@@ -5,15 +7,8 @@ package struct RandomSource: RandomNumberGenerator, Sendable {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
   package init(seed: UInt64) {
-    var mixer = seed
-    func next() -> UInt64 {
-      mixer &+= 0x9E37_79B9_7F4A_7C15
-      var value = mixer
-      value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-      value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-      return value ^ value >> 31
-    }
-    state = (next(), next(), next(), next())
+    var mixer = SplitMix64(seed: seed)
+    state = (mixer.next(), mixer.next(), mixer.next(), mixer.next())
   }
 
   package mutating func next() -> UInt64 {

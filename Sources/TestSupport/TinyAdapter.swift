@@ -1,3 +1,5 @@
+import Kernels
+
 /// A random low-rank adapter of `TinyModel` in PEFT's layout: queries, keys, values and attention outputs of both layers.
 package struct TinyAdapter: Sendable {
   package var seed: UInt64 = 1

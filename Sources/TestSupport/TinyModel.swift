@@ -1,3 +1,5 @@
+import Kernels
+
 /// A Llama of a few thousand random weights with a byte-level BPE vocabulary and ChatML tokens, written as a GGUF file.
 ///
 /// Hidden 32, feed-forward 64, 2 layers, 4 query and 2 KV heads of 8 dimensions. It says nothing sensible, but says it

@@ -1,5 +1,6 @@
 import Engine
 import Foundation
+import Kernels
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Evaluation
 import Foundation
+import Kernels
 import TestSupport
 import Testing
 

@@ -1,3 +1,4 @@
+import Kernels
 import ModelJSON
 import TestSupport
 import Testing

@@ -1,3 +1,5 @@
+import Kernels
+
 @testable import Tokenizers
 
 /// Vocabularies small enough to work out ids by hand.
@@ -32,7 +34,7 @@ enum TinyVocabulary {
 
   /// Text made of what tokenizers stumble over, the same for the same seed.
   static func text(scalars: Int, seed: UInt64) -> String {
-    var random = SplitMix(state: seed)
+    var random = SplitMix64(seed: seed)
     var text = ""
     let fragments = [
       "'s", "'LL", "'re", " don't", "\r\n", "  ", "e\u{301}", "12345", "HTTPServer", "\u{1F469}\u{200D}\u{1F33E}",
@@ -52,16 +54,8 @@ enum TinyVocabulary {
     }
     return text
   }
+}
 
-  private struct SplitMix {
-    var state: UInt64
-
-    mutating func below(_ limit: Int) -> Int {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return Int((z ^ (z >> 31)) % UInt64(limit))
-    }
-  }
+extension SplitMix64 {
+  fileprivate mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
 }

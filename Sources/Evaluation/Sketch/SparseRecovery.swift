@@ -1,3 +1,5 @@
+import Kernels
+
 /// A linear sketch of a long vector from which its largest entries can be read: CountSketch.
 ///
 /// Every entry is added, with a sign, to one bucket of each row; the median of what its buckets say is its estimate. Buckets
@@ -50,13 +52,8 @@ package struct SparseRecovery: Sendable, Hashable {
 /// A hash of a few numbers, by the finaliser of SplitMix64.
 enum SketchHash {
   static func mix(_ seed: UInt64, _ first: UInt64, _ second: UInt64) -> UInt64 {
-    finish(finish(seed &+ first &* 0xD1B5_4A32_D192_ED03) ^ second &* 0x9E37_79B9_7F4A_7C15)
+    finish(finish(seed &+ first &* 0xD1B5_4A32_D192_ED03) ^ second &* SplitMix64.increment)
   }
 
-  private static func finish(_ value: UInt64) -> UInt64 {
-    var z = value &+ 0x9E37_79B9_7F4A_7C15
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+  private static func finish(_ value: UInt64) -> UInt64 { SplitMix64.mixed(value &+ SplitMix64.increment) }
 }

@@ -1,3 +1,5 @@
+import Kernels
+
 /// What a head keeps of the tokens it holds.
 struct KeptTokens: Equatable {
   /// Slots, counted from the head's oldest token, ascending.
@@ -39,16 +41,10 @@ enum RandomChoice {
   ///
   /// The same for the same seed, whatever else is chosen.
   static func choose(_ wanted: Int, of count: Int, seed: UInt64) -> [Int] {
-    var state = seed
+    var random = SplitMix64(seed: seed)
     var chosen: [Int] = []
     for place in 0..<count where chosen.count < wanted {
-      // SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var number = state
-      number = (number ^ number >> 30) &* 0xBF58_476D_1CE4_E5B9
-      number = (number ^ number >> 27) &* 0x94D0_49BB_1331_11EB
-      number ^= number >> 31
-      let draw = number.multipliedFullWidth(by: UInt64(count - place)).high
+      let draw = random.next().multipliedFullWidth(by: UInt64(count - place)).high
       if draw < UInt64(wanted - chosen.count) { chosen.append(place) }
     }
     return chosen

@@ -1,3 +1,5 @@
+import Kernels
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -6,30 +8,22 @@
   import Darwin
 #endif
 
-/// A seeded random source of one word of state, which snapshots save: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+/// What summaries draw at random, from a source whose one word of state snapshots save.
 struct SeededRandom: RandomNumberGenerator {
-  private(set) var state: UInt64
+  private var source: SplitMix64
+
+  var state: UInt64 { source.state }
 
   /// Goes on from a saved state.
-  init(state: UInt64) { self.state = state }
+  init(state: UInt64) { source = SplitMix64(seed: state) }
 
   /// The source of one of many heads, each of which draws by itself.
   init(seed: UInt64, head: Int) {
-    var mixer = SeededRandom(state: seed)
-    state = mixer.next() ^ SeededRandom.mixed(UInt64(head) &+ 1)
+    var mixer = SplitMix64(seed: seed)
+    source = SplitMix64(seed: mixer.next() ^ SplitMix64.mixed(UInt64(head) &+ 1))
   }
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    return Self.mixed(state)
-  }
-
-  private static func mixed(_ word: UInt64) -> UInt64 {
-    var z = word
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+  mutating func next() -> UInt64 { source.next() }
 
   /// A number from 0 up to but not 1, of 53 bits.
   mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
