@@ -25,22 +25,26 @@ let package = Package(
   ],
   targets: [
     .target(name: "CKernels", cSettings: fastC),
-    .target(name: "Kernels", dependencies: ["CKernels"], swiftSettings: fast),
-    .target(name: "ModelJSON", swiftSettings: fast),
-    .target(name: "Weights", dependencies: ["Kernels", "ModelJSON"], swiftSettings: fast),
+    .target(name: "CLibrary", swiftSettings: strict),
+    .target(name: "Kernels", dependencies: ["CKernels", "CLibrary"], swiftSettings: fast),
+    .target(name: "ModelJSON", dependencies: ["CLibrary"], swiftSettings: fast),
+    .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
-    .target(name: "KVCaches", dependencies: ["Kernels"], swiftSettings: fast),
+    .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(
-      name: "Engine", dependencies: ["Kernels", "Weights", "KVCaches", "Models", "Tokenizers"], swiftSettings: fast),
+      name: "Engine", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches", "Models", "Tokenizers"],
+      swiftSettings: fast),
     .target(
-      name: "Evaluation", dependencies: ["Kernels", "ModelJSON", "Tokenizers", "KVCaches", "Models", "Engine"],
+      name: "Evaluation",
+      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "Models", "Engine"],
       swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
-        "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "Engine", "Evaluation", argumentParser,
+        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "Engine", "Evaluation",
+        argumentParser,
       ],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),

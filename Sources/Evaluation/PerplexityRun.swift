@@ -1,12 +1,7 @@
+import CLibrary
 package import Engine
 package import KVCaches
 import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Streaming perplexity: the text is one stream, every next token is scored, and nothing is reset.
 ///

@@ -1,12 +1,5 @@
+import CLibrary
 package import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// How the keys and values of one KV head lie, in the scale of the theorems about clustered attention (arXiv 2402.06082):
 /// queries and keys times headDim^(−1/4), so that their product is the logit.

@@ -1,12 +1,5 @@
+import CLibrary
 package import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// How a model's attention knows distances.
 package enum PositionEncoding: Sendable, Hashable {

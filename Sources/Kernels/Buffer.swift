@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import CLibrary
 
 /// A fixed number of elements, 64-byte aligned and zeroed, freed with the last reference.
 ///

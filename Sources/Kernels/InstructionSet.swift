@@ -1,10 +1,5 @@
 package import CKernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import CLibrary
 
 /// The kernels of one instruction set, chosen once for the process or, in tests, one by one.
 ///

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import CLibrary
 
 /// One line on standard error that follows a stream, redrawn in place on a terminal at most ten times a second.
 ///
@@ -137,11 +133,7 @@ extension ProgressLine {
     text.withUTF8 { bytes in
       var written = 0
       while written < bytes.count {
-        #if canImport(Glibc)
-          let count = Glibc.write(STDERR_FILENO, bytes.baseAddress! + written, bytes.count - written)
-        #else
-          let count = Darwin.write(STDERR_FILENO, bytes.baseAddress! + written, bytes.count - written)
-        #endif
+        let count = CLibrary.write(STDERR_FILENO, bytes.baseAddress! + written, bytes.count - written)
         if count < 0, errno == EINTR { continue }
         guard count > 0 else { return }
         written += count

@@ -1,12 +1,5 @@
+import CLibrary
 import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// What summaries draw at random, from a source whose one word of state snapshots save.
 struct SeededRandom: RandomNumberGenerator {

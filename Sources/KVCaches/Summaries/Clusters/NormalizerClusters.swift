@@ -1,12 +1,5 @@
+import CLibrary
 import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Clusters of the keys of one KV head with samples of each: the denominator of attention, estimated.
 ///

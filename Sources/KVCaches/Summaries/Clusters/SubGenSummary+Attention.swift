@@ -1,12 +1,5 @@
+import CLibrary
 import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// What a query gets from SubGen's samples: QueryStreamAttn of Algorithm 1.
 extension SubGenSummary {

@@ -1,12 +1,5 @@
+import CLibrary
 import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Clusters of all heads, kept by Ward's cost: attention meets centroids, each with the logarithm of its count on its logits.
 final class WardSummary: StageSummary {

@@ -1,12 +1,5 @@
+import CLibrary
 import Kernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A uniform sample of all tokens of each head, each standing for as many as there were per token kept.
 ///
