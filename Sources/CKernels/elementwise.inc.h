@@ -37,13 +37,26 @@ static void rms_norm(const float *x, const float *weight, float *out, int n, flo
   for (; i < n; i++) out[i] = weight ? x[i] * inverse * weight[i] : x[i] * inverse;
 }
 
-INLINE lanes silu(lanes x) { return x / (1.0f + lanes_exp(-x)); }
+/// At most 16 values, those past the end zero.
+INLINE lanes load_row(const float *p, int count) { return count >= 16 ? lanes_load(p) : lanes_load_first(p, count); }
 
-static void silu_multiply(const float *gate, const float *up, float *out, int n) {
+INLINE void store_row(float *p, lanes x, int count) {
+  if (count >= 16) lanes_store(p, x);
+  else lanes_store_first(p, x, count);
+}
+
+static void layer_norm(const float *x, const float *weight, const float *bias, float *out, int n, float epsilon) {
+  double sum = 0, squares = 0;
+  for (int i = 0; i < n; i += 16) sum += lanes_sum(load_row(x + i, n - i));
+  float mean = (float)(sum / n);
   for (int i = 0; i < n; i += 16) {
-    int count = n - i < 16 ? n - i : 16;
-    if (count == 16) lanes_store(out + i, silu(lanes_load(gate + i)) * lanes_load(up + i));
-    else lanes_store_first(out + i, silu(lanes_load_first(gate + i, count)) * lanes_load_first(up + i, count), count);
+    lanes y = lanes_select(lanes_index() < n - i, load_row(x + i, n - i) - mean, (lanes)0.0f);
+    squares += lanes_sum(y * y);
+  }
+  float inverse = (float)(1.0 / sqrt(squares / n + (double)epsilon));
+  for (int i = 0; i < n; i += 16) {
+    lanes y = (load_row(x + i, n - i) - mean) * inverse * load_row(weight + i, n - i);
+    store_row(out + i, bias ? y + load_row(bias + i, n - i) : y, n - i);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "expand.inc.h"
 #include "linear.inc.h"
 #include "elementwise.inc.h"
+#include "activations.inc.h"
 #include "slots.inc.h"
 #include "attention.inc.h"
 #include "attention_columns.inc.h"
@@ -22,7 +23,11 @@ const struct sluice_kernels SLUICE_TABLE = {
     .linear = linear,
     .quantize = quantize,
     .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
     .silu_multiply = silu_multiply,
+    .gelu_tanh_multiply = gelu_tanh_multiply,
+    .gelu_erf_multiply = gelu_erf_multiply,
+    .soft_cap = soft_cap,
     .add = add,
     .scale = scale,
     .softmax = softmax,

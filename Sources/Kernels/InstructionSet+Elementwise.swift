@@ -8,6 +8,16 @@ package enum RotaryLayout: Sendable {
   case interleaved
 }
 
+/// What a feed-forward does to each of its values.
+package enum Activation: Sendable, BitwiseCopyable {
+  /// x · sigmoid(x)
+  case silu
+  /// GELU as Gemma approximates it: x / 2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
+  case geluTanh
+  /// GELU as it was published: x · Φ(x)
+  case geluErf
+}
+
 /// Row-wise kernels. Each takes raw rows: sizes are checked here, addresses are the caller's word.
 extension InstructionSet {
   /// out = x / sqrt(mean(x²) + epsilon) · weight; `weight` may be nil, `out` may be `x`.
@@ -19,12 +29,32 @@ extension InstructionSet {
     kernels.pointee.rms_norm(x, weight, out, Int32(count), epsilon)
   }
 
-  /// out = silu(gate) · up; `out` may be either input.
-  package func siluMultiply(
-    gate: UnsafePointer<Float>, up: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>, count: Int
+  /// out = (x - mean(x)) / sqrt(variance(x) + epsilon) · weight + bias; `bias` may be nil, `out` may be `x`.
+  package func layerNorm(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+    out: UnsafeMutablePointer<Float>, count: Int, epsilon: Float
+  ) {
+    precondition(count > 0, "a norm needs values")
+    kernels.pointee.layer_norm(x, weight, bias, out, Int32(count), epsilon)
+  }
+
+  /// out = activation(gate) · up; without `up` the activation alone. `out` may be either input.
+  package func activate(
+    _ activation: Activation, gate: UnsafePointer<Float>, up: UnsafePointer<Float>?, out: UnsafeMutablePointer<Float>,
+    count: Int
   ) {
     precondition(count >= 0, "negative count")
-    kernels.pointee.silu_multiply(gate, up, out, Int32(count))
+    switch activation {
+    case .silu: kernels.pointee.silu_multiply(gate, up, out, Int32(count))
+    case .geluTanh: kernels.pointee.gelu_tanh_multiply(gate, up, out, Int32(count))
+    case .geluErf: kernels.pointee.gelu_erf_multiply(gate, up, out, Int32(count))
+    }
+  }
+
+  /// x = cap · tanh(x / cap).
+  package func softCap(_ x: UnsafeMutablePointer<Float>, cap: Float, count: Int) {
+    precondition(count >= 0 && cap > 0, "a cap is positive")
+    kernels.pointee.soft_cap(x, cap, Int32(count))
   }
 
   /// x += y.

@@ -1,7 +1,7 @@
 package import CKernels
 
 /// One matrix of a group of products that share their activations, and where its output goes.
-package struct LinearSegment: @unchecked Sendable {
+package struct LinearSegment: @unchecked Sendable, BitwiseCopyable {
   package let kernelSegment: sluice_linear_segment
 
   /// - Parameters:
@@ -13,6 +13,29 @@ package struct LinearSegment: @unchecked Sendable {
       type: matrix.type.kernelType, rows: Int32(matrix.rows), columns: Int32(matrix.columns), panels: matrix.panels,
       out: out, out_stride: stride, accumulate: accumulates ? 1 : 0)
   }
+
+  /// A matrix that has its place already and gets an output with each product.
+  ///
+  /// - Precondition: it lives as long as the segment is used.
+  package init(_ matrix: PackedMatrix) {
+    kernelSegment = sluice_linear_segment(
+      type: matrix.type.kernelType, rows: Int32(matrix.rows), columns: Int32(matrix.columns), panels: matrix.panels,
+      out: nil, out_stride: matrix.rows, accumulate: 0)
+  }
+
+  package var rows: Int { Int(kernelSegment.rows) }
+  package var panelCount: Int { (rows + 15) / 16 }
+  package var bytes: Int { panelCount * sluice_panel_bytes(kernelSegment.type, kernelSegment.columns) }
+
+  /// The same matrix with an output [token, rows].
+  package func writing(to out: UnsafeMutablePointer<Float>, accumulates: Bool = false) -> LinearSegment {
+    var segment = kernelSegment
+    segment.out = out
+    segment.accumulate = accumulates ? 1 : 0
+    return LinearSegment(kernelSegment: segment)
+  }
+
+  private init(kernelSegment: sluice_linear_segment) { self.kernelSegment = kernelSegment }
 }
 
 extension InstructionSet {

@@ -104,7 +104,8 @@ struct Pass {
     let (gate, up) = (workspace.gate.pointer, workspace.up.pointer)
     overRows { range in
       for row in range {
-        kernels.siluMultiply(gate: gate + row * width, up: up + row * width, out: target[row], count: width)
+        kernels.activate(
+          .silu, gate: gate + row * width, up: up + row * width, out: target[row], count: width)
       }
       quantize(target, range)
     }

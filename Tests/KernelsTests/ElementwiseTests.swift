@@ -41,8 +41,8 @@ import Testing
   func siluIsAccurateEverywhere(instructions: InstructionSet) {
     let gate = (-87_000...87_000).map { Float($0) / 1000 }
     var out = [Float](repeating: 0, count: gate.count)
-    instructions.siluMultiply(
-      gate: gate, up: [Float](repeating: 1, count: gate.count), out: &out, count: gate.count)
+    instructions.activate(
+      .silu, gate: gate, up: [Float](repeating: 1, count: gate.count), out: &out, count: gate.count)
     var worst = 0.0
     for (x, y) in zip(gate, out) where x != 0 {
       let expected = Double(x) / (1 + exp(-Double(x)))
@@ -57,8 +57,8 @@ import Testing
       0, -0.0, 1e30, -1e30, .infinity, .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 88, -88, -1000, 1000,
     ]
     var out = [Float](repeating: .nan, count: gate.count + 1)
-    instructions.siluMultiply(
-      gate: gate, up: [Float](repeating: 2, count: gate.count), out: &out, count: gate.count)
+    instructions.activate(
+      .silu, gate: gate, up: [Float](repeating: 2, count: gate.count), out: &out, count: gate.count)
     #expect(out[0] == 0 && out[1] == 0 && out[2] == 2e30 && out[4] == .infinity && out[10] == 2000)
     for index in [3, 8, 9] { #expect(out[index] <= 0 && out[index] > -1e-5) }
     #expect(out[gate.count].isNaN, "nothing is written past the end")
@@ -67,7 +67,7 @@ import Testing
       let expected = x.map { Float(3 * Double($0) / (1 + exp(-Double($0)))) }
       let up = [Float](repeating: 3, count: size)
       x.withUnsafeMutableBufferPointer {
-        instructions.siluMultiply(gate: $0.baseAddress!, up: up, out: $0.baseAddress!, count: size)
+        instructions.activate(.silu, gate: $0.baseAddress!, up: up, out: $0.baseAddress!, count: size)
       }
       #expect(relativeError(x, expected) < 1e-6, "in place, \(size) values")
     }

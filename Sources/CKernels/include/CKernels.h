@@ -111,8 +111,16 @@ struct sluice_kernels {
   void (*quantize)(const float *x, int columns, int8_t *quants, float *scales, int32_t *sums);
   /// x / sqrt(mean(x^2) + epsilon) * weight; weight may be null.
   void (*rms_norm)(const float *x, const float *weight, float *out, int n, float epsilon);
-  /// silu(gate) * up.
+  /// (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias; bias may be null.
+  void (*layer_norm)(const float *x, const float *weight, const float *bias, float *out, int n, float epsilon);
+  /// silu(gate) * up; up may be null, here and below.
   void (*silu_multiply)(const float *gate, const float *up, float *out, int n);
+  /// GELU by the hyperbolic tangent, as Gemma has it, * up.
+  void (*gelu_tanh_multiply)(const float *gate, const float *up, float *out, int n);
+  /// GELU by the error function, as it was published, * up.
+  void (*gelu_erf_multiply)(const float *gate, const float *up, float *out, int n);
+  /// x = cap * tanh(x / cap).
+  void (*soft_cap)(float *x, float cap, int n);
   void (*add)(float *x, const float *y, int n);
   void (*scale)(float *x, float s, int n);
   /// In place; returns the log-sum-exp. All -inf gives zeros and -inf.
