@@ -29,7 +29,7 @@ package final class InferenceEngine {
     self.kernels = kernels
     self.chunk = chunk
     workspace = ForwardWorkspace(
-      model.configuration, rows: chunk, logitRows: min(chunk, 64), arithmetic: arithmetic, kernels: kernels)
+      model.buffers, rows: chunk, logitRows: min(chunk, 64), arithmetic: arithmetic, kernels: kernels)
     attention = LocalAttention(shape: model.configuration.attention, team: team, kernels: kernels)
   }
 

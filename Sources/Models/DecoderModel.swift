@@ -3,12 +3,14 @@ package import Kernels
 
 /// A decoder-only language model: token ids in, logits out.
 ///
-/// A new architecture is one file that reads from top to bottom and one line in `ModelRegistry`. A model knows nothing
-/// of caches, tokenizers or the network; it meets its memory through an `AttentionService`. A step has parts, because
-/// most rows of a prompt need no logits, and a prompt may go through one layer after another: `embed` makes the rows'
-/// hidden state, `forward` brings them through a layer, `logits` projects some of them.
+/// A model knows nothing of caches, tokenizers or the network; it meets its memory through an `AttentionService`. A step
+/// has parts, because most rows of a prompt need no logits, and a prompt may go through one layer after another: `embed`
+/// makes the rows' hidden state, `forward` brings them through a layer, `logits` projects some of them.
 package protocol DecoderModel: Sendable {
   var configuration: ModelConfiguration { get }
+
+  /// What a workspace for this model holds.
+  var buffers: BufferPlan { get }
 
   /// Bytes of the weights in memory.
   var weightBytes: Int { get }
@@ -28,10 +30,10 @@ package protocol DecoderModel: Sendable {
   func forward<Attention: AttentionService>(
     layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam)
 
-  /// Projects the given rows onto the vocabulary, into `workspace.logits` from its first row on.
+  /// Projects rows of the step onto the vocabulary, in any order: row i of `workspace.logits` is that of `rows[i]`.
   ///
   /// - Precondition: there are at most `workspace.logitRows` rows.
-  func logits(of rows: Range<Int>, workspace: ForwardWorkspace, team: WorkerTeam)
+  func logits(of rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam)
 }
 
 extension DecoderModel {
@@ -43,8 +45,16 @@ extension DecoderModel {
   ) {
     precondition(!tokens.isEmpty && tokens.count <= workspace.rows)
     embed(tokens, workspace: workspace, team: team)
-    for layer in 0..<configuration.attention.layers {
+    for layer in 0..<configuration.layers.count {
       forward(layer: layer, rows: tokens.count, attention: attention, workspace: workspace, team: team)
+    }
+  }
+
+  /// Projects rows that follow each other.
+  package func logits(of rows: Range<Int>, workspace: ForwardWorkspace, team: WorkerTeam) {
+    withUnsafeTemporaryAllocation(of: Int32.self, capacity: rows.count) { list in
+      for (index, row) in rows.enumerated() { list.initializeElement(at: index, to: Int32(row)) }
+      logits(of: UnsafeBufferPointer(list), workspace: workspace, team: team)
     }
   }
 }

@@ -7,12 +7,21 @@ package struct ModelConfiguration: Sendable {
   package var vocabularySize: Int
   package var hiddenSize: Int
   package var feedForwardSize: Int
-  /// Layers, heads and head size.
-  package var attention: KVCache.Shape
-  package var positions: PositionEncoding
+  /// What attention is in each layer; there is at least one.
+  package var layers: [AttentionLayer]
   /// The number of tokens the model was trained to see at once.
   package var trainedLength: Int
-  package var normEpsilon: Float
-  /// The most low-rank products of a token that matrices with one input need at once; 0 without adapters.
-  package var lowRankWidth = 0
+
+  /// Whether all layers are alike and like those of the first transformers, so that `attention` and `positions` say all.
+  package var isUniform: Bool { layers == attention.layers(positions: positions) }
+
+  /// Layers, heads and head size; those of the first layer where layers differ.
+  package var attention: KVCache.Shape {
+    KVCache.Shape(
+      layers: layers.count, queryHeads: layers[0].queryHeads, keyValueHeads: layers[0].keyValueHeads,
+      headDim: layers[0].headDim)
+  }
+
+  /// Those of the layers whose memory is the plan's, if there are any.
+  package var positions: PositionEncoding { (layers.first { $0.window == nil } ?? layers[0]).positions }
 }

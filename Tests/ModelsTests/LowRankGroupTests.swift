@@ -61,11 +61,19 @@ struct LowRankGroupTests {
     }
   }
 
-  private func configuration(hidden: Int, feedForward: Int, lowRankWidth: Int) -> ModelConfiguration {
-    ModelConfiguration(
-      architecture: "llama", vocabularySize: 16, hiddenSize: hidden, feedForwardSize: feedForward,
-      attention: KVCache.Shape(layers: 1, queryHeads: 2, keyValueHeads: 1, headDim: 24), positions: .none,
-      trainedLength: 8, normEpsilon: 1e-5, lowRankWidth: lowRankWidth)
+  /// A workspace of one input and the group's outputs, whose buffers follow each other in the plan.
+  private func workspace(
+    _ group: LinearGroup, columns: Int, tokens: Int, kernels: InstructionSet
+  ) -> (ForwardWorkspace, input: Int, outputs: [Int]) {
+    var plan = BufferPlan(hiddenSize: columns)
+    let input = plan.take(.init(width: columns, feedsProducts: true, isForLogits: false))
+    let outputs = group.linears.map {
+      plan.take(.init(width: $0.matrix.rows, feedsProducts: false, isForLogits: false))
+    }
+    plan.lowRankWidth = group.lowRank?.rank ?? 0
+    return (
+      ForwardWorkspace(plan, rows: tokens, logitRows: 1, arithmetic: .float32, kernels: kernels), input, outputs
+    )
   }
 
   /// Ranks of the adapters of each matrix: none at all for one, one adapter, two; sums on both sides of a panel.
@@ -89,17 +97,18 @@ struct LowRankGroupTests {
     for kernels in InstructionSet.available {
       for threads in [1, 3] {
         let team = try WorkerTeam(threads: threads)
-        let width = ranks.joined().reduce(0, +)
-        let workspace = ForwardWorkspace(
-          configuration(hidden: columns, feedForward: 16, lowRankWidth: width), rows: tokens, logitRows: 1,
-          arithmetic: .float32, kernels: kernels)
-        for index in input.indices { workspace.normed.values[index] = input[index] }
+        let (workspace, from, to) = workspace(group, columns: columns, tokens: tokens, kernels: kernels)
+        for index in input.indices { workspace.pointers[from][index] = input[index] }
+        let projection = Projection(group, outputs: to)
+        let outputs = zip(to, samples).map {
+          UnsafeMutableBufferPointer(start: workspace.pointers[$0], count: tokens * $1.rows)
+        }
         var first: [[Float]]?
         for rows in [tokens, 8, 7, 2, 1] {
-          let outputs = [workspace.queries, workspace.keys, workspace.values]
-          for output in outputs { output.elements.update(repeating: .nan) }
-          Pass(workspace: workspace, team: team, rows: rows)
-            .project(group, workspace.normed, into: outputs[0], outputs[1], outputs[2])
+          for output in outputs { output.update(repeating: .nan) }
+          withUnsafePointer(to: projection) {
+            GraphExecutor(workspace: workspace, team: team, rows: rows).project($0, from)
+          }
           for (output, products) in zip(outputs, expected) {
             for (index, (sum, magnitude)) in products[..<rows].joined().enumerated() {
               let error = abs(Double(output[index]) - sum)
@@ -107,7 +116,7 @@ struct LowRankGroupTests {
             }
           }
           // The same bits, however many tokens there are.
-          let token = outputs.map { $0.elements[..<(columns / 3)].map(\.self) }
+          let token = outputs.map { $0[..<(columns / 3)].map(\.self) }
           if let first { #expect(token == first, "\(kernels), \(rows) rows") }
           first = first ?? token
         }
@@ -122,16 +131,17 @@ struct LowRankGroupTests {
     let team = try WorkerTeam(threads: 2)
     let input = random.normals(24 * 9)
     for rows in [1, 9] {
-      let workspace = ForwardWorkspace(
-        configuration(hidden: 40, feedForward: 24, lowRankWidth: 4), rows: 9, logitRows: 1, arithmetic: .float32,
-        kernels: .current)
-      for index in input.indices { workspace.activated.values[index] = input[index] }
-      workspace.hidden.elements.update(repeating: 100)
-      Pass(workspace: workspace, team: team, rows: rows).addProjection(group, workspace.activated)
+      let (workspace, from, to) = workspace(group, columns: 24, tokens: 9, kernels: .current)
+      for index in input.indices { workspace.pointers[from][index] = input[index] }
+      let output = UnsafeMutableBufferPointer(start: workspace.pointers[to[0]], count: 9 * 40)
+      output.update(repeating: 100)
+      withUnsafePointer(to: Projection(group, outputs: to, accumulates: true)) {
+        GraphExecutor(workspace: workspace, team: team, rows: rows).project($0, from)
+      }
       for token in 0..<rows {
         let products = sample.products(Array(input[token * 24..<(token + 1) * 24]))
         for (row, (sum, magnitude)) in products.enumerated() {
-          #expect(abs(Double(workspace.hidden[token * 40 + row]) - 100 - sum) <= 2e-6 * (magnitude + 100))
+          #expect(abs(Double(output[token * 40 + row]) - 100 - sum) <= 2e-6 * (magnitude + 100))
         }
       }
     }

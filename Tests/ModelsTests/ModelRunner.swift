@@ -19,7 +19,7 @@ final class ModelRunner {
     model = try ModelRegistry.load(WeightFile.open(path), adapters: adapters, team: team)
     self.chunk = chunk
     workspace = ForwardWorkspace(
-      model.configuration, rows: chunk, logitRows: chunk, arithmetic: arithmetic, kernels: kernels)
+      model.buffers, rows: chunk, logitRows: chunk, arithmetic: arithmetic, kernels: kernels)
     attention = LocalAttention(shape: model.configuration.attention, team: team, kernels: kernels)
   }
 

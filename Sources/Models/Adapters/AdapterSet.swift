@@ -7,56 +7,60 @@ import Weights
 final class AdapterSet {
   private let adapters: [LowRankAdapter]
   private let base: WeightFile
+  private let names: TensorNames
   /// Whether rows of queries and keys stand in another order in GGUF files than in others.
   private let interleaves: Bool
   private let headDim: Int
   /// Names of the modules that met their matrix, one set an adapter.
   private var used: [Set<String>]
 
-  /// - Parameter architecture: the base model's architecture as GGUF names it.
   /// - Throws: `ModelError` where an adapter says that it is made for another architecture.
-  init(
-    _ adapters: [LowRankAdapter], base: WeightFile, architecture: String, interleaves: Bool, headDim: Int
-  ) throws {
+  init(_ adapters: [LowRankAdapter], base: WeightFile, family: any ModelFamily.Type, headDim: Int) throws {
     for adapter in adapters where adapter.file.isGGUF {
       let name = try adapter.file.metadata.string("general.architecture")
-      guard name == architecture else {
+      guard name == family.ggufName else {
         throw ModelError.unsupported(
-          "is an adapter for the architecture '\(name)', but the model's is '\(architecture)'", in: adapter.file.path)
+          "is an adapter for the architecture '\(name)', but the model's is '\(family.ggufName)'",
+          in: adapter.file.path)
       }
     }
     self.adapters = adapters
     self.base = base
-    self.interleaves = interleaves
+    names = family.names
+    interleaves = family.interleavesInGGUF
     self.headDim = headDim
     used = adapters.map { _ in [] }
   }
 
-  /// A bound on the ranks that one group of matrices has in all.
-  var widestGroup: Int { LowRankGroup.mostMatrices * adapters.reduce(0) { $0 + $1.mostRanks } }
-
-  /// What all adapters together add to a matrix `[rows, columns]`; nil where they leave it alone.
+  /// What all adapters together add to a matrix; nil where they leave it alone.
   ///
+  /// - Parameter places: where a file of a format may hold the matrix
   /// - Throws: `ModelError` where a shape does not fit or a factor holds no finite numbers, `WeightsError` where its type
   ///   cannot be read.
-  func factors(_ name: TensorName, rows: Int, columns: Int) throws -> LowRankFactors? {
+  func factors(_ places: (WeightFile.Format) -> [StoredRows], columns: Int) throws -> LowRankFactors? {
     var parts: [LowRankFactors] = []
+    var rows = 0
     for (index, adapter) in adapters.enumerated() {
-      let moduleName = adapter.name(of: name)
-      guard let module = adapter.modules.first(where: { $0.name == moduleName }) else { continue }
-      used[index].insert(moduleName)
-      var up = try values(module.up, shape: [rows, module.rank], of: adapter)
-      let down = try values(module.down, shape: [module.rank, columns], of: adapter)
-      let scale = adapter.scale(of: module)
-      for position in up.indices { up[position] = Float(Double(up[position]) * scale) }
-      guard up.allSatisfy(\.isFinite) else {
-        throw ModelError.unusableTensor(
-          module.up.name, "overflows when it is scaled by \(scale)", in: adapter.file.path)
+      for place in places(adapter.file.format) {
+        guard let moduleName = name(of: place.tensor, in: adapter),
+          let module = adapter.modules.first(where: { $0.name == moduleName })
+        else { continue }
+        used[index].insert(moduleName)
+        var up = try values(module.up, shape: [place.total, module.rank], of: adapter)
+        let down = try values(module.down, shape: [module.rank, columns], of: adapter)
+        let scale = adapter.scale(of: module)
+        for position in up.indices { up[position] = Float(Double(up[position]) * scale) }
+        guard up.allSatisfy(\.isFinite) else {
+          throw ModelError.unusableTensor(
+            module.up.name, "overflows when it is scaled by \(scale)", in: adapter.file.path)
+        }
+        up = place.ranges.flatMap { up[$0.lowerBound * module.rank..<$0.upperBound * module.rank] }
+        if interleaves, place.tensor.isRotated, base.isGGUF != adapter.file.isGGUF {
+          up = reordered(up, rank: module.rank, toInterleaved: base.isGGUF)
+        }
+        rows = up.count / module.rank
+        parts.append(LowRankFactors(rank: module.rank, down: down, up: up))
       }
-      if interleaves, name.isRotated, base.isGGUF != adapter.file.isGGUF {
-        up = reordered(up, rank: module.rank, toInterleaved: base.isGGUF)
-      }
-      parts.append(LowRankFactors(rank: module.rank, down: down, up: up))
     }
     return LowRankFactors(sumOf: parts, rows: rows)
   }
@@ -67,11 +71,17 @@ final class AdapterSet {
       guard let module = adapter.modules.first(where: { !used.contains($0.name) }) else { continue }
       throw ModelError.unusableTensor(
         module.down.name,
-        module.name == adapter.name(of: .embedding)
+        module.name == name(of: .embedding, in: adapter)
           ? "adapts the embedding, which is not supported"
           : "adapts '\(module.name)', which the model does not have as a linear layer",
         in: adapter.file.path)
     }
+  }
+
+  /// What an adapter's file calls the module of a tensor; nil where it has no name for it.
+  private func name(of tensor: TensorName, in adapter: LowRankAdapter) -> String? {
+    guard let weight = names.text(tensor, "weight", in: adapter.file.format) else { return nil }
+    return adapter.file.isGGUF ? weight : String(weight.dropLast(".weight".count))
   }
 
   /// A factor as floats, whatever its type.
@@ -104,14 +114,6 @@ final class AdapterSet {
       for column in 0..<rank { result[to * rank + column] = rows[from * rank + column] }
     }
     return result
-  }
-}
-
-extension LowRankAdapter {
-  /// What the adapter's file calls the module of a tensor.
-  fileprivate func name(of tensor: TensorName) -> String {
-    let weight = tensor.text("weight", in: file.format)
-    return file.isGGUF ? weight : String(weight.dropLast(".weight".count))
   }
 }
 

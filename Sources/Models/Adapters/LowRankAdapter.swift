@@ -64,9 +64,6 @@ package struct LowRankAdapter: Sendable {
   /// The factor of B · (A · x) for a module: the file's alpha by the rank, times the user's scale.
   package func scale(of module: Module) -> Double { scale * strength.scale(of: module) }
 
-  /// The most ranks that a matrix gets from it.
-  var mostRanks: Int { modules.reduce(0) { max($0, $1.rank) } }
-
   /// The largest rank that is believed, several times that of any adapter in use.
   private static let rankLimit = 1 << 14
 
@@ -86,9 +83,9 @@ package struct LowRankAdapter: Sendable {
       }
       if isUp { continue }
       try check(tensor, partner, in: file)
-      modules.append(
-        Module(
-          name: String(stem.hasPrefix(prefix) ? stem.dropFirst(prefix.count) : stem), down: tensor, up: partner))
+      let name = String(stem.hasPrefix(prefix) ? stem.dropFirst(prefix.count) : stem)
+      // Models of text and images hold their text model under this name.
+      modules.append(Module(name: name.replacing("language_model.", with: ""), down: tensor, up: partner))
     }
     guard !modules.isEmpty else { throw ModelError.unsupported("holds no low-rank factors", in: file.path) }
     return modules

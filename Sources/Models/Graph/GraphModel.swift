@@ -1,0 +1,89 @@
+import KVCaches
+import Kernels
+import Weights
+
+/// A model whose layers are graphs, compiled when it is loaded.
+final class GraphModel: DecoderModel {
+  let configuration: ModelConfiguration
+  let buffers: BufferPlan
+  private let embedding: PackedMatrix
+  private let embeddingScale: Float?
+  /// Those of all layers, then those of the logits.
+  private let instructions: Buffer<Instruction>
+  /// Where a layer's instructions begin, and, after the last one, those of the logits and their end.
+  private let starts: [Int]
+  private let projections: Buffer<Projection>
+  /// The matrices of the layers.
+  private let groups: [LinearGroup]
+  private let head: LinearGroup
+  /// What instructions point to, beside the matrices.
+  private let vectors: [Buffer<Float>]
+
+  init(_ family: any ModelFamily, _ source: TensorSource) throws {
+    configuration = family.configuration
+    embeddingScale = family.embeddingScale
+    let hidden = configuration.hiddenSize
+    embedding = try source.matrix(.embedding, rows: configuration.vocabularySize, columns: hidden)
+    var compiler = GraphCompiler(source: source, hiddenSize: hidden)
+    var starts = [0]
+    for layer in 0..<configuration.layers.count {
+      try compiler.append(LayerGraph(width: hidden, norm: family.norm) { family.layer(layer, &$0, $1) }, layer: layer)
+      starts.append(compiler.instructions.count)
+    }
+    let tied = family.tiesOutput || !source.has(.output) ? embedding : nil
+    try compiler.appendLogits(LayerGraph(width: hidden, norm: family.norm) { family.logits(&$0, $1) }, tied: tied)
+    starts.append(compiler.instructions.count)
+    self.starts = starts
+    instructions = Buffer(compiler.instructions)
+    projections = Buffer(compiler.projections)
+    guard let head = compiler.groups.last else { preconditionFailure("logits need a matrix") }
+    (groups, self.head) = (compiler.groups.dropLast(), head)
+    vectors = compiler.vectors
+    buffers = compiler.buffers
+  }
+
+  var weightBytes: Int { bytesPerToken + (head.linears[0].matrix === embedding ? 0 : embedding.bytes) }
+
+  var bytesPerToken: Int { groups.reduce(head.bytes) { $0 + $1.bytes } }
+
+  var layerWeights: [ElementType: Int] {
+    groups.flatMap(\.matrices).reduce(into: [:]) { $0[$1.type, default: 0] += $1.rows * $1.columns }
+  }
+
+  func embed(_ tokens: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam) {
+    GraphExecutor(workspace: workspace, team: team, rows: tokens.count)
+      .embed(tokens, from: embedding, scale: embeddingScale)
+  }
+
+  func forward<Attention: AttentionService>(
+    layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
+  ) {
+    precondition(layer >= 0 && layer < configuration.layers.count, "no such layer")
+    GraphExecutor(workspace: workspace, team: team, rows: rows)
+      .run(part(layer), projections.pointer, layer: layer, attention: attention)
+  }
+
+  func logits(of rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam) {
+    precondition(rows.count <= workspace.logitRows, "more rows than get logits at once")
+    guard !rows.isEmpty else { return }
+    let width = configuration.hiddenSize
+    let executor = GraphExecutor(workspace: workspace, team: team, rows: rows.count)
+    let chosen = executor.row0(BufferPlan.chosen)
+    for (index, row) in rows.enumerated() {
+      precondition(row >= 0 && row < workspace.rows, "no such row")
+      (chosen + index * width).update(from: workspace.hidden.pointer + Int(row) * width, count: width)
+    }
+    for instruction in part(configuration.layers.count) { executor.run(instruction, projections.pointer) }
+  }
+
+  private func part(_ index: Int) -> UnsafeBufferPointer<Instruction> {
+    UnsafeBufferPointer(start: instructions.pointer + starts[index], count: starts[index + 1] - starts[index])
+  }
+}
+
+extension Buffer {
+  fileprivate convenience init(_ elements: [Element]) {
+    self.init(count: elements.count)
+    for (index, element) in elements.enumerated() { self[index] = element }
+  }
+}
