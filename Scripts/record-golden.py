@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
+from golden_families import record_families
 from llama_gguf import load_model, load_tokenizer
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "Tests/ModelsTests/Golden"
@@ -407,6 +408,7 @@ def main():
     logging.disable_progress_bar()
     GOLDEN.mkdir(parents=True, exist_ok=True)
     record_models()
+    record_families()
     record_blocks()
     if arguments.default_model:
         record_default_model(arguments.default_model, "smollm2-logits.json")

@@ -6,8 +6,9 @@ package import Weights
 package enum ModelRegistry {
   /// By the names that GGUF (`general.architecture`) and Hugging Face (`model_type`) give them.
   private static let families: [String: any ModelFamily.Type] = [
-    "llama": Llama.self,
-    "mistral": Llama.self,
+    "llama": Llama.self, "mistral": Llama.self,
+    "gptneox": GPTNeoX.self, "gpt_neox": GPTNeoX.self,
+    "gemma3": Gemma3.self, "gemma3_text": Gemma3.self,
   ]
 
   /// Loads the model of a file, with adapters whose effects add up.

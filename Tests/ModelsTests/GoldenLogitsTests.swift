@@ -11,7 +11,7 @@ struct GoldenLogitsTests {
     "llama3-rope.gguf", "quantised.gguf",
   ]
 
-  private static func golden(of model: String) throws -> JSONValue {
+  static func golden(of model: String) throws -> JSONValue {
     try Golden.json(Golden.path(model.hasSuffix(".gguf") ? model + ".golden.json" : model + "/golden.json"))
   }
 

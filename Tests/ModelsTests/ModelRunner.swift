@@ -36,14 +36,30 @@ final class ModelRunner {
       let part = Array(rest.prefix(cache.admissibleChunk(min(chunk, rest.count))))
       rest = rest.dropFirst(part.count)
       attention.beginStep([LocalAttention.Segment(cache: cache, rows: 0..<part.count)])
-      part.withUnsafeBufferPointer { model.forward($0, attention: attention, workspace: workspace, team: team) }
-      model.logits(of: 0..<part.count, workspace: workspace, team: team)
-      let vocabulary = model.configuration.vocabularySize
-      for row in 0..<part.count {
-        result.append(Array(workspace.logits.elements[row * vocabulary..<(row + 1) * vocabulary]))
-      }
+      result += step(part, attention)
     }
     return result
+  }
+
+  /// The logits after every token with the reference for a memory, `[token][vocabulary]`.
+  func logits(_ ids: [Int32], memory: ReferenceAttention) -> [[Float]] {
+    stride(from: 0, to: ids.count, by: chunk).flatMap { start in
+      let part = Array(ids[start..<min(start + chunk, ids.count)])
+      memory.beginStep(rows: part.count)
+      return step(part, memory)
+    }
+  }
+
+  private func step(_ ids: [Int32], _ attention: some AttentionService) -> [[Float]] {
+    ids.withUnsafeBufferPointer { model.forward($0, attention: attention, workspace: workspace, team: team) }
+    return logits(of: ids.indices.map { Int32($0) })
+  }
+
+  /// The logits of rows of the last step, in the order that is asked for.
+  func logits(of rows: [Int32]) -> [[Float]] {
+    rows.withUnsafeBufferPointer { model.logits(of: $0, workspace: workspace, team: team) }
+    let vocabulary = model.configuration.vocabularySize
+    return rows.indices.map { Array(workspace.logits.elements[$0 * vocabulary..<($0 + 1) * vocabulary]) }
   }
 
   /// The likeliest continuation.

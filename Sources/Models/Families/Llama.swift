@@ -31,10 +31,7 @@ struct Llama: ModelFamily {
       throw metadata.unsupported("only SiLU is supported as the activation of a Llama")
     }
     // With every layer windowed no layer is left for a plan: the window is what the model was trained to see.
-    let window = Key("attention.sliding_window", huggingFace: "sliding_window")
-    if let window = try metadata.integer(ifPresent: window), window > 0 {
-      sizes.trainedLength = min(sizes.trainedLength, window)
-    }
+    sizes.trainedLength = min(sizes.trainedLength, try metadata.window() ?? .max)
     norm = Norm(
       epsilon: try metadata.epsilon(
         Key("attention.layer_norm_rms_epsilon", huggingFace: "rms_norm_eps"), default: 1e-6))

@@ -5,12 +5,13 @@ import Weights
 extension ModelMetadata {
   /// How a model's file says that its rotary embedding is stretched.
   ///
-  /// - Parameter kind: which layers, where a Hugging Face file describes several kinds: `full_attention`
-  func rotaryScaling(dim: Int, trainedLength: Int, kind: String? = nil) throws -> RotaryScaling {
+  /// - Parameter places: where Hugging Face files may say it, the first that does counts
+  func rotaryScaling(
+    dim: Int, trainedLength: Int, places: [String] = ["rope_scaling", "rope_parameters"]
+  ) throws -> RotaryScaling {
     if isGGUF { return try rotaryScalingOfGGUF(dim: dim) }
-    let places = (kind.map { ["rope_parameters.\($0)."] } ?? []) + ["rope_scaling.", "rope_parameters."]
     func key(_ names: String...) -> Key {
-      Key(gguf: [], huggingFace: places.flatMap { place in names.map { place + $0 } })
+      Key(gguf: [], huggingFace: places.flatMap { place in names.map { "\(place).\($0)" } })
     }
     switch try string(ifPresent: key("rope_type", "type")) ?? "default" {
     case "default": return .none

@@ -47,3 +47,31 @@ struct ModelSizes {
     }
   }
 }
+
+extension ModelMetadata {
+  /// The numbers that every family has, checked once, so that no later product can overflow.
+  func sizes(heads: Int? = nil, keyValueHeads: Int? = nil, headDim: Int? = nil, trainedLength: Int? = nil) throws
+    -> ModelSizes
+  {
+    let hidden = try integer(Key("embedding_length", huggingFace: "hidden_size"))
+    let heads = try integer(Key("attention.head_count", huggingFace: "num_attention_heads"), default: heads)
+    let headDim =
+      try integer(ifPresent: Key("attention.key_length", huggingFace: "head_dim")) ?? headDim ?? hidden / max(heads, 1)
+    let sizes = ModelSizes(
+      vocabulary: try integer(ifPresent: Key(huggingFace: "vocab_size")) ?? embeddingRows(), hidden: hidden,
+      feedForward: try integer(Key("feed_forward_length", huggingFace: "intermediate_size")),
+      layers: try integer(Key("block_count", huggingFace: "num_hidden_layers")), heads: heads,
+      keyValueHeads: try integer(
+        Key("attention.head_count_kv", huggingFace: "num_key_value_heads"), default: keyValueHeads ?? heads),
+      headDim: headDim,
+      trainedLength: try integer(
+        Key("context_length", huggingFace: "max_position_embeddings"), default: trainedLength))
+    try sizes.check(in: file)
+    return sizes
+  }
+
+  private func embeddingRows() throws -> Int {
+    let name = isGGUF ? "token_embd.weight" : file.tensorNames.first { $0.hasSuffix("embed_tokens.weight") }
+    return try file.tensor(name ?? "embed_tokens.weight").info.shape.first ?? 0
+  }
+}

@@ -1,0 +1,107 @@
+import KVCaches
+import Kernels
+
+/// Gemma 3, text only.
+///
+/// Per layer: grouped-query attention whose queries and keys are normalised head by head, then a feed-forward gated by
+/// GELU, each between two norms. Five layers see a window of the text, the sixth sees all of it and rotates slower.
+struct Gemma3: ModelFamily {
+  static let ggufName = "gemma3"
+  static let names = TensorNames(
+    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
+    layers: "model.layers",
+    layer: [
+      "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+      "attn_v": "self_attn.v_proj", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
+      "attn_output": "self_attn.o_proj", "post_attention_norm": "post_attention_layernorm",
+      "ffn_norm": "pre_feedforward_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+      "ffn_down": "mlp.down_proj", "post_ffw_norm": "post_feedforward_layernorm",
+    ])
+
+  let configuration: ModelConfiguration
+  let norm: Norm
+  let tiesOutput = true
+  private let sizes: ModelSizes
+  private let outputCap: Float?
+
+  private typealias Key = ModelMetadata.Key
+
+  init(_ metadata: ModelMetadata) throws {
+    let sizes =
+      metadata.isGGUF
+      ? try metadata.sizes()
+      : try metadata.sizes(heads: 8, keyValueHeads: 4, headDim: 256, trainedLength: 131_072)
+    guard try metadata.activation(default: .geluTanh) == .geluTanh else {
+      throw metadata.unsupported("only GELU by the hyperbolic tangent is supported as the activation of a Gemma")
+    }
+    if try metadata.bool(ifPresent: Key(huggingFace: "use_bidirectional_attention")) ?? false {
+      throw metadata.unsupported("attention to later tokens is not supported")
+    }
+    norm = Norm(
+      epsilon: try metadata.epsilon(
+        Key("attention.layer_norm_rms_epsilon", huggingFace: "rms_norm_eps"), default: 1e-6),
+      weightOffset: metadata.isGGUF ? 0 : 1)
+    outputCap = try metadata.double(
+      ifPresent: Key("final_logit_softcapping", huggingFace: "final_logit_softcapping")
+    ).map { Float($0) }
+    if let outputCap, !(outputCap > 0 && outputCap.isFinite) {
+      throw metadata.bad("final_logit_softcapping", "must be positive, not \(outputCap)")
+    }
+
+    var global = sizes.layer(
+      positions: try metadata.rotary(
+        dim: sizes.headDim, headDim: sizes.headDim,
+        base: try metadata.double(
+          Key(
+            "rope.freq_base", "rope.global.freq_base", huggingFace: "rope_parameters.full_attention.rope_theta",
+            "rope_theta"), default: 1_000_000),
+        scaling: try metadata.rotaryScaling(
+          dim: sizes.headDim, trainedLength: sizes.trainedLength,
+          places: ["rope_parameters.full_attention", "rope_scaling"]), layout: .halves))
+    // GGUF does not say it: only the model of 62 layers scales by other than its head size.
+    let scalar =
+      metadata.isGGUF
+      ? Double(sizes.layers == 62 ? sizes.hidden / sizes.heads : sizes.headDim)
+      : try metadata.double(Key(huggingFace: "query_pre_attn_scalar"), default: 256)
+    guard scalar.isFinite, scalar > 0 else {
+      throw metadata.bad("query_pre_attn_scalar", "must be positive, not \(scalar)")
+    }
+    global.scale = Float(1 / scalar.squareRoot())
+    var local = global
+    local.positions = try metadata.rotary(
+      dim: sizes.headDim, headDim: sizes.headDim,
+      base: try metadata.double(
+        Key(
+          "rope.freq_base_swa", "rope.local.freq_base",
+          huggingFace: "rope_parameters.sliding_attention.rope_theta", "rope_local_base_freq"), default: 10_000),
+      scaling: .none, layout: .halves)
+    local.window = try metadata.window()
+    let isLocal = try metadata.windowedLayers(count: sizes.layers, standardPeriod: 6)
+    configuration = sizes.configuration(metadata.architecture, layers: isLocal.map { $0 ? local : global })
+    self.sizes = sizes
+  }
+
+  var embeddingScale: Float? { Float(sizes.hidden).squareRoot() }
+
+  func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
+    let projected = graph.linear(
+      graph.norm(x, "attn_norm"), .init("attn_q", rows: sizes.queryWidth), .init("attn_k", rows: sizes.keyWidth),
+      .init("attn_v", rows: sizes.keyWidth))
+    let queries = graph.headNorm(projected[0], "attn_q_norm", size: sizes.headDim)
+    let keys = graph.headNorm(projected[1], "attn_k_norm", size: sizes.headDim)
+    let attended = graph.attention(queries, keys, projected[2])
+    let mixed = graph.linear(attended, "attn_output", rows: sizes.hidden)
+    let y = graph.sum(x, graph.norm(mixed, "post_attention_norm"))
+
+    let gated = graph.linear(
+      graph.norm(y, "ffn_norm"), .init("ffn_gate", rows: sizes.feedForward), .init("ffn_up", rows: sizes.feedForward))
+    let activated = graph.activation(.geluTanh, gated[0], gated[1])
+    let fed = graph.linear(activated, "ffn_down", rows: sizes.hidden)
+    return graph.sum(y, graph.norm(fed, "post_ffw_norm"))
+  }
+
+  func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
+    let logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: sizes.vocabulary)
+    return outputCap.map { graph.softCap(logits, $0) } ?? logits
+  }
+}

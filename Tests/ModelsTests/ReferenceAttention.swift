@@ -1,0 +1,80 @@
+import Foundation
+import KVCaches
+import Kernels
+import TestSupport
+
+/// A memory that keeps everything and attends in Float64, one query after another, as `AttentionLayer` describes it.
+///
+/// The reference for models whose layers differ; it shares nothing with the caches.
+final class ReferenceAttention: AttentionService {
+  private struct Head {
+    /// Rotated by their places in the text, `[token][headDim]`.
+    var keys: [[Double]] = []
+    var values: [[Double]] = []
+  }
+
+  private let layers: [AttentionLayer]
+  /// `[layer][KV head]`
+  private var heads: [[Head]]
+  private var rows = 0
+  private var queries: UnsafePointer<Float>?
+
+  init(_ layers: [AttentionLayer]) {
+    self.layers = layers
+    heads = layers.map { [Head](repeating: Head(), count: $0.keyValueHeads) }
+  }
+
+  func beginStep(rows: Int) { self.rows = rows }
+
+  func begin(layer: Int, queries: UnsafePointer<Float>) {
+    precondition(self.queries == nil, "attention begins once a layer")
+    self.queries = queries
+  }
+
+  func finish(
+    layer index: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, sinkLogits: UnsafePointer<Float>?,
+    output: UnsafeMutablePointer<Float>
+  ) {
+    guard let queries else { preconditionFailure("finish without begin") }
+    self.queries = nil
+    let (layer, dim) = (layers[index], layers[index].headDim)
+    let start = heads[index][0].keys.count
+    func vector(_ base: UnsafePointer<Float>, _ position: Int) -> [Double] {
+      (0..<dim).map { Double(base[position * dim + $0]) }
+    }
+    for row in 0..<rows {
+      for head in 0..<layer.keyValueHeads {
+        let position = row * layer.keyValueHeads + head
+        heads[index][head].keys.append(rotated(vector(keys, position), by: start + row, layer))
+        heads[index][head].values.append(vector(values, position))
+      }
+      for head in 0..<layer.queryHeads {
+        let position = row * layer.queryHeads + head
+        let result = attend(
+          rotated(vector(queries, position), by: start + row, layer), at: start + row,
+          heads[index][head / layer.groupSize], layer)
+        for (dimension, value) in result.enumerated() { output[position * dim + dimension] = Float(value) }
+      }
+    }
+  }
+
+  private func rotated(_ vector: [Double], by position: Int, _ layer: AttentionLayer) -> [Double] {
+    guard case .rotary(let rotary) = layer.positions else { return vector }
+    return rotaryReference(
+      vector, by: position, frequencies: rotary.frequencies, inHalves: rotary.layout == .halves)
+  }
+
+  private func attend(_ query: [Double], at position: Int, _ head: Head, _ layer: AttentionLayer) -> [Double] {
+    let seen = max(0, position + 1 - (layer.window ?? .max))...position
+    let logits = seen.map { token in
+      let logit = zip(query, head.keys[token]).reduce(0) { $0 + $1.0 * $1.1 } * Double(layer.scale)
+      return layer.softCap.map { Double($0) * tanh(logit / Double($0)) } ?? logit
+    }
+    let largest = logits.max() ?? 0
+    let weights = logits.map { exp($0 - largest) }
+    let sum = weights.reduce(0, +)
+    return query.indices.map { dimension in
+      zip(seen, weights).reduce(0) { $0 + $1.1 * head.values[$1.0][dimension] } / sum
+    }
+  }
+}
