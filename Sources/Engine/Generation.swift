@@ -1,6 +1,6 @@
 package import Tokenizers
 
-/// Writes text: samples a token, gives out its text, and feeds it back, one token a call.
+/// Writes text: asks its sequence for logits, samples a token from them, gives out its text, and appends it.
 ///
 /// Limits count generated tokens, never positions. Text is given out in whole characters only, and what may be the start
 /// of a stop string is held back until it is clear.
@@ -13,11 +13,11 @@ package struct Generation {
     case stopString
     /// As many tokens as were asked for.
     case limit
-    /// The caller stopped it.
+    /// The caller stopped it, or an error did.
     case cancelled
   }
 
-  private let stream: TokenStream
+  package let sequence: Sequence
   private let tokenizer: Tokenizer
   private let limit: Int?
   private var sampler: Sampler
@@ -31,10 +31,10 @@ package struct Generation {
   ///   - limit: the most tokens, nil for no limit
   ///   - sampling: without `problem`
   package init(
-    _ stream: TokenStream, tokenizer: Tokenizer, sampling: SamplingOptions, stopStrings: [String] = [],
+    _ sequence: Sequence, tokenizer: Tokenizer, sampling: SamplingOptions, stopStrings: [String] = [],
     limit: Int? = nil
   ) {
-    self.stream = stream
+    self.sequence = sequence
     self.tokenizer = tokenizer
     self.limit = limit
     sampler = Sampler(sampling)
@@ -43,16 +43,27 @@ package struct Generation {
     if limit == 0 { finish = .limit }
   }
 
-  /// The text of the next token, possibly empty, or nil once the text has ended.
+  /// Asks for the logits of the next token, to be accepted when they are there.
   ///
-  /// - Parameter proceeds: asked between the chunks of a long prompt; false ends the text as cancelled.
-  /// - Throws: `LanguageModelError` where the model gives no finite logit.
-  package mutating func next(while proceeds: () -> Bool = { true }) throws(LanguageModelError) -> String? {
-    guard finish == nil else { return nil }
-    guard proceeds(), let logits = stream.logits(afterChunk: proceeds) else { return end(.cancelled) }
-    guard let token = sampler.sample(logits, after: stream.log) else { throw .noFiniteLogit }
+  /// - Returns: whether the text goes on.
+  package func requestLogits() -> Bool {
+    guard finish == nil else { return false }
+    sequence.requestLogits()
+    return true
+  }
+
+  /// Takes in the logits of the next token.
+  ///
+  /// - Returns: the text of the token, possibly empty.
+  /// - Throws: `LanguageModelError` where there is no finite logit.
+  package mutating func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws(LanguageModelError) -> String {
+    precondition(finish == nil, "logits after the end of a text")
+    guard let token = sampler.sample(logits, after: sequence.log) else {
+      finish = .cancelled
+      throw .noFiniteLogit
+    }
     if tokenizer.endOfGeneration.contains(token) { return end(.endOfText) }
-    stream.append(token)
+    sequence.append(token)
     generatedTokens += 1
     let (text, stopped) = stops.append(decoder.append(token))
     if stopped {
@@ -63,10 +74,14 @@ package struct Generation {
     return text
   }
 
+  /// Ends the text where it is; what was to be read by then stays in the sequence.
+  package mutating func cancel() {
+    if finish == nil { finish = .cancelled }
+  }
+
   /// Gives out what was held back.
   private mutating func end(_ reason: Finish) -> String {
     finish = reason
-    guard reason != .cancelled else { return "" }
     let (text, _) = stops.append(decoder.finish())
     return text + stops.finish()
   }

@@ -3,7 +3,7 @@ package import KVCaches
 package import Kernels
 package import Models
 
-/// Runs a model over chunks of tokens of one or more sequences.
+/// Runs a model over batches: the tokens of a step, of one or more sequences.
 ///
 /// Owns the worker team and all buffers of a step. Not thread safe: one step at a time.
 package final class InferenceEngine {
@@ -13,11 +13,14 @@ package final class InferenceEngine {
   package let workspace: ForwardWorkspace
   private let attention: LocalAttention
 
-  /// The most tokens of one step.
+  /// The batch of a step that has one sequence.
+  private let single: Batch
+
+  /// The most rows of one step.
   package let chunk: Int
 
   /// - Parameters:
-  ///   - chunk: the most tokens of one step, which bounds the working memory
+  ///   - chunk: the most rows of one step, which bounds the working memory
   ///   - arithmetic: how quantised matrices multiply
   package init(
     model: any DecoderModel, team: WorkerTeam, kernels: InstructionSet, chunk: Int = 512,
@@ -31,9 +34,21 @@ package final class InferenceEngine {
     workspace = ForwardWorkspace(
       model.buffers, rows: chunk, logitRows: min(chunk, 64), arithmetic: arithmetic, kernels: kernels)
     attention = LocalAttention(shape: model.configuration.attention, team: team, kernels: kernels)
+    single = Batch(capacity: chunk)
+    rowNumbers = Buffer(count: chunk)
+    for row in 0..<chunk { rowNumbers.pointer[row] = Int32(row) }
   }
 
   package var vocabularySize: Int { model.configuration.vocabularySize }
+
+  /// An empty sequence for this model.
+  ///
+  /// - Throws: as `makeCache`.
+  package func makeSequence(
+    _ plan: KVCache.Plan, slotType: KVCache.SlotType = .float16, log: TokenLog = TokenLog()
+  ) throws(KVCacheError) -> Sequence {
+    Sequence(memory: try makeCache(plan, slotType: slotType), log: log)
+  }
 
   /// An empty cache for this model.
   ///
@@ -49,37 +64,15 @@ package final class InferenceEngine {
     return try KVCache(plan: plan, shape: shape, slotType: slotType, positions: model.configuration.positions)
   }
 
-  /// Brings one chunk of one sequence through the model.
+  /// Brings the rows of a batch through the model; linear layers see all of them together.
   ///
-  /// - Precondition: the chunk is not longer than `chunk` and than the cache admits; ids are in the vocabulary.
-  package func step(_ tokens: UnsafeBufferPointer<Int32>, cache: KVCache) {
-    attention.beginStep(cache, rows: tokens.count)
-    model.forward(tokens, attention: attention, workspace: workspace, team: team)
+  /// - Precondition: ids are in the vocabulary, and there is a row.
+  package func step(_ batch: Batch) {
+    attention.beginStep(batch.segments)
+    model.forward(batch.tokens, attention: attention, workspace: workspace, team: team)
   }
 
-  /// Brings one chunk through the model with a memory of the caller's, which knows of the step already.
-  ///
-  /// - Precondition: the chunk is not longer than `chunk`; ids are in the vocabulary.
-  package func step(_ tokens: UnsafeBufferPointer<Int32>, attention: some AttentionService) {
-    model.forward(tokens, attention: attention, workspace: workspace, team: team)
-  }
-
-  /// Brings chunks of several sequences through the model at once; linear layers see all rows together.
-  ///
-  /// Rows stand in the order of the parts. The same preconditions as for one sequence hold for each.
-  package func step(_ parts: [(tokens: [Int32], cache: KVCache)]) {
-    var rows: [Int32] = []
-    let segments = parts.map { part in
-      defer { rows += part.tokens }
-      return LocalAttention.Segment(cache: part.cache, rows: rows.count..<rows.count + part.tokens.count)
-    }
-    attention.beginStep(segments)
-    rows.withUnsafeBufferPointer {
-      model.forward($0, attention: attention, workspace: workspace, team: team)
-    }
-  }
-
-  /// Says that a sequence's prompt has ended, once the logits of its last token need no more of the cache.
+  /// Says that a sequence's prompt has ended, once its last token has gone through the model.
   package func finishPrompt(of cache: KVCache) { cache.finishPrompt(team: team, kernels: kernels) }
 
   /// The logits of one row of the last step, valid until the next call.
@@ -101,6 +94,14 @@ package final class InferenceEngine {
     }
   }
 
+  /// The numbers of some rows that follow each other.
+  package func rows(_ range: Range<Int>) -> UnsafeBufferPointer<Int32> {
+    UnsafeBufferPointer(rebasing: UnsafeBufferPointer(rowNumbers.elements)[range])
+  }
+}
+
+/// One sequence at a time, for measurements that want the logits of every token or none.
+extension InferenceEngine {
   /// Brings any number of tokens through the model, chunk by chunk.
   ///
   /// - Parameter afterChunk: called after each chunk with its range in `tokens`; false stops there.
@@ -112,7 +113,11 @@ package final class InferenceEngine {
     var done = 0
     while done < tokens.count {
       let count = cache.admissibleChunk(min(chunk, tokens.count - done))
-      tokens.withUnsafeBufferPointer { step(UnsafeBufferPointer(rebasing: $0[done..<done + count]), cache: cache) }
+      tokens.withUnsafeBufferPointer {
+        single.append(UnsafeBufferPointer(rebasing: $0[done..<done + count]), memory: cache)
+      }
+      step(single)
+      single.removeAll()
       done += count
       guard try afterChunk(done - count..<done) else { break }
     }

@@ -3,8 +3,8 @@ import Synchronization
 
 /// The one thread on which a model computes.
 ///
-/// Kernels block and spin, so they stay off Swift's cooperative pool. Jobs run one after another; sessions submit one
-/// step at a time, so that several of them share the machine step by step.
+/// Kernels block and spin, so they stay off Swift's cooperative pool. Jobs run one after another, in the order in which
+/// they come.
 final class InferenceThread: Sendable {
   private struct Queue {
     var jobs: [@Sendable () -> Void] = []
@@ -45,13 +45,29 @@ final class InferenceThread: Sendable {
     }
   }
 
+  /// Has the thread run a job after those that wait already.
+  func enqueue(_ job: @escaping @Sendable () -> Void) {
+    shared.condition.withLock { shared.queue.jobs.append(job) }
+    shared.condition.signal()
+  }
+
+  /// Waits, in a job, for another one to come.
+  ///
+  /// - Returns: whether one has come before the time was up; false where there was no time.
+  func waitForJob(atMost duration: Duration) -> Bool {
+    guard duration > .zero else { return false }
+    let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    let deadline = Date(timeIntervalSinceNow: seconds)
+    return shared.condition.withLock {
+      while shared.queue.jobs.isEmpty, shared.condition.wait(until: deadline) {}
+      return !shared.queue.jobs.isEmpty
+    }
+  }
+
   /// Runs a job on the thread and waits for its result without blocking a thread of the pool.
   func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
-      shared.condition.withLock {
-        shared.queue.jobs.append { continuation.resume(with: Swift.Result { try body() }) }
-      }
-      shared.condition.signal()
+      enqueue { continuation.resume(with: Swift.Result { try body() }) }
     }
   }
 }

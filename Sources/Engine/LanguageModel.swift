@@ -10,7 +10,7 @@ import Weights
 /// let model = try await LanguageModel()            // the default model, fetched by `make model`
 /// let other = try await LanguageModel("tiny.gguf") // a GGUF file, a Hugging Face directory, or a fetched name
 /// ```
-/// A model and its weights are shared by all its sessions, which take turns on its threads.
+/// A model and its weights are shared by all its sessions; what several of them ask for at once is computed together.
 public final class LanguageModel: Sendable {
   /// How a model is loaded and run.
   public struct Options: Sendable, Hashable {
@@ -42,7 +42,7 @@ public final class LanguageModel: Sendable {
 
   /// State that only the inference thread touches.
   private struct Confined: @unchecked Sendable {
-    let engine: InferenceEngine
+    let responses: ResponseScheduler
   }
 
   /// Loads a model: a GGUF file, a Hugging Face directory, or the name of a fetched model; nil is the default model.
@@ -55,15 +55,30 @@ public final class LanguageModel: Sendable {
     self.path = path
     self.thread = thread
     tokenizer = loaded.tokenizer
-    confined = Confined(engine: loaded.engine)
+    confined = Confined(responses: ResponseScheduler(engine: loaded.engine, thread: thread))
   }
 
-  /// Runs a job with the engine on the model's thread.
-  func withEngine<Result: Sendable>(_ body: @escaping @Sendable (InferenceEngine) throws -> Result) async throws
-    -> Result
-  {
+  /// Runs a job with the scheduler of the sessions on the model's thread.
+  func withResponses<Result: Sendable>(
+    _ body: @escaping @Sendable (ResponseScheduler) throws -> Result
+  ) async throws -> Result {
     let confined = confined
-    return try await thread.run { try body(confined.engine) }
+    return try await thread.run { try body(confined.responses) }
+  }
+
+  /// Asks for the next piece of a session's response, which is computed together with those of other sessions.
+  ///
+  /// - Parameter prepare: called on the model's thread before; an error is the caller's
+  /// - Returns: nil at the end of the response.
+  func nextPiece(
+    of state: SessionState, unless cancelled: CancellationFlag,
+    _ prepare: @escaping @Sendable (ResponseScheduler) throws -> Void
+  ) async throws -> String? {
+    let confined = confined
+    return try await withCheckedThrowingContinuation { continuation in
+      let ask = ResponseScheduler.Ask(state: state, cancelled: cancelled, continuation: continuation)
+      thread.enqueue { confined.responses.take(ask, prepare) }
+    }
   }
 
   /// The tokenizer of a model alone, without its weights.

@@ -74,16 +74,19 @@ public final class LanguageModelSession: Sendable {
   ///   there is no request.
   public func takeBackRequest() async throws {
     _ = startRequest()
-    try await model.withEngine { [state] _ in try state.takeBackRequest() }
+    try await model.withResponses { [state] responses in
+      responses.endResponse(of: state)
+      try state.takeBackRequest()
+    }
   }
 
   /// What the session holds now.
   public func usage() async throws -> Usage {
     let state = state
-    return try await model.withEngine { engine in
-      let stream = try state.stream(engine)
+    return try await model.withResponses { responses in
+      let sequence = try state.sequence(responses.engine)
       return Usage(
-        tokens: Int(stream.cache.tokenCount), heldTokens: stream.cache.heldTokens, cacheBytes: stream.cache.bytes)
+        tokens: Int(sequence.memory.tokenCount), heldTokens: sequence.memory.heldTokens, cacheBytes: sequence.bytes)
     }
   }
 
@@ -94,7 +97,7 @@ public final class LanguageModelSession: Sendable {
   /// A number for a request, which ends all older requests.
   fileprivate func startRequest() -> Int { newest.wrappingAdd(1, ordering: .relaxed).newValue }
 
-  /// One step of a request on the model's thread: nil at the end.
+  /// The next piece of a response, possibly empty, or nil at its end.
   ///
   /// A request that is cancelled before its first step leaves no trace in the session.
   fileprivate func next(
@@ -102,11 +105,12 @@ public final class LanguageModelSession: Sendable {
   ) async throws -> String? {
     let cancelled = CancellationFlag()
     return try await withTaskCancellationHandler {
-      let text = try await model.withEngine { [state, self] engine in
+      let text = try await model.nextPiece(of: state, unless: cancelled) { [state, self] responses in
         guard newest.load(ordering: .relaxed) == number else { throw LanguageModelError.superseded }
         if cancelled.isSet { throw CancellationError() }
-        if isFirst { try state.begin(request, options, engine) }
-        return try state.next(while: { !cancelled.isSet })
+        guard isFirst else { return }
+        responses.endResponse(of: state)
+        try state.begin(request, options, responses.engine)
       }
       try Task.checkCancellation()
       return text
@@ -158,11 +162,4 @@ public final class LanguageModelSession: Sendable {
       }
     }
   }
-}
-
-/// A flag that a cancelled task raises for the thread that computes.
-private final class CancellationFlag: Sendable {
-  private let flag = Atomic<Bool>(false)
-  var isSet: Bool { flag.load(ordering: .relaxed) }
-  func set() { flag.store(true, ordering: .relaxed) }
 }

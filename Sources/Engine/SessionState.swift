@@ -15,13 +15,15 @@ final class SessionState: @unchecked Sendable {
   private let slotType: KVCache.SlotType
   private let instructions: String
   private let undoDepth: Int
-  private var existing: TokenStream?
+  private(set) var existing: Sequence?
   private var generation: Generation?
   private var hasInstructions = false
   /// Whether the sequence stands inside a message of the model that still has to be closed.
   private var isInsideAnswer = false
   /// How the sequence stood before each of the newest requests.
   private var marks: [Mark] = []
+  /// The step of the model's scheduler in which the session got its last token, until it comes back for more.
+  var servedStep: Int?
 
   private struct Mark {
     var count: Int
@@ -40,30 +42,30 @@ final class SessionState: @unchecked Sendable {
   }
 
   /// The session's sequence, made when first asked for.
-  func stream(_ engine: InferenceEngine) throws -> TokenStream {
+  func sequence(_ engine: InferenceEngine) throws -> Sequence {
     if let existing { return existing }
-    let stream = try TokenStream(engine: engine, plan: plan, slotType: slotType)
-    if undoDepth != 0 { try stream.keepUndoLog(depth: undoDepth) }
-    existing = stream
-    return stream
+    let sequence = try engine.makeSequence(plan, slotType: slotType)
+    if undoDepth != 0 { try sequence.keepUndoLog(depth: undoDepth) }
+    existing = sequence
+    return sequence
   }
 
-  /// Takes a request in; its tokens are computed by the first `next`.
+  /// Takes a request in; its tokens go through the model once a token is asked for.
   func begin(_ request: Request, _ options: GenerationOptions, _ engine: InferenceEngine) throws {
     try options.check()
-    let stream = try stream(engine)
-    let mark = Mark(count: stream.count, hasInstructions: hasInstructions, isInsideAnswer: isInsideAnswer)
-    let tokens = try tokens(of: request, isFirst: stream.count == 0)
-    guard tokens.count + stream.waitingTokens > 0 else {
+    let sequence = try sequence(engine)
+    let mark = Mark(count: sequence.count, hasInstructions: hasInstructions, isInsideAnswer: isInsideAnswer)
+    let tokens = try tokens(of: request, isFirst: sequence.count == 0)
+    guard tokens.count + sequence.waitingTokens > 0 else {
       throw LanguageModelError.badOptions(
-        stream.count == 0 ? "there is no text to continue" : "the model has ended its text; give it more to continue")
+        sequence.count == 0 ? "there is no text to continue" : "the model has ended its text; give it more to continue")
     }
-    stream.append(tokens)
+    sequence.append(tokens)
     // The newest one stays, to say how far it would have to be taken back.
     marks.removeAll { $0.count < mark.count - undoDepth }
     marks.append(mark)
     generation = Generation(
-      stream, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
+      sequence, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
       limit: options.maximumResponseTokens)
   }
 
@@ -97,6 +99,20 @@ final class SessionState: @unchecked Sendable {
     return tokens
   }
 
-  /// The text of the next token, or nil at the end.
-  func next(while proceeds: () -> Bool) throws -> String? { try generation?.next(while: proceeds) }
+  /// Asks the sequence for the logits of the response's next token.
+  ///
+  /// - Returns: the sequence, or nil at the end of the response.
+  func requestToken() -> Sequence? {
+    guard let generation, generation.requestLogits() else { return nil }
+    return generation.sequence
+  }
+
+  /// Takes in the logits that were asked for, and gives the text of the token.
+  func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws -> String { try generation?.accept(logits) ?? "" }
+
+  /// Ends the response where it is; what was not read of the request waits for the next one.
+  func cancel() { generation?.cancel() }
+
+  /// Whether the response has ended.
+  var hasEnded: Bool { generation?.finish != nil }
 }

@@ -59,9 +59,12 @@ struct SpeedMeasurement {
       rewind(cache)
       engine.finishPrompt(of: cache)
     }
+    let batch = Batch(capacity: caches.count)
     let step = { (id: Int32) in
-      engine.step(caches.map { ([id], $0) })
-      engine.forEachLogits(of: 0..<caches.count) { _, _ in }
+      batch.removeAll()
+      for cache in caches { batch.append(id, memory: cache, needsLogits: true) }
+      engine.step(batch)
+      engine.forEachLogits(of: batch.logitRows) { _, _ in }
     }
     step(1)
     let tokens = ids(options.decode)

@@ -55,7 +55,7 @@ struct ChatCommand: ParsableCommand {
       throw CommandError("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
     }
     var writer = try TextWriter(loaded, plan: plan, slotType: slots.cacheType)
-    if undo > 0 { try writer.stream.keepUndoLog(depth: undo) }
+    if undo > 0 { try writer.sequence.keepUndoLog(depth: undo) }
     writer.read(format.message(.system, system ?? ChatML.defaultInstructions))
     let isInteractive = isatty(STDIN_FILENO) == 1
     // How many tokens the sequence had before each message.
@@ -64,11 +64,11 @@ struct ChatCommand: ParsableCommand {
       if isInteractive { StandardError.write("> ") }
       guard let line = readLine(), !line.isEmpty, line != "/exit" else { return }
       if line == "/undo" {
-        takeBack(&marks, writer.stream)
+        takeBack(&marks, writer.sequence)
         continue
       }
-      marks.append(writer.stream.count)
-      marks.removeAll { $0 < writer.stream.count - undo }
+      marks.append(writer.sequence.count)
+      marks.removeAll { $0 < writer.sequence.count - undo }
       writer.read(format.message(.user, line) + format.messageHead(.assistant))
       _ = try writer.write(sampling: sampling.options, stopStrings: [], limit: predict == -1 ? nil : predict) {
         StandardOutput.write($0)
@@ -79,11 +79,11 @@ struct ChatCommand: ParsableCommand {
   }
 
   /// Takes back the last message; where that cannot be, says so and changes nothing.
-  private func takeBack(_ marks: inout [Int], _ stream: TokenStream) {
+  private func takeBack(_ marks: inout [Int], _ sequence: Sequence) {
     guard undo > 0 else { return StandardError.write("sluice: messages can be taken back with --undo TOKENS\n") }
     guard let mark = marks.last else { return StandardError.write("sluice: there is no message to take back\n") }
     do throws(KVCacheError) {
-      try stream.rollBack(tokens: stream.count - mark)
+      try sequence.rollBack(tokens: sequence.count - mark)
       marks.removeLast()
     } catch {
       StandardError.write("sluice: \(error)\n")

@@ -58,7 +58,7 @@ struct RunCommand: ParsableCommand {
     } else {
       try writer.read(source, parsesSpecialTokens: special)
     }
-    guard writer.stream.count > 0 else { throw CommandError("the text is empty") }
+    guard writer.sequence.count > 0 else { throw CommandError("the text is empty") }
     _ = try writer.write(sampling: sampling.options, stopStrings: stop, limit: predict == -1 ? nil : predict) {
       StandardOutput.write($0)
     }

@@ -5,15 +5,18 @@ import Tokenizers
 
 /// Feeds text into a sequence and writes what the model says, with progress beside it.
 struct TextWriter {
-  let stream: TokenStream
+  let sequence: Sequence
   let loaded: LanguageModel.Loaded
+  private let scheduler: Scheduler
   private var progress = ProgressLine.standardError()
   private var hasWarned = false
 
   init(_ loaded: LanguageModel.Loaded, plan: KVCache.Plan, slotType: KVCache.SlotType) throws {
     self.loaded = loaded
-    stream = try TokenStream(engine: loaded.engine, plan: plan, slotType: slotType)
-    if loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence { stream.append([begin]) }
+    sequence = try loaded.engine.makeSequence(plan, slotType: slotType)
+    scheduler = Scheduler(engine: loaded.engine)
+    scheduler.add(sequence)
+    if loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence { sequence.append([begin]) }
   }
 
   /// Takes in text of any length.
@@ -27,10 +30,11 @@ struct TextWriter {
   }
 
   mutating func read(_ tokens: [Int32]) {
-    stream.append(tokens)
-    stream.feedFullChunks { [stream] in
+    sequence.append(tokens)
+    // Full chunks go through the model at once, so that an endless text does not pile up.
+    while scheduler.step() {
       progress.update(
-        StreamStatus(label: "read", tokens: Int(stream.cache.tokenCount), cacheBytes: stream.cache.bytes))
+        StreamStatus(label: "read", tokens: Int(sequence.memory.tokenCount), cacheBytes: sequence.bytes))
     }
     warnPastTrainedLength()
   }
@@ -41,8 +45,8 @@ struct TextWriter {
   ) throws -> Generation.Finish {
     progress.clear()
     var generation = Generation(
-      stream, tokenizer: loaded.tokenizer, sampling: sampling, stopStrings: stopStrings, limit: limit)
-    while let text = try generation.next() {
+      sequence, tokenizer: loaded.tokenizer, sampling: sampling, stopStrings: stopStrings, limit: limit)
+    while let text = try scheduler.next(of: &generation) {
       output(text)
       warnPastTrainedLength()
     }
@@ -52,7 +56,7 @@ struct TextWriter {
   /// One line, once, when a cache holds more tokens than the model was trained for.
   private mutating func warnPastTrainedLength() {
     let trained = loaded.engine.model.configuration.trainedLength
-    guard !hasWarned, (stream.cache.plan.capacity ?? .max) > trained, stream.count > trained else { return }
+    guard !hasWarned, (sequence.memory.plan.capacity ?? .max) > trained, sequence.count > trained else { return }
     hasWarned = true
     progress.clear()
     StandardError.write(

@@ -15,16 +15,49 @@ struct DecodeAllocationTests {
     let engine = try loadTiny(adapter: rank.map { TinyAdapter(rank: $0) }, threads: threads).engine
     let cache = try engine.makeCache(KVCache.Plan(plan), slotType: .float16)
     engine.feed(randomIDs(40, seed: 1), cache: cache)
-    let token = UnsafeMutableBufferPointer<Int32>.allocate(capacity: 1)
-    defer { token.deallocate() }
-    token.initialize(repeating: 7)
+    let batch = Batch(capacity: 1)
     let step = {
-      engine.step(UnsafeBufferPointer(token), cache: cache)
+      batch.removeAll()
+      batch.append(7, memory: cache, needsLogits: true)
+      engine.step(batch)
       return engine.logits(row: 0)[0]
     }
     #expect(step().isFinite)
     let before = allocation_count()
     for _ in 0..<10 { _ = step() }
     #expect(allocation_count() == before)
+  }
+
+  @Test(arguments: [1, 2, 5, 70], [1, 2])
+  func `a warm step of the same sequences allocates nothing`(sequences: Int, threads: Int) throws {
+    let loaded = try loadTiny(chunk: 128, threads: threads)
+    let scheduler = Scheduler(engine: loaded.engine)
+    let plans = ["streaming-llm:4+20", "window:16", "h2o:24"]
+    for index in 0..<sequences {
+      let sequence = try loaded.engine.makeSequence(
+        KVCache.Plan(plans[index % plans.count]), slotType: .float16, log: TokenLog(limit: 32))
+      sequence.append(randomIDs(40 + index, seed: UInt64(index)))
+      sequence.requestLogits()
+      scheduler.add(sequence)
+    }
+    var tokens = 0
+    let step = {
+      _ = scheduler.step { sequence, logits in
+        sequence.append(Int32(Sampler.largest(logits) ?? 0))
+        sequence.requestLogits()
+        tokens += 1
+      }
+    }
+    // Until all of them write.
+    var before = -1
+    while tokens - before < sequences {
+      before = tokens
+      step()
+    }
+    for _ in 0..<10 { step() }
+    let (allocations, tokensBefore) = (allocation_count(), tokens)
+    for _ in 0..<10 { step() }
+    #expect(allocation_count() == allocations)
+    #expect(tokens == tokensBefore + 10 * sequences)
   }
 }

@@ -13,20 +13,22 @@ import Tokenizers
   init() throws { loaded = try loadTiny(chunk: 16) }
 
   private func generation(
-    _ stream: TokenStream, _ sampling: SamplingOptions = .greedy, stopStrings: [String] = [], limit: Int? = nil
+    _ stream: SingleSequence, _ sampling: SamplingOptions = .greedy, stopStrings: [String] = [], limit: Int? = nil
   ) -> Generation {
-    Generation(stream, tokenizer: loaded.tokenizer, sampling: sampling, stopStrings: stopStrings, limit: limit)
+    Generation(
+      stream.sequence, tokenizer: loaded.tokenizer, sampling: sampling, stopStrings: stopStrings, limit: limit)
   }
 
-  private func prompted(_ plan: String = "full", _ length: Int = 20) throws -> TokenStream {
-    let stream = try loaded.stream(plan)
+  private func prompted(_ plan: String = "full", _ length: Int = 20) throws -> SingleSequence {
+    let stream = try loaded.single(plan)
     stream.append(randomIDs(length, seed: 1))
     return stream
   }
 
-  private func text(_ generation: inout Generation) throws -> String {
+  private func text(_ generation: inout Generation, of loaded: LanguageModel.Loaded? = nil) throws -> String {
     var text = ""
-    while let piece = try generation.next() { text += piece }
+    let scheduler = Scheduler(engine: (loaded ?? self.loaded).engine)
+    while let piece = try scheduler.next(of: &generation) { text += piece }
     return text
   }
 
@@ -34,23 +36,24 @@ import Tokenizers
     let stream = try prompted()
     var ids: [Int32] = []
     for _ in 0..<30 {
-      let logits = stream.copiedLogits()
+      let logits = stream.logits()
       let id = Int32(logits.indices.max { logits[$0] < logits[$1] } ?? 0)
       ids.append(id)
       stream.append(id)
     }
-    var generation = generation(try prompted(), limit: 30)
+    let again = try prompted()
+    var generation = generation(again, limit: 30)
     #expect(try text(&generation) == loaded.tokenizer.decode(ids))
     #expect(generation.finish == .limit && generation.generatedTokens == 30)
-    #expect(try generation.next() == nil)
+    #expect(try again.scheduler.next(of: &generation) == nil)
   }
 
   @Test func `a limit of no tokens computes nothing`() throws {
     let stream = try prompted()
     var generation = generation(stream, limit: 0)
-    #expect(try generation.next() == nil)
+    #expect(try stream.scheduler.next(of: &generation) == nil)
     #expect(generation.finish == .limit)
-    #expect(stream.cache.tokenCount == 0 && stream.waitingTokens == 20)
+    #expect(stream.memory.tokenCount == 0 && stream.sequence.waitingTokens == 20)
   }
 
   @Test(arguments: ["full", "streaming-llm:4+12"])
@@ -61,17 +64,17 @@ import Tokenizers
       _ = try text(&generation)
       #expect(generation.generatedTokens == 50 && generation.finish == .limit)
     }
-    #expect(stream.count == 270 && stream.count > loaded.engine.model.configuration.trainedLength)
-    #expect(stream.cache.heldTokens == (plan == "full" ? 269 : 16))
+    #expect(stream.sequence.count == 270 && stream.sequence.count > loaded.engine.model.configuration.trainedLength)
+    #expect(stream.memory.heldTokens == (plan == "full" ? 269 : 16))
   }
 
   @Test func `the end token ends the text and is not shown`() throws {
     let ending = try loadTiny(TinyModel(endBias: 20))
-    let stream = try ending.stream()
+    let stream = try ending.single()
     stream.append(randomIDs(5, seed: 2))
-    var generation = Generation(stream, tokenizer: ending.tokenizer, sampling: .greedy)
-    #expect(try text(&generation) == "")
-    #expect(generation.finish == .endOfText && generation.generatedTokens == 0 && stream.count == 5)
+    var generation = Generation(stream.sequence, tokenizer: ending.tokenizer, sampling: .greedy)
+    #expect(try text(&generation, of: ending) == "")
+    #expect(generation.finish == .endOfText && generation.generatedTokens == 0 && stream.sequence.count == 5)
   }
 
   @Test func `a stop string ends the text before it`() throws {
@@ -95,28 +98,29 @@ import Tokenizers
     let stream = try prompted("full", 100)
     var asked = 0
     var cancelled = generation(stream, limit: 10)
-    let first = try cancelled.next {
+    let first = try stream.scheduler.next(of: &cancelled) {
       asked += 1
       return asked < 3
     }
     #expect(first == "" && cancelled.finish == .cancelled)
-    #expect(stream.cache.tokenCount == 32 && stream.waitingTokens == 68)
-    #expect(try cancelled.next() == nil)
+    #expect(stream.memory.tokenCount == 32 && stream.sequence.waitingTokens == 68)
+    #expect(try stream.scheduler.next(of: &cancelled) == nil)
     var next = generation(stream, limit: 10)
     #expect(try text(&next) == expected)
   }
 
   @Test func `characters of several tokens are shown whole`() throws {
+    let first = try prompted()
     var random = generation(
-      try prompted(), SamplingOptions(temperature: 1.5, topK: 0, topP: 1, minP: 0, seed: 3), limit: 400)
+      first, SamplingOptions(temperature: 1.5, topK: 0, topP: 1, minP: 0, seed: 3), limit: 400)
     var pieces: [String] = []
-    while let piece = try random.next() { pieces.append(piece) }
+    while let piece = try first.scheduler.next(of: &random) { pieces.append(piece) }
     // Random bytes are seldom valid UTF-8, so there is much to repair: pieces must join to what decoding at once gives.
     let stream = try prompted()
     var again = generation(
       stream, SamplingOptions(temperature: 1.5, topK: 0, topP: 1, minP: 0, seed: 3), limit: 400)
     _ = try text(&again)
-    let ids = (0..<400).reversed().map { stream.log[back: $0] }
+    let ids = (0..<400).reversed().map { stream.sequence.log[back: $0] }
     #expect(pieces.joined() == loaded.tokenizer.decode(ids))
   }
 
@@ -138,9 +142,9 @@ import Tokenizers
       writer.tensors[index].data = ElementEncoding.float32.encode([Float](repeating: .nan, count: 32))
       return try LanguageModel.Loaded(path: write(writer.bytes(), to: path, in: folder), options: .init(threads: 1))
     }
-    let stream = try broken.stream()
+    let stream = try broken.single()
     stream.append([10])
-    var generation = Generation(stream, tokenizer: broken.tokenizer, sampling: sampling)
-    #expect(throws: LanguageModelError.noFiniteLogit) { try generation.next() }
+    var generation = Generation(stream.sequence, tokenizer: broken.tokenizer, sampling: sampling)
+    #expect(throws: LanguageModelError.noFiniteLogit) { try stream.scheduler.next(of: &generation) }
   }
 }

@@ -26,12 +26,12 @@ import Tokenizers
   /// Takes `steps` tokens, or all.
   private func write(_ steps: Int = .max) throws {
     var count = 0
-    while count < steps, try state.next(while: { true }) != nil { count += 1 }
+    while count < steps, try state.next(loaded.engine) != nil { count += 1 }
   }
 
   private func log() throws -> [Int32] {
-    let stream = try state.stream(loaded.engine)
-    return (0..<stream.log.count).reversed().map { stream.log[back: $0] }
+    let sequence = try state.sequence(loaded.engine)
+    return (0..<sequence.log.count).reversed().map { sequence.log[back: $0] }
   }
 
   private func text() throws -> String { loaded.tokenizer.decode(try log(), skipsSpecial: false) }
@@ -63,14 +63,14 @@ import Tokenizers
 
   @Test func `a message that was cancelled before its answer is still heard`() throws {
     try begin(.turn("one"))
-    #expect(try state.next(while: { false }) == "")
-    #expect(try state.next(while: { true }) == nil)
+    state.cancel()
+    #expect(try state.next(loaded.engine) == nil)
     try begin(.turn("two"))
     let expected =
       firstTurn + format.endOfMessage + format.message(.user, "two") + format.messageHead(.assistant)
     #expect(try log() == expected)
     try write()
-    #expect(try state.stream(loaded.engine).cache.tokenCount == Int64(expected.count + 4))
+    #expect(try state.sequence(loaded.engine).memory.tokenCount == Int64(expected.count + 4))
   }
 
   @Test func `text continues an answer, and the next message closes it`() throws {
@@ -107,14 +107,14 @@ import Tokenizers
     let state = SessionState(tokenizer: ending.tokenizer, plan: .full, slotType: .float32, instructions: "")
     let options = GenerationOptions(sampling: .greedy)
     try state.begin(.turn("one"), options, ending.engine)
-    while try state.next(while: { true }) != nil {}
+    while try state.next(ending.engine) != nil {}
     #expect(throws: LanguageModelError.self) { try state.begin(.text(""), options, ending.engine) }
-    let count = try state.stream(ending.engine).count
+    let count = try state.sequence(ending.engine).count
     try state.begin(.turn("two"), options, ending.engine)
     #expect(
-      try state.stream(ending.engine).log[back: try state.stream(ending.engine).count - count - 1]
+      try state.sequence(ending.engine).log[back: try state.sequence(ending.engine).count - count - 1]
         == TinyModel.endOfMessage)
-    while try state.next(while: { true }) != nil {}
+    while try state.next(ending.engine) != nil {}
   }
 
   @Test func `impossible options change nothing`() throws {
@@ -132,7 +132,7 @@ import Tokenizers
       let options = GenerationOptions(sampling: .greedy, maximumResponseTokens: 5)
       try state.begin(.turn(text), options, loaded.engine)
       var answer = ""
-      while let text = try state.next(while: { true }) { answer += text }
+      while let text = try state.next(loaded.engine) { answer += text }
       return answer
     }
     #expect(throws: LanguageModelError.self) { try other.takeBackRequest() }
@@ -145,5 +145,13 @@ import Tokenizers
     #expect(throws: LanguageModelError.self) { try other.takeBackRequest() }
     #expect(try ask("one", of: other) == first)
     #expect(throws: KVCacheError.self) { try state.takeBackRequest() }
+  }
+}
+
+extension SessionState {
+  /// The text of the next token, or nil at the end.
+  fileprivate func next(_ engine: InferenceEngine) throws -> String? {
+    guard let sequence = requestToken(), let logits = Scheduler(engine: engine).logits(of: sequence) else { return nil }
+    return try accept(logits)
   }
 }

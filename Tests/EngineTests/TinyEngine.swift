@@ -24,12 +24,34 @@ func randomIDs(_ count: Int, seed: UInt64) -> [Int32] {
 }
 
 extension LanguageModel.Loaded {
-  func stream(_ plan: String = "full") throws -> TokenStream {
-    try TokenStream(engine: engine, plan: KVCache.Plan(plan), slotType: .float32)
+  func single(_ plan: String = "full", log: TokenLog = TokenLog()) throws -> SingleSequence {
+    SingleSequence(
+      Scheduler(engine: engine), try engine.makeSequence(KVCache.Plan(plan), slotType: .float32, log: log))
   }
 }
 
-extension TokenStream {
-  /// A copy of the logits after all that was appended.
-  func copiedLogits() -> [Float] { logits().map { Array($0) } ?? [] }
+/// A sequence with a scheduler of its own.
+struct SingleSequence {
+  let scheduler: Scheduler
+  let sequence: Sequence
+
+  init(_ scheduler: Scheduler, _ sequence: Sequence) {
+    (self.scheduler, self.sequence) = (scheduler, sequence)
+    scheduler.add(sequence)
+  }
+
+  var memory: KVCache { sequence.memory }
+
+  func append(_ tokens: [Int32]) { sequence.append(tokens) }
+  func append(_ token: Int32) { sequence.append(token) }
+
+  /// Brings all full chunks through the model.
+  func readFullChunks(afterChunk: () -> Void = {}) {
+    while scheduler.step() { afterChunk() }
+  }
+
+  /// A copy of the logits after all that was appended; empty where `proceeds` said no between chunks.
+  func logits(while proceeds: () -> Bool = { true }) -> [Float] {
+    scheduler.logits(of: sequence, while: proceeds).map { Array($0) } ?? []
+  }
 }

@@ -19,10 +19,10 @@ import Testing
 
   /// Each score from a sequence that is fed one token at a time.
   private func direct(_ plan: KVCache.Plan, _ engine: InferenceEngine) throws -> [Double] {
-    let stream = try TokenStream(engine: engine, plan: plan, slotType: .float32)
+    let (scheduler, sequence) = (Scheduler(engine: engine), try engine.makeSequence(plan, slotType: .float32))
     return zip(Self.ids, Self.ids.dropFirst()).map { id, next in
-      stream.append(id)
-      return negativeLogLikelihood(stream.logits().map { Array($0) } ?? [], next)
+      sequence.append(id)
+      return negativeLogLikelihood(scheduler.logits(of: sequence).map { Array($0) } ?? [], next)
     }
   }
 
@@ -31,9 +31,9 @@ import Testing
     try (1..<Self.ids.count).map { target in
       // Strides are [0, stride), [stride, 2 stride)…, the last may be short. The pass ends where the stride does.
       let end = min((target - 1) / stride * stride + stride, Self.ids.count - 1)
-      let stream = try TokenStream(engine: engine, plan: .full, slotType: .float32)
-      stream.append(Array(Self.ids[max(0, end - window)..<target]))
-      return negativeLogLikelihood(stream.logits().map { Array($0) } ?? [], Self.ids[target])
+      let (scheduler, sequence) = (Scheduler(engine: engine), try engine.makeSequence(.full, slotType: .float32))
+      sequence.append(Array(Self.ids[max(0, end - window)..<target]))
+      return negativeLogLikelihood(scheduler.logits(of: sequence).map { Array($0) } ?? [], Self.ids[target])
     }
   }
 

@@ -106,9 +106,13 @@ package final class AttentionRun {
   }
 
   private func step(_ tokens: UnsafeBufferPointer<Int32>) {
-    guard let probe else { return engine.step(tokens, attention: attention) }
+    guard let probe else { return forward(tokens, attention) }
     probe.beginStep(tokens: tokens.count)
-    engine.step(tokens, attention: probe)
+    forward(tokens, probe)
+  }
+
+  private func forward(_ tokens: UnsafeBufferPointer<Int32>, _ attention: some AttentionService) {
+    engine.model.forward(tokens, attention: attention, workspace: engine.workspace, team: engine.team)
   }
 
   /// How keys and values lay at the last position measured, `[layer][KV head]`; empty where nobody asked for it.

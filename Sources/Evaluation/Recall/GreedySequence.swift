@@ -3,12 +3,14 @@ import KVCaches
 
 /// One sequence under one cache that reads prompts and says the likeliest tokens.
 final class GreedySequence {
-  let engine: InferenceEngine
+  private let engine: InferenceEngine
+  private let scheduler: Scheduler
   private let cache: KVCache
+  private var sequence: Sequence
   private let name: String
   private let memory: UInt64
-  /// The row of the engine's last step that holds the last token.
-  private var lastRow = 0
+  /// The likeliest token after the last one; nil where no logit is finite.
+  private var next: Int?
   private(set) var cacheBytesPeak = 0
 
   init(
@@ -17,14 +19,22 @@ final class GreedySequence {
     self.engine = engine
     self.name = name
     self.memory = memory
+    scheduler = Scheduler(engine: engine)
     cache = try engine.makeCache(plan, slotType: slotType)
+    sequence = Sequence(memory: cache)
+    scheduler.add(sequence)
   }
 
-  func reset() { cache.reset() }
+  func reset() {
+    cache.reset()
+    scheduler.remove(sequence)
+    sequence = Sequence(memory: cache)
+    scheduler.add(sequence)
+  }
 
   /// Fails where so many tokens are more than the cache may grow to on this machine.
   ///
-  /// - Parameter isPrompt: whether `readPrompt` takes most of them in, and not `read`
+  /// - Parameter isPrompt: whether most of them come as one prompt
   func check(tokens: Int, origin: String, isPrompt: Bool = false) throws(RecallError) {
     let bytes =
       isPrompt
@@ -35,30 +45,38 @@ final class GreedySequence {
     }
   }
 
-  /// Takes in tokens, chunk by chunk.
-  func read(_ tokens: [Int32], afterChunk: (_ tokens: Int, _ cacheBytes: Int) -> Void = { _, _ in }) {
-    engine.feed(tokens, cache: cache) { range in
-      noteChunk(range)
-      afterChunk(range.count, cache.bytes)
-      return true
+  /// Takes in a prompt, chunk by chunk, and lets the cache do what it does at its end.
+  ///
+  /// - Parameter afterChunk: called for each chunk that has gone through all layers, with the bytes held then
+  func read(prompt: [Int32], afterChunk: (_ tokens: Int, _ cacheBytes: Int) -> Void = { _, _ in }) {
+    sequence.append(prompt)
+    read(afterChunk)
+  }
+
+  /// Takes in a token of the answer.
+  func read(answer token: Int32) {
+    sequence.append(token)
+    read { _, _ in }
+  }
+
+  private func read(_ afterChunk: (_ tokens: Int, _ cacheBytes: Int) -> Void) {
+    sequence.requestLogits()
+    var waiting = unreadTokens
+    while scheduler.step({ next = Sampler.largest($1) }) {
+      cacheBytesPeak = max(cacheBytesPeak, sequence.bytes)
+      let tokens = waiting - unreadTokens
+      waiting -= tokens
+      if tokens > 0 { afterChunk(tokens, sequence.bytes) }
     }
   }
 
-  /// Takes in a prompt, chunk by chunk, and lets the cache do what it does at its end.
-  func readPrompt(_ tokens: [Int32], afterChunk: (_ tokens: Int, _ cacheBytes: Int) -> Void) {
-    engine.readPrompt(tokens, cache: cache) { range, bytes in
-      lastRow = range.count - 1
-      cacheBytesPeak = max(cacheBytesPeak, bytes)
-      afterChunk(range.count, bytes)
-    }
-    cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
-  }
+  private var unreadTokens: Int { sequence.waitingTokens - (sequence.layerwise?.finishedTokens ?? 0) }
 
   /// Takes in tokens and gives the likeliest one after each of them.
   func choices(reading tokens: [Int32]) throws(LanguageModelError) -> [Int32] {
     var choices: [Int32?] = []
     engine.feed(tokens, cache: cache) { range in
-      noteChunk(range)
+      cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
       for row in 0..<range.count { choices.append(Sampler.largest(engine.logits(row: row)).map { Int32($0) }) }
       return true
     }
@@ -67,20 +85,9 @@ final class GreedySequence {
     return finite
   }
 
-  /// Lets the cache do what it does between a prompt and its answer.
-  func finishPrompt() {
-    engine.finishPrompt(of: cache)
-    cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
-  }
-
   /// The likeliest token after the last one.
   func likeliest() throws(LanguageModelError) -> Int32 {
-    guard let token = Sampler.largest(engine.logits(row: lastRow)) else { throw .noFiniteLogit }
-    return Int32(token)
-  }
-
-  private func noteChunk(_ range: Range<Int>) {
-    lastRow = range.count - 1
-    cacheBytesPeak = max(cacheBytesPeak, cache.bytes)
+    guard let next else { throw .noFiniteLogit }
+    return Int32(next)
   }
 }

@@ -48,7 +48,7 @@ package final class RecallRun {
     let tokens = recallCase.prompt.count + answerTokens
     try sequence.check(tokens: tokens, origin: recallCase.origin, isPrompt: true)
     sequence.reset()
-    sequence.readPrompt(recallCase.prompt, afterChunk: afterChunk)
+    sequence.read(prompt: recallCase.prompt, afterChunk: afterChunk)
     let answer = try decode()
     var score = RecallScore()
     score.add(answer: answer.number, expected: recallCase.expected)
@@ -69,7 +69,7 @@ package final class RecallRun {
       answer.tokens += 1
       number.append(text)
       if number.isComplete || answer.tokens == answerTokens { break }
-      sequence.read([token])
+      sequence.read(answer: token)
     }
     answer.number = number.digits
     return answer

@@ -49,8 +49,7 @@ package final class StreamEvalRun {
     while true {
       let part = stream.next()
       guard position + part.tokens.count + part.answer.count <= length else { break }
-      sequence.read(part.tokens, afterChunk: afterChunk)
-      sequence.finishPrompt()
+      sequence.read(prompt: part.tokens, afterChunk: afterChunk)
       var score = RecallScore()
       let choices = [try sequence.likeliest()] + (try sequence.choices(reading: part.answer))
       let (exact, digits) = Self.judge(part.answer, choices: choices, tokenizer: tokenizer)

@@ -29,7 +29,9 @@ final class RecordingAttention: AttentionService {
     values = queries
     rows = tokens.count
     attention.beginStep(cache, rows: rows)
-    tokens.withUnsafeBufferPointer { engine.step($0, attention: self) }
+    tokens.withUnsafeBufferPointer {
+      engine.model.forward($0, attention: self, workspace: engine.workspace, team: engine.team)
+    }
   }
 
   func begin(layer: Int, queries: UnsafePointer<Float>) {

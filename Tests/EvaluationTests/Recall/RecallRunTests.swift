@@ -51,11 +51,12 @@ import Tokenizers
       let prompt = loaded.tokenizer.encode("the river and the sea, \(seed)")
       let answer = try run(loaded, answerTokens: 24).answer(RecallCase(prompt: prompt, expected: "1"))
       // The same by the generation that users get.
-      let stream = try TokenStream(engine: loaded.engine, plan: .full, slotType: .float32)
-      stream.append(prompt)
-      var generation = Generation(stream, tokenizer: loaded.tokenizer, sampling: .greedy, limit: 24)
+      let scheduler = Scheduler(engine: loaded.engine)
+      let sequence = try loaded.engine.makeSequence(.full, slotType: .float32)
+      sequence.append(prompt)
+      var generation = Generation(sequence, tokenizer: loaded.tokenizer, sampling: .greedy, limit: 24)
       var text = ""
-      while let piece = try generation.next() { text += piece }
+      while let piece = try scheduler.next(of: &generation) { text += piece }
       #expect(text.utf8.starts(with: answer.text.utf8))
       #expect(answer.number == FirstNumber(in: text).digits)
       if FirstNumber(in: answer.text).isComplete {

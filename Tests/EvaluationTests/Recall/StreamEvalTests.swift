@@ -67,7 +67,8 @@ import Tokenizers
     for place in linesBack.indices {
       for sample in 0..<2 {
         try run.read(place: place, seed: 1, sample: sample)
-        let sequence = try TokenStream(engine: loaded.engine, plan: KVCache.Plan(plan), slotType: .float32)
+        let scheduler = Scheduler(engine: loaded.engine)
+        let sequence = try loaded.engine.makeSequence(KVCache.Plan(plan), slotType: .float32)
         var stream = stream(linesBack: linesBack[place], sample: sample)
         while true {
           let part = stream.next()
@@ -77,7 +78,7 @@ import Tokenizers
           let point = RecallGrid.Point(length: window, place: place)
           expected[point, default: (0, 0)].cases += 1
           for token in part.answer {
-            let logits = try #require(sequence.logits())
+            let logits = try #require(scheduler.logits(of: sequence))
             if Sampler.largest(logits).map({ Int32($0) }) == token { expected[point]?.right += 1 }
             sequence.append(token)
           }

@@ -1,0 +1,35 @@
+/// Following one sequence step by step, for programs that have only one.
+extension Scheduler {
+  /// The logits after all tokens of a sequence, valid until the next step.
+  ///
+  /// - Parameter proceeds: asked between the chunks of what waits; false leaves the rest for another call.
+  /// - Returns: nil where `proceeds` said no.
+  /// - Precondition: at least one token waits, and no other sequence wants logits.
+  package func logits(
+    of sequence: Sequence, while proceeds: () -> Bool = { true }
+  ) -> UnsafeMutableBufferPointer<Float>? {
+    var result: UnsafeMutableBufferPointer<Float>?
+    sequence.requestLogits()
+    add(sequence)
+    run(while: proceeds) { receiver, logits in
+      precondition(receiver === sequence, "logits that nobody takes")
+      result = logits
+    }
+    return result
+  }
+
+  /// The text of a generation's next token, possibly empty, or nil once the text has ended.
+  ///
+  /// - Parameter proceeds: asked before and between the chunks of what waits; false ends the text as cancelled.
+  /// - Throws: `LanguageModelError` where the model gives no finite logit.
+  package func next(
+    of generation: inout Generation, while proceeds: () -> Bool = { true }
+  ) throws(LanguageModelError) -> String? {
+    guard generation.finish == nil else { return nil }
+    guard proceeds(), let logits = logits(of: generation.sequence, while: proceeds) else {
+      generation.cancel()
+      return ""
+    }
+    return try generation.accept(logits)
+  }
+}

@@ -1,0 +1,97 @@
+import KVCaches
+
+/// Brings many sequences through one engine, some rows of each a step.
+///
+/// A step is one pass through the model for the tokens of all sequences that have some to read: one of each that writes,
+/// and chunks of prompts (`Turns` says whose), and one product with the vocabulary for all that want logits. Beside it a
+/// prompt that is read layer by layer advances by a chunk of a layer. What a sequence gets does not depend on its
+/// company, but for the rounding of attention where a prompt is cut at other tokens, or a single token's slots are not
+/// shared out over the threads. Nothing is allocated in steps of the same sequences. Not thread safe.
+package final class Scheduler {
+  /// Takes the logits of a sequence, valid until it returns; it may append to that sequence, and add and remove any.
+  package typealias Receiver = (_ sequence: Sequence, _ logits: UnsafeMutableBufferPointer<Float>) -> Void
+
+  package let engine: InferenceEngine
+  private var turns = Turns()
+  private let batch: Batch
+
+  package init(engine: InferenceEngine) {
+    self.engine = engine
+    batch = Batch(capacity: engine.chunk)
+  }
+
+  /// The most rows of prompts in a step in which others write; all that are free where nothing is said.
+  package var promptRows: Int {
+    get { turns.promptRows }
+    set { turns.promptRows = newValue }
+  }
+
+  /// Has a sequence take part from the next step on, whenever it has something to read; does nothing where it does.
+  package func add(_ sequence: Sequence) { turns.add(sequence) }
+
+  /// Has a sequence take no part any more; it can come back, or go elsewhere, and goes on where it was.
+  package func remove(_ sequence: Sequence) { turns.remove(sequence) }
+
+  /// Whether no sequence has anything to read.
+  package var isIdle: Bool { turns.isIdle(rows: batch.capacity) }
+
+  /// Makes one step.
+  ///
+  /// - Parameter receive: called for each sequence that has asked for logits and now has them, in the order of the batch
+  /// - Returns: whether there was anything to do.
+  @discardableResult
+  package func step(_ receive: Receiver = { _, _ in }) -> Bool {
+    turns.divide(rows: batch.capacity)
+    defer {
+      // Whoever leaves between steps shall not be kept in memory by the last one.
+      turns.clear()
+      batch.removeAll()
+    }
+    let hasRows = !turns.shares.isEmpty
+    if hasRows { compute(receive) }
+    guard let sequence = turns.layerwise else { return hasRows }
+    advance(sequence, receive)
+    return true
+  }
+
+  /// Makes steps until no sequence has anything to read.
+  ///
+  /// - Parameters:
+  ///   - proceeds: asked between two steps; false leaves the rest for another time
+  ///   - receive: see `step`
+  package func run(while proceeds: () -> Bool = { true }, _ receive: Receiver = { _, _ in }) {
+    while step(receive), !isIdle, proceeds() {}
+  }
+
+  private func compute(_ receive: Receiver) {
+    // Shares are read one by one: a copy of the array would be a second owner, and refilling it an allocation.
+    for index in turns.shares.indices {
+      let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
+      sequence.withTokens(of: chunk) {
+        batch.append($0, memory: sequence.memory, needsLogits: chunk.needsLogits)
+      }
+    }
+    engine.step(batch)
+    for index in turns.shares.indices {
+      let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
+      if sequence.accept(chunk) == .endsPrompt { engine.finishPrompt(of: sequence.memory) }
+    }
+    var next = 0
+    engine.forEachLogits(of: batch.logitRows) { block, logits in
+      for place in 0..<block.count {
+        while !turns.shares[next].chunk.needsLogits { next += 1 }
+        let start = logits + place * engine.vocabularySize
+        receive(turns.shares[next].sequence, UnsafeMutableBufferPointer(start: start, count: engine.vocabularySize))
+        next += 1
+      }
+    }
+  }
+
+  private func advance(_ sequence: Sequence, _ receive: Receiver) {
+    guard let reading = sequence.layerwise else { return }
+    reading.advance(engine)
+    guard reading.isFinished else { return }
+    sequence.acceptLayerwise()
+    receive(sequence, engine.logits(row: reading.lastRow))
+  }
+}

@@ -1,0 +1,164 @@
+package import KVCaches
+
+/// One sequence: tokens go in, its memory keeps what its plan says, and logits are asked for where a token is wanted.
+///
+/// It owns no engine: it offers chunks to whoever computes, and is told what went through. Input may be far longer than
+/// the model's context and arrive in pieces of any size. Not thread safe.
+package final class Sequence {
+  /// Tokens that a sequence offers for one step: its oldest ones that wait.
+  package struct Chunk: Sendable, Hashable {
+    package let count: Int
+    /// Whether the logits after the last of them were asked for.
+    package let needsLogits: Bool
+  }
+
+  /// What it means that a chunk went through the model.
+  package enum Event: Sendable, Hashable {
+    /// There is more to read before there are logits.
+    case reads
+    /// Its last logits are those after a prompt; the memory has to be told that the prompt has ended before the next
+    /// step, so that they are those of all the prompt.
+    case endsPrompt
+    /// Its last logits follow a token of the answer.
+    case answers
+  }
+
+  package let memory: KVCache
+  /// What the sequence has seen.
+  package private(set) var log: TokenLog
+  /// Tokens for the model, of which the first `read` went through it.
+  private var pending: [Int32] = []
+  private var read = 0
+  /// Whether tokens came from outside since the last logits.
+  private var isInPrompt = false
+  /// Whether the logits after all tokens are asked for; until then the last ones wait, since more may come.
+  package private(set) var wantsLogits = false
+  /// The prompt's way through the model one layer after another, while it is under way; no chunks are offered then.
+  package private(set) var layerwise: LayerwiseReading?
+
+  package init(memory: KVCache, log: TokenLog = TokenLog()) {
+    self.memory = memory
+    self.log = log
+  }
+
+  /// Tokens appended so far, read or waiting.
+  package var count: Int { log.total }
+
+  /// Tokens that have not gone through the model yet.
+  package var waitingTokens: Int { pending.count - read }
+
+  /// Bytes that the sequence holds now.
+  package var bytes: Int { layerwise?.bytes ?? memory.bytes }
+
+  /// Whether one token is all that its logits still need, as at every token of an answer.
+  package var needsOneRow: Bool { wantsLogits && waitingTokens == 1 && layerwise == nil }
+
+  /// Takes in tokens of a prompt, which ends where logits are asked for.
+  package func append(_ tokens: [Int32]) {
+    guard !tokens.isEmpty else { return }
+    isInPrompt = true
+    for token in tokens { log.append(token) }
+    layerwise = nil
+    dropRead()
+    pending += tokens
+  }
+
+  /// Takes in one token of the answer.
+  package func append(_ token: Int32) {
+    log.append(token)
+    layerwise = nil
+    pending.append(token)
+  }
+
+  /// Asks for the logits after all tokens so far, and after those that may still be appended before they are computed.
+  ///
+  /// - Precondition: at least one token waits.
+  package func requestLogits() {
+    precondition(waitingTokens > 0, "logits need a token they follow")
+    wantsLogits = true
+  }
+
+  /// Whether there is something to read in a step of at most `limit` of its rows.
+  ///
+  /// Where logits are not asked for yet, as many tokens as a step has wait for more.
+  package func isReady(limit: Int) -> Bool {
+    wantsLogits ? waitingTokens > 0 : waitingTokens > limit && !isForLayers
+  }
+
+  /// Offers its next tokens: at most `limit`, and no more than the memory admits at once.
+  ///
+  /// - Returns: nil where it is not ready, or its prompt goes through the model layer by layer (`layerwise`).
+  package func next(limit: Int) -> Chunk? {
+    guard limit > 0, isReady(limit: limit), !readsByLayers() else { return nil }
+    let count = memory.admissibleChunk(min(limit, waitingTokens))
+    return Chunk(count: count, needsLogits: wantsLogits && count == waitingTokens)
+  }
+
+  /// Calls `body` with the tokens of the chunk that was offered last.
+  package func withTokens<Result>(of chunk: Chunk, _ body: (UnsafeBufferPointer<Int32>) -> Result) -> Result {
+    pending.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[read..<read + chunk.count])) }
+  }
+
+  /// Notes that a chunk went through the model, and, where it needs logits, that they are there.
+  package func accept(_ chunk: Chunk) -> Event {
+    precondition(chunk.count <= waitingTokens, "a chunk that was never offered")
+    read += chunk.count
+    guard chunk.needsLogits else { return .reads }
+    return acceptLogits()
+  }
+
+  /// Notes that the prompt has gone through all layers, and has thereby ended in the memory too.
+  package func acceptLayerwise() {
+    precondition(layerwise?.isFinished == true, "layers that have not read the prompt")
+    layerwise = nil
+    read = pending.count
+    _ = acceptLogits()
+  }
+
+  private func acceptLogits() -> Event {
+    defer { (isInPrompt, wantsLogits) = (false, false) }
+    precondition(waitingTokens == 0, "logits after a token that is not the last")
+    // The room of a long prompt is given back, that of an answer's tokens is kept.
+    pending.removeAll(keepingCapacity: pending.count <= Self.keptRoom)
+    read = 0
+    return isInPrompt ? .endsPrompt : .answers
+  }
+
+  private func dropRead() {
+    pending.removeFirst(read)
+    read = 0
+  }
+
+  private static let keptRoom = 1 << 12
+
+  /// Whether the prompt is to go layer by layer, and therefore waits until all of it is known.
+  private var isForLayers: Bool { isInPrompt && memory.tokenCount == 0 && memory.plan.prompt?.order == .layerMajor }
+
+  /// Whether the prompt goes layer by layer from now on; one that is kept whole does not.
+  private func readsByLayers() -> Bool {
+    guard isForLayers else { return false }
+    if layerwise == nil { layerwise = LayerwiseReading(of: pending, into: memory) }
+    return layerwise != nil
+  }
+
+  /// Has the sequence note what its tokens overwrite, so that the newest ones can be taken back.
+  ///
+  /// - Throws: `KVCacheError` where its memory cannot.
+  package func keepUndoLog(depth: Int) throws(KVCacheError) { try memory.keepUndoLog(depth: depth) }
+
+  /// Takes back the newest tokens; those that went through the model in one step with older ones are read again, which
+  /// puts them at the end of that much shorter step.
+  ///
+  /// - Precondition: the sequence has so many tokens.
+  /// - Throws: `KVCacheError` where the memory cannot take back so many; nothing has changed then.
+  package func rollBack(tokens: Int) throws(KVCacheError) {
+    precondition(tokens >= 0 && tokens <= count, "tokens that never came")
+    let waiting = min(tokens, waitingTokens)
+    let taken = tokens > waiting ? try memory.rollBack(tokens: tokens - waiting) : 0
+    let again = (0..<max(0, taken - (tokens - waiting))).map { log[back: tokens + $0] }
+    pending = again.reversed() + (taken == 0 ? pending[read...].dropLast(waiting) : [])
+    read = 0
+    if tokens > 0 { (wantsLogits, layerwise) = (false, nil) }
+    log.removeLast(tokens)
+  }
+}
