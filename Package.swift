@@ -55,8 +55,12 @@ let package = Package(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "Kernels", "TestSupport"],
       swiftSettings: strict),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
+    .target(
+      name: "CacheTestSupport", dependencies: ["KVCaches", "Kernels", "TestSupport"], path: "Tests/CacheTestSupport",
+      swiftSettings: fast),
     .testTarget(
-      name: "KVCachesTests", dependencies: ["KVCaches", "Kernels", "TestSupport", "CAllocationCounter"],
+      name: "KVCachesTests",
+      dependencies: ["KVCaches", "Kernels", "Evaluation", "TestSupport", "CacheTestSupport", "CAllocationCounter"],
       swiftSettings: fast),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport"],
@@ -70,6 +74,7 @@ let package = Package(
       name: "EvaluationTests",
       dependencies: [
         "Evaluation", "Engine", "Kernels", "KVCaches", "ModelJSON", "Models", "Tokenizers", "TestSupport",
+        "CacheTestSupport",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -28,10 +28,14 @@ INLINE lanes gelu_erf(lanes x) {
 
 /// out = activation(gate) * up; without up the activation alone.
 INLINE void activate(lanes (*activation)(lanes), const float *gate, const float *up, float *out, int n) {
-  for (int i = 0; i < n; i += 16) {
-    lanes y = activation(load_row(gate + i, n - i));
-    store_row(out + i, up ? y * load_row(up + i, n - i) : y, n - i);
+  int i = 0;
+  for (; i + 16 <= n; i += 16) {
+    lanes y = activation(lanes_load(gate + i));
+    lanes_store(out + i, up ? y * lanes_load(up + i) : y);
   }
+  if (i == n) return;
+  lanes y = activation(lanes_load_first(gate + i, n - i));
+  lanes_store_first(out + i, up ? y * lanes_load_first(up + i, n - i) : y, n - i);
 }
 
 static void silu_multiply(const float *gate, const float *up, float *out, int n) { activate(silu, gate, up, out, n); }

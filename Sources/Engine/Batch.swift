@@ -39,7 +39,7 @@ package final class Batch {
     precondition(!tokens.isEmpty && tokens.count <= room, "rows that the batch has no room for")
     guard let first = tokens.baseAddress else { return }
     (ids.pointer + count).update(from: first, count: tokens.count)
-    segments.append(LocalAttention.Segment(cache: memory, rows: count..<count + tokens.count))
+    segments.append(LocalAttention.Segment(memory: memory, rows: count..<count + tokens.count))
     count += tokens.count
     guard needsLogits else { return }
     wanted.pointer[wantedCount] = Int32(count - 1)

@@ -12,6 +12,8 @@ package final class InferenceEngine {
   package let team: WorkerTeam
   package let workspace: ForwardWorkspace
   private let attention: LocalAttention
+  /// 0, 1, 2…
+  private let rowNumbers: Buffer<Int32>
 
   /// The batch of a step that has one sequence.
   private let single: Batch
@@ -33,7 +35,7 @@ package final class InferenceEngine {
     self.chunk = chunk
     workspace = ForwardWorkspace(
       model.buffers, rows: chunk, logitRows: min(chunk, 64), arithmetic: arithmetic, kernels: kernels)
-    attention = LocalAttention(shape: model.configuration.attention, team: team, kernels: kernels)
+    attention = LocalAttention(layers: model.configuration.layers, team: team, kernels: kernels)
     single = Batch(capacity: chunk)
     rowNumbers = Buffer(count: chunk)
     for row in 0..<chunk { rowNumbers.pointer[row] = Int32(row) }
@@ -54,14 +56,13 @@ package final class InferenceEngine {
   ///
   /// - Throws: `KVCacheError` where the plan does not fit the model, or takes more than this machine's memory.
   package func makeCache(_ plan: KVCache.Plan, slotType: KVCache.SlotType) throws(KVCacheError) -> KVCache {
-    let shape = model.configuration.attention
-    let bytes = KVCache.bytes(plan: plan, shape: shape, slotType: slotType, tokens: 0)
+    let bytes = KVCache.bytes(plan: plan, layers: model.configuration.layers, slotType: slotType, tokens: 0)
     let memory = ProcessInfo.processInfo.physicalMemory
     guard UInt64(bytes) < memory else {
       throw .badSpecification(
         plan.description, "takes \(bytes >> 20) MiB, but this machine has \(memory >> 20) MiB of memory")
     }
-    return try KVCache(plan: plan, shape: shape, slotType: slotType, positions: model.configuration.positions)
+    return try attention.makeMemory(plan, slotType: slotType)
   }
 
   /// Brings the rows of a batch through the model; linear layers see all of them together.
@@ -73,23 +74,23 @@ package final class InferenceEngine {
   }
 
   /// Says that a sequence's prompt has ended, once its last token has gone through the model.
-  package func finishPrompt(of cache: KVCache) { cache.finishPrompt(team: team, kernels: kernels) }
+  package func finishPrompt(of cache: KVCache) { attention.endPrompt(of: cache) }
 
   /// The logits of one row of the last step, valid until the next call.
   package func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {
-    model.logits(of: row..<row + 1, workspace: workspace, team: team)
+    model.logits(of: rows(row..<row + 1), workspace: workspace, team: team)
     return UnsafeMutableBufferPointer(start: workspace.logits.pointer, count: vocabularySize)
   }
 
-  /// Computes the logits of a range of rows of the last step, at most 64 at a time, and hands over each block.
+  /// Computes the logits of any rows of the last step, at most 64 at a time, and hands over each block.
   ///
-  /// - Parameter body: the rows of the block, and their logits `[row, vocabulary]`
+  /// - Parameter body: which of `rows` the block has, and their logits `[row, vocabulary]`
   package func forEachLogits(
-    of rows: Range<Int>, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    of rows: UnsafeBufferPointer<Int32>, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) {
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: workspace.logitRows) {
-      let block = first..<min(first + workspace.logitRows, rows.upperBound)
-      model.logits(of: block, workspace: workspace, team: team)
+    for first in stride(from: 0, to: rows.count, by: workspace.logitRows) {
+      let block = first..<min(first + workspace.logitRows, rows.count)
+      model.logits(of: UnsafeBufferPointer(rebasing: rows[block]), workspace: workspace, team: team)
       body(block, workspace.logits.pointer)
     }
   }

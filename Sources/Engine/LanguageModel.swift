@@ -103,9 +103,6 @@ public final class LanguageModel: Sendable {
       let adapters = try options.adapters.map { try $0.open() }
       let tokenizer = try Tokenizer.load(from: file)
       let team = try WorkerTeam(threads: options.threads)
-      guard try ModelRegistry.configuration(of: file).isUniform else {
-        throw ModelError.unsupported("its layers differ from each other, which caches cannot follow yet", in: path)
-      }
       let model = try ModelRegistry.load(file, adapters: adapters, team: team)
       guard tokenizer.vocabularySize <= model.configuration.vocabularySize else {
         throw LanguageModelError.vocabularyMismatch(

@@ -24,7 +24,7 @@ package final class LayerwiseReading {
   private struct State {
     /// `[token, hidden]`
     let hidden: Buffer<Float>
-    let attention: LayerAttention
+    let attention: SingleLayer
   }
 
   /// - Parameter tokens: all of the prompt
@@ -71,25 +71,25 @@ package final class LayerwiseReading {
 
   private func begin(_ engine: InferenceEngine) -> State {
     if let state { return state }
-    let attention = LocalAttention(shape: prompt.layerCache.shape, team: engine.team, kernels: engine.kernels)
+    let attention = LocalAttention(layers: prompt.layerCache.attention, team: engine.team, kernels: engine.kernels)
     let state = State(
       hidden: Buffer(count: tokens.count * engine.model.configuration.hiddenSize),
-      attention: LayerAttention(attention: attention))
+      attention: SingleLayer(attention: attention))
     self.state = state
     return state
   }
 }
 
 /// The memory of one layer alone, whichever of the model's it is.
-private struct LayerAttention: AttentionService {
+private struct SingleLayer: LayerAttention {
   let attention: LocalAttention
 
   func begin(layer: Int, queries: UnsafePointer<Float>) { attention.begin(layer: 0, queries: queries) }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, sinkLogits: UnsafePointer<Float>?,
+    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
     output: UnsafeMutablePointer<Float>
   ) {
-    attention.finish(layer: 0, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
+    attention.finish(layer: 0, keys: keys, values: values, output: output)
   }
 }

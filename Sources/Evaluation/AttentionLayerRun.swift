@@ -93,6 +93,6 @@ package struct AttentionLayerRun {
     attention.beginStep(cache, rows: tokens)
     attention.begin(layer: 0, queries: queries.pointer)
     attention.finish(
-      layer: 0, keys: keys.pointer, values: values.pointer, sinkLogits: nil, output: output.pointer)
+      layer: 0, keys: keys.pointer, values: values.pointer, output: output.pointer)
   }
 }

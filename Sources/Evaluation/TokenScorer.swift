@@ -21,11 +21,11 @@ struct TokenScorer {
   func score(rows: Range<Int>, targets: ArraySlice<Int32>, _ body: (Double) -> Void) {
     precondition(rows.count == targets.count)
     let vocabulary = engine.vocabularySize
-    engine.forEachLogits(of: rows) { block, logits in
+    engine.forEachLogits(of: engine.rows(rows)) { block, logits in
       engine.team.parallelFor(block.count) { range in
         for index in range {
           let row = logits + index * vocabulary
-          let target = targets[targets.startIndex + block.lowerBound - rows.lowerBound + index]
+          let target = targets[targets.startIndex + block.lowerBound + index]
           results.pointer[index] = engine.kernels.logSumExp(row, count: vocabulary) - row[Int(target)]
         }
       }

@@ -1,45 +1,24 @@
 import Kernels
 
-/// What a cache takes, known before it is made and counted while it lives.
+/// What a cache takes, known before it is made.
 extension KVCache {
   /// The exact bytes a cache takes after `tokens` tokens, known without making it; before a prompt of so many is voted on.
   ///
   /// 0 where the plan is one for another model.
   public static func bytes(plan: Plan, shape: Shape, slotType: SlotType, tokens: Int) -> Int {
-    guard let parts = try? plan.parts(for: shape) else { return 0 }
-    return parts.reduce(0) {
-      $0 + partBytes(plan: $1.plan, shape: $1.heads.shape, slotType: slotType, tokens: tokens)
-    }
+    bytes(plan: plan, layers: shape.layers(positions: .none), slotType: slotType, tokens: tokens)
   }
 
-  private static func partBytes(plan: Plan, shape: Shape, slotType: SlotType, tokens: Int) -> Int {
-    let block = { StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: $0) }
-    let bounded = plan.stages.compactMap(\.capacity).reduce(0, +)
-    var total = bounded > 0 ? block(bounded) : 0
-    if plan.scoring != nil {
-      total += shape.layers * shape.keyValueHeads * StageStorage.slotsPerBlock(capacity: bounded) * 4
-    }
-    total += plan.melting?.summaryBytes(shape: shape, slotType: slotType) ?? 0
-    if let voters = plan.prompt?.voters, voters > 0 { total += ObservationWindow.bytes(size: voters, shape: shape) }
-    if plan.capacity == nil {
-      let growing = max(0, tokens - bounded)
-      let bounds = plan.pageReading.map { PageBounds.blockBytes($0, shape: shape) } ?? 0
-      total += (growing + StageStorage.growthSlots - 1) / StageStorage.growthSlots * (block(nil) + bounds)
-    }
-    return total
+  /// The exact bytes a cache takes after `tokens` tokens for a model of these layers.
+  package static func bytes(plan: Plan, layers: [AttentionLayer], slotType: SlotType, tokens: Int) -> Int {
+    guard let parts = try? plan.parts(for: layers) else { return 0 }
+    return parts.reduce(0) { $0 + $1.bytes(slotType, tokens: tokens) }
   }
 
   /// The exact bytes of the keys and values of one token in all layers.
   public static func bytesPerToken(shape: Shape, slotType: SlotType) -> Int {
-    StageStorage.blockBytes(type: slotType.elementType, shape: shape, capacity: 16) / 16
-  }
-
-  /// Bytes of keys, values, what they melted into, what decides on them (scores, queries, bounds of pages), and of the log
-  /// from which they are taken back, held now.
-  public var bytes: Int {
-    let decisions = (scores?.count ?? 0) * 4 + (observation?.bytes ?? 0) + (pageBounds?.bytes ?? 0)
-    let own = storage.reduce(decisions + (summary?.bytes ?? 0) + (undoLog?.bytes ?? 0)) { $0 + $1.bytes }
-    return companions.reduce(own) { $0 + $1.bytes }
+    StageStorage.headBytes(type: slotType.elementType, headDim: shape.headDim, slots: 16) / 16 * shape.layers
+      * shape.keyValueHeads
   }
 
   /// What a stage of a plan takes in the heads that follow it.
@@ -59,16 +38,30 @@ extension KVCache {
   /// - Parameter tokens: what a stage that grows is taken to hold.
   /// - Throws: `KVCacheError` where the plan is one for another model.
   package static func stages(
-    of plan: Plan, shape: Shape, slotType: SlotType, tokens: Int
+    of plan: Plan, layers: [AttentionLayer], slotType: SlotType, tokens: Int
   ) throws(KVCacheError) -> [StageBytes] {
-    try plan.parts(for: shape).flatMap { part in
-      let shape = part.heads.shape
-      return part.plan.stages.map { stage in
-        let slots = (stage.capacity ?? tokens) * bytesPerToken(shape: shape, slotType: slotType)
-        let summary = (stage as? any MeltingSpecification)?.summaryBytes(shape: shape, slotType: slotType) ?? 0
+    try plan.parts(for: layers).flatMap { part in
+      part.plan.stages.map { stage in
+        let slots = (stage.capacity ?? tokens) * part.heads.count * part.bytesPerSlot(slotType)
+        let absorbed = stage.blueprint.absorbs ? stage.blueprint.states : []
+        let beside = absorbed.reduce(0) { $0 + $1.bytes(part.site(slotType), tokens: tokens) }
         return StageBytes(
-          description: stage.description, heads: part.heads.count, tokens: stage.capacity, bytes: slots + summary)
+          description: stage.description, heads: part.heads.count, tokens: stage.capacity, bytes: slots + beside)
       }
     }
+  }
+}
+
+extension GroupPart {
+  /// The exact bytes of the part after `tokens` tokens.
+  fileprivate func bytes(_ slotType: KVCache.SlotType, tokens: Int) -> Int {
+    let slots = SlotStore.bytes(
+      plan.stages, type: slotType.elementType, heads: heads.count, headDim: attention.headDim, tokens: tokens)
+    return plan.states.reduce(slots) { $0 + $1.bytes(site(slotType), tokens: tokens) }
+  }
+
+  /// The bytes of one head's key and value.
+  fileprivate func bytesPerSlot(_ slotType: KVCache.SlotType) -> Int {
+    StageStorage.headBytes(type: slotType.elementType, headDim: attention.headDim, slots: 16) / 16
   }
 }

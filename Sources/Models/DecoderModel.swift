@@ -3,7 +3,7 @@ package import Kernels
 
 /// A decoder-only language model: token ids in, logits out.
 ///
-/// A model knows nothing of caches, tokenizers or the network; it meets its memory through an `AttentionService`. A step
+/// A model knows nothing of caches, tokenizers or the network; it meets its memory through a `LayerAttention`. A step
 /// has parts, because most rows of a prompt need no logits, and a prompt may go through one layer after another: `embed`
 /// makes the rows' hidden state, `forward` brings them through a layer, `logits` projects some of them.
 package protocol DecoderModel: Sendable {
@@ -27,7 +27,7 @@ package protocol DecoderModel: Sendable {
   func embed(_ tokens: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam)
 
   /// Brings the hidden state of the first `rows` rows through one layer.
-  func forward<Attention: AttentionService>(
+  func forward<Attention: LayerAttention>(
     layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam)
 
   /// Projects rows of the step onto the vocabulary, in any order: row i of `workspace.logits` is that of `rows[i]`.
@@ -40,7 +40,7 @@ extension DecoderModel {
   /// Brings a batch of tokens through all layers.
   ///
   /// - Precondition: that of `embed`, for at least one token.
-  package func forward<Attention: AttentionService>(
+  package func forward<Attention: LayerAttention>(
     _ tokens: UnsafeBufferPointer<Int32>, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
   ) {
     precondition(!tokens.isEmpty && tokens.count <= workspace.rows)

@@ -12,9 +12,6 @@ package struct ModelConfiguration: Sendable {
   /// The number of tokens the model was trained to see at once.
   package var trainedLength: Int
 
-  /// Whether all layers are alike and like those of the first transformers, so that `attention` and `positions` say all.
-  package var isUniform: Bool { layers == attention.layers(positions: positions) }
-
   /// Layers, heads and head size; those of the first layer where layers differ.
   package var attention: KVCache.Shape {
     KVCache.Shape(

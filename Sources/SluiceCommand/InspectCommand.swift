@@ -51,7 +51,8 @@ private struct CacheReport {
     self.configuration = configuration
     self.adapters = adapters
     stages = try KVCache.stages(
-      of: plan, shape: configuration.attention, slotType: slotType, tokens: configuration.trainedLength)
+      of: plan, layers: configuration.attention.layers(positions: configuration.positions), slotType: slotType,
+      tokens: configuration.trainedLength)
   }
 
   private var bytesPerToken: Int { KVCache.bytesPerToken(shape: configuration.attention, slotType: slotType) }

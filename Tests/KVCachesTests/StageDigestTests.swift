@@ -1,3 +1,4 @@
+import CacheTestSupport
 import Foundation
 import Kernels
 import TestSupport
@@ -33,7 +34,7 @@ struct StageDigestTests {
 
   /// Digests of the outputs of a prompt and an answer, of decode alone, and of what is stored after each.
   static func digest(plan: String, slotType: KVCache.SlotType, _ kernels: InstructionSet) throws -> String {
-    let subject = StageMatrixTests.Subject.self
+    let subject = MatrixSubject.self
     let team = try WorkerTeam(threads: 1)
     let attention = LocalAttention(shape: subject.shape, team: team, kernels: kernels)
     var words: [String] = []
@@ -83,21 +84,19 @@ extension KVCache {
   /// A digest of everything stored beside counters, whatever its order.
   fileprivate var storedDigest: UInt64 {
     var digest = WordDigest()
-    for part in parts {
-      for index in part.storage.indices {
-        let used = part.usedSlots(of: index, by: part.stages)
-        part.forEachUsedRange(of: part.storage[index], slots: used) { digest.fold(UnsafeRawBufferPointer($0)) }
-      }
-      if let scores = part.scores {
-        let (slots, used) = (part.storage[0].slotsPerBlock, part.usedSlots(of: 0, by: part.stages))
-        for first in stride(from: 0, to: scores.count, by: slots) {
-          digest.fold(UnsafeRawBufferPointer(start: scores.pointer + first, count: used * 4))
+    for group in groups {
+      for layer in group.heads.layers {
+        for block in 0..<group.slots.blockCount {
+          group.slots.forEachUsedRange(ofStepBlock: block, places: layer.places, by: group.ledger.stages) {
+            digest.fold(UnsafeRawBufferPointer($0))
+          }
         }
       }
-      part.forEachPromptRange(tokens: tokenCount) { digest.fold(UnsafeRawBufferPointer($0)) }
-      var writer = SnapshotWriter()
-      part.summary?.write(to: &writer)
-      writer.bytes.withUnsafeBytes { digest.fold($0) }
+      for state in group.states where state.isSaved {
+        var writer = SectionWriter()
+        for layer in group.heads.layers { state.write(layer.places, of: group, to: &writer) }
+        writer.bytes.withUnsafeBytes { digest.fold($0) }
+      }
     }
     return digest.unordered
   }

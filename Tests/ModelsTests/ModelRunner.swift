@@ -20,12 +20,11 @@ final class ModelRunner {
     self.chunk = chunk
     workspace = ForwardWorkspace(
       model.buffers, rows: chunk, logitRows: chunk, arithmetic: arithmetic, kernels: kernels)
-    attention = LocalAttention(shape: model.configuration.attention, team: team, kernels: kernels)
+    attention = LocalAttention(layers: model.configuration.layers, team: team, kernels: kernels)
   }
 
   func makeCache(_ plan: KVCache.Plan = .full, _ slotType: KVCache.SlotType = .float32) throws -> KVCache {
-    try KVCache(
-      plan: plan, shape: model.configuration.attention, slotType: slotType, positions: model.configuration.positions)
+    try KVCache(plan: plan, layers: model.configuration.layers, slotType: slotType)
   }
 
   /// The logits after every token, `[token][vocabulary]`.
@@ -35,7 +34,7 @@ final class ModelRunner {
     while !rest.isEmpty {
       let part = Array(rest.prefix(cache.admissibleChunk(min(chunk, rest.count))))
       rest = rest.dropFirst(part.count)
-      attention.beginStep([LocalAttention.Segment(cache: cache, rows: 0..<part.count)])
+      attention.beginStep([LocalAttention.Segment(memory: cache, rows: 0..<part.count)])
       result += step(part, attention)
     }
     return result
@@ -50,7 +49,7 @@ final class ModelRunner {
     }
   }
 
-  private func step(_ ids: [Int32], _ attention: some AttentionService) -> [[Float]] {
+  private func step(_ ids: [Int32], _ attention: some LayerAttention) -> [[Float]] {
     ids.withUnsafeBufferPointer { model.forward($0, attention: attention, workspace: workspace, team: team) }
     return logits(of: ids.indices.map { Int32($0) })
   }

@@ -6,7 +6,7 @@ import TestSupport
 /// A memory that keeps everything and attends in Float64, one query after another, as `AttentionLayer` describes it.
 ///
 /// The reference for models whose layers differ; it shares nothing with the caches.
-final class ReferenceAttention: AttentionService {
+final class ReferenceAttention: LayerAttention {
   private struct Head {
     /// Rotated by their places in the text, `[token][headDim]`.
     var keys: [[Double]] = []
@@ -32,7 +32,7 @@ final class ReferenceAttention: AttentionService {
   }
 
   func finish(
-    layer index: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, sinkLogits: UnsafePointer<Float>?,
+    layer index: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
     output: UnsafeMutablePointer<Float>
   ) {
     guard let queries else { preconditionFailure("finish without begin") }

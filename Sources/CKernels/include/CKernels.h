@@ -200,6 +200,11 @@ void sluice_linear_group(sluice_team *team, const struct sluice_kernels *kernels
                          const sluice_linear_segment *segments, int count, const sluice_activations *activations,
                          int tokens, int integer);
 
+/// Whether this CPU has an instruction for CRC-32C.
+int sluice_has_crc32c(void);
+/// CRC-32C of bytes by that instruction.
+uint32_t sluice_crc32c(const void *bytes, size_t count);
+
 /// Resident memory of this process in bytes; 0 where unknown.
 uint64_t sluice_resident_bytes(void);
 /// CPUs that this process may use: affinity mask and cgroup quota, at least 1.

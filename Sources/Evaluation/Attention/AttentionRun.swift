@@ -111,7 +111,7 @@ package final class AttentionRun {
     forward(tokens, probe)
   }
 
-  private func forward(_ tokens: UnsafeBufferPointer<Int32>, _ attention: some AttentionService) {
+  private func forward(_ tokens: UnsafeBufferPointer<Int32>, _ attention: some LayerAttention) {
     engine.model.forward(tokens, attention: attention, workspace: engine.workspace, team: engine.team)
   }
 

@@ -5,7 +5,7 @@ import Kernels
 ///
 /// Both get the same queries, keys and values, so that what is compared in a layer is that layer's error alone: those of
 /// the layers before have not added up in it.
-final class ComparingAttention: AttentionService {
+final class ComparingAttention: LayerAttention {
   let full: KVCache
   let cache: KVCache
   private let reference: LocalAttention
@@ -74,16 +74,16 @@ final class ComparingAttention: AttentionService {
   }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, sinkLogits: UnsafePointer<Float>?,
+    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
     output: UnsafeMutablePointer<Float>
   ) {
     guard let queries else { preconditionFailure("finish without begin") }
     if attendsFully {
-      reference.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
+      reference.finish(layer: layer, keys: keys, values: values, output: output)
     } else {
       full.append(keys: keys, values: values, tokens: tokens, kernels: kernels)
     }
-    subject.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: self.output.pointer)
+    subject.finish(layer: layer, keys: keys, values: values, output: self.output.pointer)
     if isMeasured { errors.measure(layer: layer, self.output.pointer, against: output, headDim: shape.headDim) }
     guard isSpread else { return }
     probabilities[layer] = full.probabilities(layer: layer, queries: queries, kernels: kernels)

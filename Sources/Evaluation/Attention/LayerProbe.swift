@@ -5,7 +5,7 @@ import Kernels
 ///
 /// The compared caches hold that layer alone and see queries and keys without positions. So a stream can be longer than
 /// the model's trained length, and a full cache of it fits into memory.
-final class LayerProbe: AttentionService {
+final class LayerProbe: LayerAttention {
   private let layer: Int
   private let cache: KVCache
   private let attention: LocalAttention
@@ -46,11 +46,11 @@ final class LayerProbe: AttentionService {
   }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, sinkLogits: UnsafePointer<Float>?,
+    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
     output: UnsafeMutablePointer<Float>
   ) {
-    attention.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
+    attention.finish(layer: layer, keys: keys, values: values, output: output)
     guard layer == self.layer else { return }
-    comparison.finish(layer: 0, keys: keys, values: values, sinkLogits: sinkLogits, output: self.output.pointer)
+    comparison.finish(layer: 0, keys: keys, values: values, output: self.output.pointer)
   }
 }

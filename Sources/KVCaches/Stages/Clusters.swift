@@ -7,7 +7,7 @@
 /// Ward, "Hierarchical Grouping to Optimize an Objective Function", 1963. The paper's experiments used neither: they chose
 /// k centers once after prefill. Deviations of `paper`: see `NormalizerClusters` and `ValueSamples`; sinks and a window in
 /// front are exact.
-public struct Clusters: StageSpecification, MeltingSpecification {
+public struct Clusters: MeltingSpecification, Hashable {
   /// How tokens melt.
   public enum Kind: Sendable, Hashable {
     /// Weighted centroids, ours.
@@ -92,16 +92,15 @@ public struct Clusters: StageSpecification, MeltingSpecification {
     return "clusters:\(count)" + (options.isEmpty ? "" : "[\(options.joined(separator: ","))]")
   }
 
-  func makeSummary(shape: KVCache.Shape, slotType: KVCache.SlotType) -> StageSummary {
-    guard let sizes else {
-      return WardSummary(capacity: count, halfLife: halfLife, shape: shape, slotType: slotType)
-    }
-    return SubGenSummary(sizes, shape: shape, slotType: slotType)
+  func makeState(_ site: StateSite) -> StageState {
+    let isClipped = distance == .clipped
+    guard let sizes else { return WardSummary(capacity: count, halfLife: halfLife, isClipped: isClipped, site) }
+    return SubGenSummary(sizes, isClipped: isClipped, site)
   }
 
-  func summaryBytes(shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
-    guard let sizes else { return WardSummary.bytes(capacity: count, shape: shape, slotType: slotType) }
-    return SubGenSummary.bytes(sizes, shape: shape, slotType: slotType)
+  func bytes(_ site: StateSite, tokens: Int) -> Int {
+    guard let sizes else { return WardSummary.bytes(capacity: count, site) }
+    return SubGenSummary.bytes(sizes, site)
   }
 
   static let options = ["kind", "half-life", "t", "s", "delta", "seed", "positions"]

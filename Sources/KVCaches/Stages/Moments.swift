@@ -14,7 +14,7 @@
 /// Attention Approximation in Sublinear Space", arXiv 2311.14652, whose algorithm is `OnePassSketch` in `Evaluation`. The
 /// projection, the polynomial for each query, the correction for dropped directions, the spread and the limit to what an
 /// endless past weighs are ours.
-public struct Moments: StageSpecification {
+public struct Moments: MeltingSpecification, Hashable {
   /// Directions of the keys that are kept; all where heads have no more dimensions.
   public let rank: Int
   /// All that melted counts as at most so many tokens: a model knows softmax sums up to the length it was trained for.
@@ -71,15 +71,12 @@ public struct Moments: StageSpecification {
   }
 }
 
-extension Moments: MeltingSpecification {
+extension Moments {
   var distanceSpread: Int { 1024 }
 
-  func makeSummary(shape: KVCache.Shape, slotType: KVCache.SlotType) -> StageSummary {
-    MomentSummary(self, shape: shape)
-  }
+  func makeState(_ site: StateSite) -> StageState { MomentSummary(self, site) }
 
-  func summaryBytes(shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
-    shape.layers * shape.keyValueHeads
-      * MomentSummary.headBytes(rank: min(rank, shape.headDim), dim: shape.headDim)
+  func bytes(_ site: StateSite, tokens: Int) -> Int {
+    site.count * MomentSummary.headBytes(rank: min(rank, site.headDim), dim: site.headDim)
   }
 }

@@ -23,10 +23,14 @@ public struct Pages: StageSpecification {
   }
 
   public var capacity: Int? { nil }
-  public var evictsInOrder: Bool { true }
-  public var showsWholeChunk: Bool { true }
-  public var pageReading: PageReading? { reading }
-  public func makeStage() -> any Stage { TokensStage() }
+
+  public var blueprint: StageBlueprint {
+    var blueprint = StageBlueprint { TokensStage() }
+    blueprint.showsWholeChunk = true
+    blueprint.growth = .even
+    blueprint.states = [reading]
+    return blueprint
+  }
 
   public var description: String {
     var options: [String] = []
@@ -37,7 +41,7 @@ public struct Pages: StageSpecification {
 
   /// Pages must not straddle the blocks of 1,024 slots in which a growing stage lies.
   private static func isPage(_ tokens: Int) -> Bool {
-    (16...StageStorage.growthSlots).contains(tokens) && tokens.nonzeroBitCount == 1
+    (16...SlotGrowth.largestBlock).contains(tokens) && tokens.nonzeroBitCount == 1
   }
 
   static let options = ["page", "dense-layers"]
@@ -52,7 +56,7 @@ public struct Pages: StageSpecification {
     if let text = parameters.options["page"] {
       page = try parameters.number(text, "page", in: 1...StageParameters.largestCount)
       guard Self.isPage(page) else {
-        throw parameters.fail("page must be a power of two from 16 to \(StageStorage.growthSlots), but is \(page)")
+        throw parameters.fail("page must be a power of two from 16 to \(SlotGrowth.largestBlock), but is \(page)")
       }
     }
     if let text = parameters.options["dense-layers"] {
@@ -63,19 +67,4 @@ public struct Pages: StageSpecification {
     }
     self.init(budget, page: page, denseLayers: denseLayers)
   }
-}
-
-/// How a token that comes alone reads only some pages of a stage.
-public struct PageReading: Sendable, Hashable {
-  /// Tokens read, a multiple of `page`.
-  public let budget: Int
-  /// Tokens of a page.
-  public let page: Int
-  /// The first layers, which read everything.
-  public let denseLayers: Int
-
-  /// Pages read.
-  var pages: Int { budget / page }
-  /// Pages of a block of the stage's storage.
-  var pagesPerBlock: Int { StageStorage.growthSlots / page }
 }

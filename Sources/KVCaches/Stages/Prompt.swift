@@ -14,7 +14,7 @@
 ///
 /// In place of a vote, greedy k-center may choose: the tokens whose keys cover all others' best (what Zandieh et al.,
 /// "SubGen: Token Generation in Sublinear Time and Memory", arXiv 2402.06082, ran in their experiments; see `Centers`).
-public struct Prompt: StageSpecification {
+public struct Prompt: StageSpecification, StateSpecification {
   /// How much is kept of a prompt.
   public enum Size: Sendable, Hashable {
     /// So many tokens a head, the window included.
@@ -156,9 +156,21 @@ public struct Prompt: StageSpecification {
   }
 
   public var capacity: Int? { nil }
-  public var evictsInOrder: Bool { true }
-  public var distance: StageDistance { .original }
-  public func makeStage() -> any Stage { PromptStage(isRepeated: mode == .everyPrefill) }
+
+  public var blueprint: StageBlueprint {
+    let stage = PromptStage(isRepeated: mode == .everyPrefill)
+    var blueprint = StageBlueprint { stage }
+    blueprint.distance = .original
+    blueprint.standsAlone = true
+    blueprint.states = [self]
+    return blueprint
+  }
+
+  // Budgets that follow the votes are shared out over all heads of a layer, and votes over all slots.
+  var partitions: Partitions { heads == .adaptive ? .byRequest : [.byHead, .byRequest] }
+
+  func bytes(_ site: StateSite, tokens: Int) -> Int { ObservationWindow.bytes(size: voters, site) }
+  func makeState(_ site: StateSite) -> StageState { PromptState(self, site) }
 
   /// What stands for tokens that are not kept, nil where they are forgotten.
   var centers: Centers? { if case .centers(let centers) = choice { centers } else { nil } }
@@ -175,7 +187,8 @@ public struct Prompt: StageSpecification {
   /// Bytes of the keys and values that are kept of a prompt of so many tokens, and of what they stand for.
   public func keptBytes(of count: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
     let perSlot = KVCache.bytesPerToken(shape: shape, slotType: slotType) / (shape.layers * shape.keyValueHeads)
-    return keptTokens(of: count) * shape.layers * shape.keyValueHeads * (perSlot + PackedSlots.bytesPerCount(centers))
+    return keptTokens(of: count) * shape.layers * shape.keyValueHeads
+      * (perSlot + PackedSlots.bytesPerCount(isCounted: centers != nil))
   }
 
   /// Tokens that a head keeps of `count` tokens before the window, sinks included, in the mean over layers and heads.
@@ -243,14 +256,15 @@ struct PromptStage: Stage {
     preconditionFailure("which token stands in a slot differs from head to head")
   }
 
-  var state: [Int64] { [isFinished ? 1 : 0, Int64(grown)] + packed.map { Int64($0) } }
+  var counters: [Int64] { [isFinished ? 1 : 0, Int64(grown)] + packed.map { Int64($0) } }
 
-  mutating func restore(_ state: [Int64]) throws(KVCacheError) {
+  mutating func restore(_ counters: [Int64]) throws(KVCacheError) {
     let slots = 0..<Int64(Int32.max)
-    guard state.count >= 2, state[0] == 0 || (state[0] == 1 && !isRepeated), slots.contains(state[1]),
-      state.dropFirst(2).allSatisfy({ slots.contains($0) && $0 > 0 }), state.count == 2 || isRepeated || state[0] == 1
+    guard counters.count >= 2, counters[0] == 0 || (counters[0] == 1 && !isRepeated), slots.contains(counters[1]),
+      counters.dropFirst(2).allSatisfy({ slots.contains($0) && $0 > 0 }),
+      counters.count == 2 || isRepeated || counters[0] == 1
     else { throw .badSnapshot("impossible prompt state") }
-    pack(state.dropFirst(2).map { Int($0) })
-    (isFinished, grown) = (state[0] == 1, Int(state[1]))
+    pack(counters.dropFirst(2).map { Int($0) })
+    (isFinished, grown) = (counters[0] == 1, Int(counters[1]))
   }
 }

@@ -11,7 +11,7 @@
 public struct Scored: StageSpecification {
   /// How many tokens are kept.
   public let count: Int
-  public let scoring: ScoreRule?
+  public let scoring: ScoreRule
   /// `original` or `clipped`.
   public let distance: StageDistance
 
@@ -28,11 +28,18 @@ public struct Scored: StageSpecification {
   }
 
   public var capacity: Int? { count }
-  public var evictsInOrder: Bool { false }
-  public func makeStage() -> any Stage { ScoredStage(size: count, isClipped: distance == .clipped) }
+
+  public var blueprint: StageBlueprint {
+    let stage = ScoredStage(size: count, isClipped: distance == .clipped)
+    var blueprint = StageBlueprint { stage }
+    blueprint.evictsInOrder = false
+    blueprint.distance = distance
+    blueprint.states = [ScoreSpecification(rule: scoring)]
+    return blueprint
+  }
 
   public var description: String {
-    var options = scoring?.options(differingFrom: Self.standardScoring) ?? []
+    var options = scoring.options(differingFrom: Self.standardScoring)
     if distance == .original { options.append("positions=original") }
     return "scored:\(count)" + (options.isEmpty ? "" : "[\(options.joined(separator: ","))]")
   }
@@ -89,10 +96,12 @@ struct ScoredStage: Stage {
     return 0
   }
 
-  var state: [Int64] { [Int64(count)] }
+  var counters: [Int64] { [Int64(count)] }
 
-  mutating func restore(_ state: [Int64]) throws(KVCacheError) {
-    guard state.count == 1, (0...Int64(size)).contains(state[0]) else { throw .badSnapshot("impossible scored state") }
-    count = Int(state[0])
+  mutating func restore(_ counters: [Int64]) throws(KVCacheError) {
+    guard counters.count == 1, (0...Int64(size)).contains(counters[0]) else {
+      throw .badSnapshot("impossible scored state")
+    }
+    count = Int(counters[0])
   }
 }

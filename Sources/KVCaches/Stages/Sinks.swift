@@ -13,9 +13,14 @@ public struct Sinks: StageSpecification {
   }
 
   public var capacity: Int? { count }
-  public var evictsInOrder: Bool { true }
   public var description: String { "sinks:\(count)" }
-  public func makeStage() -> any Stage { SinksStage(limit: count) }
+
+  public var blueprint: StageBlueprint {
+    let count = count
+    var blueprint = StageBlueprint { SinksStage(limit: count) }
+    blueprint.streamStart = count
+    return blueprint
+  }
 
   static let registration = StageRegistration(name: "sinks", form: "sinks:COUNT", options: []) {
     parameters throws(KVCacheError) in
@@ -53,10 +58,12 @@ struct SinksStage: Stage {
 
   func clock(ofSlot slot: Int) -> Int64 { Int64(slot) }
 
-  var state: [Int64] { [Int64(count)] }
+  var counters: [Int64] { [Int64(count)] }
 
-  mutating func restore(_ state: [Int64]) throws(KVCacheError) {
-    guard state.count == 1, (0...Int64(limit)).contains(state[0]) else { throw .badSnapshot("impossible sinks state") }
-    count = Int(state[0])
+  mutating func restore(_ counters: [Int64]) throws(KVCacheError) {
+    guard counters.count == 1, (0...Int64(limit)).contains(counters[0]) else {
+      throw .badSnapshot("impossible sinks state")
+    }
+    count = Int(counters[0])
   }
 }

@@ -3,9 +3,8 @@ public struct Tokens: StageSpecification {
   public init() {}
 
   public var capacity: Int? { nil }
-  public var evictsInOrder: Bool { true }
   public var description: String { "tokens" }
-  public func makeStage() -> any Stage { TokensStage() }
+  public var blueprint: StageBlueprint { StageBlueprint { TokensStage() } }
 
   static let registration = StageRegistration(name: "tokens", form: "tokens", options: []) {
     parameters throws(KVCacheError) in
@@ -38,12 +37,14 @@ struct TokensStage: Stage {
 
   func clock(ofSlot slot: Int) -> Int64 { nextClock - entered + Int64(slot) }
 
-  var state: [Int64] { [entered, nextClock] }
+  var counters: [Int64] { [entered, nextClock] }
 
-  mutating func restore(_ state: [Int64]) throws(KVCacheError) {
-    guard state.count == 2, state[0] >= 0, state[0] < 1 << 40, state[1] >= state[0], state[1] < .max / 2 else {
+  mutating func restore(_ counters: [Int64]) throws(KVCacheError) {
+    guard counters.count == 2, counters[0] >= 0, counters[0] < 1 << 40, counters[1] >= counters[0],
+      counters[1] < .max / 2
+    else {
       throw .badSnapshot("impossible tokens state")
     }
-    (entered, nextClock) = (state[0], state[1])
+    (entered, nextClock) = (counters[0], counters[1])
   }
 }

@@ -2,7 +2,7 @@
 ///
 /// What any choice of tokens must beat at equal bytes. Source of the sample: Vitter, "Random Sampling with a Reservoir",
 /// 1985.
-public struct Uniform: StageSpecification, MeltingSpecification {
+public struct Uniform: MeltingSpecification, Hashable {
   /// How many tokens are kept.
   public let count: Int
   public let seed: UInt64
@@ -25,13 +25,11 @@ public struct Uniform: StageSpecification, MeltingSpecification {
     return "uniform:\(count)" + (options.isEmpty ? "" : "[\(options.joined(separator: ","))]")
   }
 
-  func makeSummary(shape: KVCache.Shape, slotType: KVCache.SlotType) -> StageSummary {
-    ReservoirSummary(capacity: count, seed: seed, shape: shape, slotType: slotType)
+  func makeState(_ site: StateSite) -> StageState {
+    ReservoirSummary(capacity: count, seed: seed, isClipped: distance == .clipped, site)
   }
 
-  func summaryBytes(shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
-    ReservoirSummary.bytes(capacity: count, shape: shape, slotType: slotType)
-  }
+  func bytes(_ site: StateSite, tokens: Int) -> Int { ReservoirSummary.bytes(capacity: count, site) }
 
   static let options = ["seed", "positions"]
 

@@ -44,10 +44,15 @@ public struct Window: StageSpecification {
   }
 
   public var capacity: Int? { size }
-  public var evictsInOrder: Bool { period ?? 1 == 1 }
-  public var showsWholeChunk: Bool { period != nil }
-  public func makeStage() -> any Stage {
-    WindowStage(size: size, period: period ?? 1, fillsEagerly: fillsEagerly)
+
+  public var blueprint: StageBlueprint {
+    let stage = WindowStage(size: size, period: period ?? 1, fillsEagerly: fillsEagerly)
+    var blueprint = StageBlueprint { stage }
+    blueprint.evictsInOrder = period ?? 1 == 1
+    blueprint.isGapless = period ?? 1 == 1
+    blueprint.showsWholeChunk = period != nil
+    blueprint.states = scoring.map { [ScoreSpecification(rule: $0)] } ?? []
+    return blueprint
   }
 
   public var description: String {
@@ -126,12 +131,12 @@ struct WindowStage: Stage {
     return nextClock - 1 - age
   }
 
-  var state: [Int64] { [entered, nextClock] }
+  var counters: [Int64] { [entered, nextClock] }
 
-  mutating func restore(_ state: [Int64]) throws(KVCacheError) {
-    guard state.count == 2, state[0] >= 0, state[1] >= state[0], state[1] < .max / 2 else {
+  mutating func restore(_ counters: [Int64]) throws(KVCacheError) {
+    guard counters.count == 2, counters[0] >= 0, counters[1] >= counters[0], counters[1] < .max / 2 else {
       throw .badSnapshot("impossible window state")
     }
-    (entered, nextClock) = (state[0], state[1])
+    (entered, nextClock) = (counters[0], counters[1])
   }
 }

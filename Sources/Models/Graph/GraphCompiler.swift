@@ -34,78 +34,51 @@ struct GraphCompiler {
     buffers.logits = try compile(graph, layer: nil, input: BufferPlan.chosen)
   }
 
-  private mutating func compile(_ graph: LayerGraph, layer: Int?, input: Int) throws -> Int {
-    let plan = OrderedGraph(graph)
-    var places = [Int](repeating: -1, count: graph.count)
-    /// A buffer for a value: that of an input of its width which is read for the last time here, or another.
-    func place(_ value: LayerGraph.Value, after inputs: [LayerGraph.Value], _ step: Int) -> Int {
-      let entry = BufferPlan.Entry(
-        width: value.width, feedsProducts: plan.feedsProducts(value), isForLogits: layer == nil)
-      let old = inputs.first { plan.lastUse[$0.index] == step && buffers.entries[places[$0.index]] == entry }
-      if let old, places[old.index] > BufferPlan.chosen {
-        defer { places[old.index] = -1 }
-        return places[old.index]
-      }
-      return buffers.take(entry)
-    }
-    func overwrite(_ value: LayerGraph.Value, _ step: Int) -> Int {
-      precondition(plan.lastUse[value.index] == step, "a value is overwritten that is still read")
-      defer { places[value.index] = -1 }
-      return places[value.index]
-    }
-    for (step, node) in plan.nodes.enumerated() {
-      let inputs = node.inputs.map { places[$0.index] }
+  /// Appends a graph's instructions; returns the buffer of its result.
+  private mutating func compile(_ unordered: LayerGraph, layer: Int?, input: Int) throws -> Int {
+    let graph = OrderedGraph(unordered)
+    var places = BufferAssignment(graph, isForLogits: layer == nil)
+    for (step, node) in graph.nodes.enumerated() {
+      let (inputs, output) = (node.inputs, node.outputs[0])
       switch node.operation {
-      case .input: places[node.outputs[0].index] = input
+      case .input: places[output] = input
       case .norm(let name, let size):
-        let normalization = try load(graph.norm, TensorName(name, layer: layer), size: size, of: node.inputs[0].width)
-        let output = place(node.outputs[0], after: node.inputs, step)
-        instructions.append(.normalize(normalization, from: inputs[0], to: output))
-        places[node.outputs[0].index] = output
+        let norm = try load(unordered.norm, TensorName(name, layer: layer), size: size, of: output.width)
+        let from = places[inputs[0]]
+        let to = places.place(output, replacing: inputs, at: step, in: &buffers)
+        instructions.append(.normalize(norm, from: from, to: to))
       case .linear(let matrices):
-        if plan.isAddedInPlace(node) { continue }
-        let outputs = node.outputs.map { place($0, after: [], step) }
-        for (value, output) in zip(node.outputs, outputs) { places[value.index] = output }
-        try project(matrices, node.inputs[0], from: inputs[0], layer: layer, outputs: outputs)
+        if graph.isAddedInPlace(node) { continue }
+        let outputs = node.outputs.map { places.place($0, at: step, in: &buffers) }
+        try project(matrices, inputs[0], from: places[inputs[0]], layer: layer, outputs: outputs)
       case .activation(let activation):
-        let output = place(node.outputs[0], after: node.inputs, step)
-        instructions.append(
-          .activate(
-            activation, gate: inputs[0], up: inputs.count > 1 ? inputs[1] : nil, to: output,
-            width: node.outputs[0].width))
-        places[node.outputs[0].index] = output
+        let (gate, up) = (places[inputs[0]], inputs.dropFirst().first.map { places[$0] })
+        let to = places.place(output, replacing: inputs, at: step, in: &buffers)
+        instructions.append(.activate(activation, gate: gate, up: up, to: to, width: output.width))
       case .sum:
-        let target = overwrite(node.inputs[0], step)
-        places[node.outputs[0].index] = target
-        if let product = plan.productAddedInPlace(by: node), case .linear(let matrices) = product.operation {
+        let to = places.overwrite(inputs[0], by: output, at: step)
+        if let product = graph.productAddedInPlace(by: node), case .linear(let matrices) = product.operation {
           let factor = product.inputs[0]
-          try project(matrices, factor, from: places[factor.index], layer: layer, outputs: [target], accumulates: true)
+          try project(matrices, factor, from: places[factor], layer: layer, outputs: [to], accumulates: true)
         } else {
-          instructions.append(.add(inputs[1], to: target, width: node.outputs[0].width))
+          instructions.append(.add(places[inputs[1]], to: to, width: output.width))
         }
       case .scale(let factor):
-        let target = overwrite(node.inputs[0], step)
-        places[node.outputs[0].index] = target
-        instructions.append(.scale(target, by: factor, width: node.outputs[0].width))
+        let place = places.overwrite(inputs[0], by: output, at: step)
+        instructions.append(.scale(place, by: factor, width: output.width))
       case .softCap(let cap):
-        let target = overwrite(node.inputs[0], step)
-        places[node.outputs[0].index] = target
-        instructions.append(.softCap(target, cap, width: node.outputs[0].width))
+        let place = places.overwrite(inputs[0], by: output, at: step)
+        instructions.append(.softCap(place, cap, width: output.width))
       case .attention:
-        let output = place(node.outputs[0], after: [], step)
-        instructions.append(.finishAttention(keys: inputs[1], values: inputs[2], to: output))
-        places[node.outputs[0].index] = output
+        let to = places.place(output, at: step, in: &buffers)
+        instructions.append(.finishAttention(keys: places[inputs[1]], values: places[inputs[2]], to: to))
       }
-      if let queries = node.outputs.first(where: plan.areQueries) {
-        instructions.append(.beginAttention(queries: places[queries.index]))
+      if let queries = node.outputs.first(where: graph.areQueries) {
+        instructions.append(.beginAttention(queries: places[queries]))
       }
-      for (index, last) in plan.lastUse.enumerated() where last == step && places[index] > BufferPlan.chosen {
-        buffers.giveBack(places[index])
-        places[index] = -1
-      }
+      places.endStep(step, in: &buffers)
     }
-    defer { if layer != nil { assert(places.allSatisfy { $0 <= 0 }, "a buffer is never given back") } }
-    return places[graph.output.index]
+    return places[unordered.output]
   }
 
   private mutating func project(

@@ -25,7 +25,7 @@ struct GraphExecutor {
   func row0(_ buffer: Int) -> UnsafeMutablePointer<Float> { workspace.pointers.pointer[buffer] }
 
   /// Runs the instructions of a layer.
-  func run<Attention: AttentionService>(
+  func run<Attention: LayerAttention>(
     _ instructions: UnsafeBufferPointer<Instruction>, _ projections: UnsafePointer<Projection>, layer: Int,
     attention: Attention
   ) {
@@ -34,7 +34,7 @@ struct GraphExecutor {
       case .beginAttention(let queries): attention.begin(layer: layer, queries: row0(queries))
       case .finishAttention(let keys, let values, let output):
         attention.finish(
-          layer: layer, keys: row0(keys), values: row0(values), sinkLogits: nil, output: row0(output))
+          layer: layer, keys: row0(keys), values: row0(values), output: row0(output))
         if quantizes(output) { overRows { quantize(output, $0) } }
       default: run(instruction, projections)
       }

@@ -20,7 +20,7 @@ final class GraphModel: DecoderModel {
   private let vectors: [Buffer<Float>]
 
   init(_ family: any ModelFamily, _ source: TensorSource) throws {
-    configuration = family.configuration
+    configuration = try source.configuration.withHeadNumbers(of: source)
     embeddingScale = family.embeddingScale
     let hidden = configuration.hiddenSize
     embedding = try source.matrix(.embedding, rows: configuration.vocabularySize, columns: hidden)
@@ -55,7 +55,7 @@ final class GraphModel: DecoderModel {
       .embed(tokens, from: embedding, scale: embeddingScale)
   }
 
-  func forward<Attention: AttentionService>(
+  func forward<Attention: LayerAttention>(
     layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
   ) {
     precondition(layer >= 0 && layer < configuration.layers.count, "no such layer")
@@ -78,6 +78,17 @@ final class GraphModel: DecoderModel {
 
   private func part(_ index: Int) -> UnsafeBufferPointer<Instruction> {
     UnsafeBufferPointer(start: instructions.pointer + starts[index], count: starts[index + 1] - starts[index])
+  }
+}
+
+extension ModelConfiguration {
+  /// With what each query head has learned for its attention alone.
+  fileprivate func withHeadNumbers(of source: TensorSource) throws -> ModelConfiguration {
+    var configuration = self
+    for layer in layers.indices {
+      configuration.layers[layer].gates = try source.headNumbers("infini_gate", layer: layer)
+    }
+    return configuration
   }
 }
 

@@ -62,6 +62,14 @@ struct TensorSource {
     has(name, "bias") ? try vector(name, "bias", count: count) : nil
   }
 
+  /// One learned number for each query head of a layer, where the file has them.
+  func headNumbers(_ part: String, layer: Int) throws -> [Float]? {
+    let name = TensorName("attn", layer: layer)
+    guard has(name, part) else { return nil }
+    let numbers = try vector(name, part, count: configuration.layers[layer].queryHeads)
+    return (0..<numbers.count).map { numbers[$0] }
+  }
+
   private func matrix(_ rows: StoredRows, columns: Int) throws -> PackedMatrix {
     let tensor = try tensor(rows.tensor, "weight", shape: [rows.total, columns])
     defer { tensor.release() }

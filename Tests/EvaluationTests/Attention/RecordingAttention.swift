@@ -6,7 +6,7 @@ import Models
 import TestSupport
 
 /// A full cache that keeps what a model hands to its attention, and what the definition makes of that in Float64.
-final class RecordingAttention: AttentionService {
+final class RecordingAttention: LayerAttention {
   private let attention: LocalAttention
   private let cache: KVCache
   private let shape: KVCache.Shape
@@ -23,7 +23,7 @@ final class RecordingAttention: AttentionService {
     cache = try engine.makeCache(.full, slotType: .float32)
     shape = cache.shape
     attention = LocalAttention(shape: shape, team: engine.team, kernels: engine.kernels)
-    if case .rotary(let rotary) = cache.positions { self.rotary = rotary } else { rotary = nil }
+    if case .rotary(let rotary) = cache.attention[0].positions { self.rotary = rotary } else { rotary = nil }
     queries = Array(repeating: [], count: shape.layers)
     keys = queries
     values = queries
@@ -40,13 +40,13 @@ final class RecordingAttention: AttentionService {
   }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, sinkLogits: UnsafePointer<Float>?,
+    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
     output: UnsafeMutablePointer<Float>
   ) {
     let count = rows * shape.keyValueHeads * shape.headDim
     self.keys[layer] = Array(UnsafeBufferPointer(start: keys, count: count))
     self.values[layer] = Array(UnsafeBufferPointer(start: values, count: count))
-    attention.finish(layer: layer, keys: keys, values: values, sinkLogits: sinkLogits, output: output)
+    attention.finish(layer: layer, keys: keys, values: values, output: output)
   }
 
   /// What one query gives some tokens, each at its place in the stream, or all without positions; `[token]`.

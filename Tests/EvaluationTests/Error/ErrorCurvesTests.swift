@@ -70,7 +70,7 @@ import Testing
     var output = [Float](repeating: 0, count: count * 32)
     attention.beginStep(cache, rows: count)
     attention.begin(layer: 0, queries: queries)
-    attention.finish(layer: 0, keys: keys, values: values, sinkLogits: nil, output: &output)
+    attention.finish(layer: 0, keys: keys, values: values, output: &output)
     let head = cache.geometry(layer: 0, queries: Array(queries.suffix(32)), clusters: 2, kernels: kernels)[0]
     // headDim^(-1/4) is a half.
     #expect(abs(head.radius - 0.5) < 1e-6)

@@ -1,0 +1,96 @@
+import Kernels
+
+/// Heads of a model that follow the same stages: their counters, their slots, and what mechanisms keep of them.
+final class HeadGroup {
+  let plan: KVCache.Plan
+  let heads: StoredHeads
+  /// What attention is in the group's layers, alike in heads, head size, positions and native window.
+  let attention: AttentionLayer
+  let slotType: KVCache.SlotType
+  var ledger: StageLedger
+  var slots: SlotStore
+  private(set) var states: [StageState] = []
+  let site: StateSite
+
+  /// An empty group.
+  ///
+  /// - Throws: `KVCacheError` where the plan or the slot type does not fit the heads.
+  init(_ part: GroupPart, slotType: KVCache.SlotType) throws(KVCacheError) {
+    (plan, heads, attention, self.slotType) = (part.plan, part.heads, part.attention, slotType)
+    site = part.site(slotType)
+    try Self.check(part, slotType: slotType)
+    slots = SlotStore(
+      plan.stages, type: slotType.elementType, heads: heads.count, headDim: attention.headDim)
+    ledger = StageLedger(plan, places: slots.places, positions: attention.positions)
+    states = plan.states.map { $0.makeState(site) }
+  }
+
+  private static func check(_ part: GroupPart, slotType: KVCache.SlotType) throws(KVCacheError) {
+    if case .linearBias = part.attention.positions, part.plan.usesOriginalPositions {
+      let advice = part.plan.stages.contains { $0.blueprint.standsAlone } ? "" : "; write positions=clipped"
+      throw .badSpecification(
+        part.plan.description, "a model with ALiBi needs to know which token stands where" + advice)
+    }
+    guard part.attention.softCap == nil else {
+      throw .badSpecification(part.plan.description, "attention with a soft cap on its logits is not supported yet")
+    }
+    for state in part.plan.states {
+      if let problem = state.problem(for: part.attention) { throw .badSpecification(part.plan.description, problem) }
+    }
+    guard SlotStorage.supports(type: slotType.elementType, headDim: part.attention.headDim) else {
+      throw .badSpecification(
+        part.plan.description,
+        "slots of type \(slotType.rawValue) do not fit heads of \(part.attention.headDim) dimensions")
+    }
+  }
+
+  /// The state of a mechanism, for that mechanism.
+  func state<State: StageState>(_ type: State.Type) -> State? {
+    for state in states {
+      if let state = state as? State { return state }
+    }
+    return nil
+  }
+
+  /// Adds a state that nobody asked for in the plan.
+  func add(_ state: StageState) { states.append(state) }
+
+  /// Removes the states of a mechanism.
+  func remove<State: StageState>(_ type: State.Type) { states.removeAll { $0 is State } }
+
+  /// Bytes of slots and of what is kept beside them.
+  var bytes: Int { states.reduce(slots.bytes) { $0 + $1.bytes } }
+
+  /// Forgets everything; bounded stages keep their memory.
+  func reset() {
+    slots.reset(ledger.stages)
+    ledger.reset(plan)
+    for state in states { state.reset() }
+  }
+
+  /// Of so many tokens, how many the next chunk may have.
+  func admissible(_ wanted: Int) -> Int {
+    var wanted = ledger.admissible(wanted)
+    for state in states { wanted = state.admissible(wanted, of: self) }
+    return wanted
+  }
+
+  /// Decides on a chunk and makes room for it.
+  func begin(tokens: Int) {
+    for state in states { state.willBegin(tokens: tokens, of: self) }
+    ledger.plan(chunk: tokens)
+    slots.reserve(ledger.stages)
+    for state in states { state.begin(tokens: tokens, of: self) }
+  }
+
+  /// Tells all states of a change between two steps that is about to be made.
+  func note(_ change: GroupChange) {
+    for state in states { state.note(change) }
+  }
+
+  /// Takes up counters from a snapshot or from before a step, and makes room for what they hold.
+  func set(tokenCount: Int64, stages: [any Stage]) {
+    ledger.set(tokenCount: tokenCount, stages: stages)
+    slots.reserve(stages)
+  }
+}

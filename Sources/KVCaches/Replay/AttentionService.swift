@@ -1,0 +1,70 @@
+/// What a model asks of its memory in a step, local or remote alike.
+///
+/// For each layer a model calls `begin` with the queries as soon as it has them, so that memory elsewhere can start
+/// to attend, and `finish` with the keys and values of the same tokens. Queries and keys come without positions: the
+/// memory knows where in the cache they stand.
+package protocol LayerAttention {
+  /// Hands over the queries of one layer, `[token, query head, headDim]`.
+  func begin(layer: Int, queries: UnsafePointer<Float>)
+
+  /// Attends, takes the new keys and values in, and writes the result.
+  ///
+  /// - Parameters:
+  ///   - keys: `[token, KV head, headDim]`
+  ///   - values: `[token, KV head, headDim]`
+  ///   - output: `[token, query head, headDim]`
+  func finish(
+    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>)
+}
+
+/// Memory of many sequences, and attention to it.
+package protocol AttentionService: LayerAttention {
+  associatedtype Memory: SequenceMemory
+
+  /// An empty memory for a new sequence.
+  ///
+  /// - Throws: `KVCacheError` where the plan does not fit the model.
+  func makeMemory(_ plan: KVCache.Plan, slotType: KVCache.SlotType) throws(KVCacheError) -> Memory
+
+  /// Decides what every sequence of a step reads and where its tokens go; layers follow.
+  ///
+  /// - Precondition: the rows of the segments follow each other from 0, and each memory admits its chunk.
+  func beginStep(_ segments: [StepSegment<Memory>])
+
+  /// Says that a sequence's prompt has ended, after its last token and before the first one of the answer, whose logits
+  /// are thereby those of the full cache.
+  func endPrompt(of memory: Memory)
+}
+
+/// A sequence's part of the rows of a step.
+package struct StepSegment<Memory: SequenceMemory> {
+  package let memory: Memory
+  /// Rows of the batch.
+  package let rows: Range<Int>
+
+  package init(memory: Memory, rows: Range<Int>) {
+    self.memory = memory
+    self.rows = rows
+  }
+}
+
+/// The memory of one sequence, wherever it is.
+package protocol SequenceMemory: AnyObject {
+  /// Tokens that ever entered.
+  var tokenCount: Int64 { get }
+
+  /// Bytes held now.
+  var bytes: Int { get }
+
+  /// Of so many tokens, how many the next chunk may have.
+  func admissibleChunk(_ wanted: Int) -> Int
+
+  /// Takes back the newest steps, as many as it takes for `tokens` tokens.
+  ///
+  /// - Returns: tokens taken back, more than asked for where they came in one step with others.
+  /// - Throws: `KVCacheError` where so many cannot be taken back; nothing has changed then.
+  func rollBack(tokens: Int) throws(KVCacheError) -> Int
+
+  /// Everything that is remembered, in parts that can be kept and taken up one by one.
+  func sections() -> [SectionName]
+}

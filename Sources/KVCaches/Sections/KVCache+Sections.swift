@@ -1,0 +1,126 @@
+import Kernels
+
+/// What a cache remembers, in sections that can be saved and taken up one by one.
+extension KVCache {
+  package func sections() -> [SectionName] {
+    var names: [SectionName] = []
+    for (index, group) in groups.enumerated() { group.forEachSection(group: index) { names.append($0) } }
+    return names
+  }
+
+  /// The sections that can have changed since the cache had seen `tokenCount` tokens, as long as none was taken back.
+  ///
+  /// Blocks of slots that were full by then stay as they are, and so does what was chosen of a prompt; everything else that a
+  /// step touches is new. Where a prompt was cut at that very count, before or after, everything is.
+  package func changedSections(since tokenCount: Int64) -> [SectionName] {
+    sections().filter { groups[$0.group].hasChanged($0, since: tokenCount) }
+  }
+
+  /// Hands some sections to a sink.
+  package func write(_ names: [SectionName], to sink: inout some SectionSink) throws {
+    for name in names {
+      var writer = SectionWriter()
+      groups[name.group].write(name, to: &writer)
+      try writer.bytes.withUnsafeBytes { try sink.write(name, $0) }
+    }
+  }
+
+  /// What must agree between sections and the cache that takes them up.
+  package var identity: String {
+    groups.map { group in
+      let layer = group.attention
+      let shape = "\(group.heads.layers.count)x\(layer.keyValueHeads)x\(layer.headDim)"
+      let heads = groups.count == 1 ? "" : " heads \(group.heads.fingerprint)"
+      return "\(group.plan) \(slotType.rawValue) [layer, KV head, dim] \(shape)\(heads) \(layer.positions.fingerprint)"
+    }.joined(separator: "; ")
+  }
+}
+
+extension HeadGroup {
+  /// Whether a section can have changed since the group had seen so many tokens.
+  fileprivate func hasChanged(_ name: SectionName, since tokenCount: Int64) -> Bool {
+    if states.contains(where: { $0.lastChange >= tokenCount }) { return true }
+    guard tokenCount < ledger.tokenCount else { return false }
+    if name.state == SectionName.slots { return changes(block: name.block, since: tokenCount) }
+    return !states.contains { $0.name == name.state && $0.isSettled }
+  }
+
+  /// Whether a step since the group had seen so many tokens can have written to a block.
+  private func changes(block: Int, since tokenCount: Int64) -> Bool {
+    let stage = slots.places.count - 1
+    let index = block - slots.firstBlock(ofStage: stage)
+    guard ledger.stages[stage].capacity == nil, index >= 0 else {
+      // What was packed stays, and so does the start of the stream where nothing else lies beside it.
+      let bounded = ledger.stages.filter { $0.capacity != nil }
+      let capacity = bounded.reduce(0) { $0 + Int64($1.capacity ?? 0) }
+      return tokenCount < capacity || !bounded.allSatisfy(\.holdsStreamStart)
+    }
+    // Blocks in front of the newest one that held a token by then are full.
+    let place = slots.places[stage]
+    let heldThen = Int64(ledger.stages[stage].usedSlots) - (ledger.tokenCount - tokenCount)
+    return Int64(place.growth.firstSlot(ofBlock: index) + place.growth.slots(ofBlock: index)) > heldThen
+  }
+}
+
+/// A cache that takes up sections one by one, layers in any order; the cache it belongs to changes when all are there.
+package final class Restoration {
+  private let cache: KVCache
+  private let groups: [HeadGroup]
+  private var missing: Set<SectionName> = []
+
+  /// Takes up the counters of all groups.
+  ///
+  /// - Parameters:
+  ///   - counters: the counters' section of each group
+  ///   - payload: bytes of all other sections, which bound what the counters can claim
+  /// - Throws: `KVCacheError` where they are impossible for the cache.
+  package init(_ cache: KVCache, counters: [UnsafeRawBufferPointer], payload: Int) throws(KVCacheError) {
+    let groups = try cache.makeGroups()
+    guard counters.count == groups.count else { throw .badSnapshot("it has counters of \(counters.count) groups") }
+    for (group, bytes) in zip(groups, counters) { try group.readCounters(bytes, payload: payload) }
+    guard Set(groups.map(\.ledger.tokenCount)).count == 1 else {
+      throw .badSnapshot("groups that have seen other tokens")
+    }
+    (self.cache, self.groups) = (cache, groups)
+    for (index, group) in groups.enumerated() {
+      var names: [SectionName] = []
+      group.forEachSection(group: index) { names.append($0) }
+      missing.formUnion(names.dropFirst())
+    }
+  }
+
+  /// Sections that have not come yet.
+  package var missingSections: Set<SectionName> { missing }
+
+  /// Takes up a section.
+  ///
+  /// - Throws: `KVCacheError` where it is none that is missing, or impossible.
+  package func take(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
+    guard missing.remove(name) != nil else { throw .badSnapshot("\(name) does not belong to it") }
+    try groups[name.group].read(name, bytes)
+  }
+
+  /// Has the cache be what the sections say.
+  ///
+  /// - Throws: `KVCacheError` where a section is missing.
+  package func finish() throws(KVCacheError) {
+    if let name = missing.min(by: { $0.description < $1.description }) { throw .badSnapshot("\(name) is missing") }
+    for group in groups {
+      for state in group.states { state.didRestore(group) }
+    }
+    cache.replaceGroups(groups)
+  }
+}
+
+extension PositionEncoding {
+  /// A short text that differs between encodings whose stored keys differ.
+  fileprivate var fingerprint: String {
+    switch self {
+    case .none: "no positions"
+    case .linearBias: "alibi"
+    case .rotary(let rotary):
+      "rope \(rotary.layout == .halves ? "halves" : "interleaved") "
+        + String(rotary.frequencies.reduce(UInt64(rotary.frequencies.count)) { ($0 &* 31) &+ $1.bitPattern }, radix: 16)
+    }
+  }
+}

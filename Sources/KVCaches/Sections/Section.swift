@@ -1,0 +1,173 @@
+/// A part of what a cache remembers, which can be saved and taken up by itself.
+///
+/// A group's counters come first; with them known, the slots and states of each layer can be taken up in any order.
+package struct SectionName: Sendable, Hashable, CustomStringConvertible {
+  /// The head group.
+  package var group: Int
+  /// The model's layer; -1 for the counters of a group.
+  package var layer: Int
+  /// Whose it is: `counters`, `slots`, or the name of a state.
+  package var state: String
+  /// The block of slots, counted through all stages; 0 for a state.
+  package var block: Int
+
+  static let slots = "slots"
+
+  /// The section of a group's counters.
+  static func counters(ofGroup group: Int) -> SectionName {
+    SectionName(group: group, layer: -1, state: "counters", block: 0)
+  }
+
+  package var description: String {
+    layer < 0
+      ? "the counters of group \(group)"
+      : "\(state)\(block > 0 ? " block \(block)" : "") of layer \(layer) in group \(group)"
+  }
+}
+
+/// Where sections go.
+package protocol SectionSink {
+  mutating func write(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws
+}
+
+/// Where sections come from.
+package protocol SectionSource {
+  /// The bytes of a section, checked against what was written.
+  ///
+  /// - Throws: `KVCacheError` where there is none, or it is damaged.
+  func bytes(of name: SectionName) throws -> UnsafeRawBufferPointer
+}
+
+extension HeadGroup {
+  /// Calls `body` with the names of all sections of the group, counters first, then layer by layer.
+  func forEachSection(group: Int, _ body: (SectionName) -> Void) {
+    body(.counters(ofGroup: group))
+    for layer in heads.layers {
+      for block in 0..<slots.blockCount where slots.usedSlots(ofStepBlock: block, by: ledger.stages) != 0 {
+        body(SectionName(group: group, layer: layer.layer, state: SectionName.slots, block: block))
+      }
+      for state in states where state.isSaved {
+        body(SectionName(group: group, layer: layer.layer, state: state.name, block: 0))
+      }
+    }
+  }
+
+  /// Appends the bytes of a section.
+  func write(_ name: SectionName, to writer: inout SectionWriter) {
+    if name.layer < 0 { return writeCounters(to: &writer) }
+    guard let layer = heads.layers.first(where: { $0.layer == name.layer }) else {
+      return assertionFailure("a layer of another group")
+    }
+    if name.state == SectionName.slots {
+      slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: ledger.stages) {
+        writer.write(UnsafeRawBufferPointer($0))
+      }
+    } else {
+      states.first { $0.name == name.state }?.write(layer.places, of: self, to: &writer)
+    }
+  }
+
+  private func writeCounters(to writer: inout SectionWriter) {
+    writer.write(ledger.tokenCount)
+    writer.write(UInt32(ledger.stages.count))
+    for stage in ledger.stages {
+      writer.write(UInt32(stage.counters.count))
+      for counter in stage.counters { writer.write(counter) }
+    }
+  }
+
+  /// Takes up counters, and makes room for what they say is held.
+  ///
+  /// - Parameter payload: bytes of all other sections, which bound what the counters can claim
+  /// - Throws: `KVCacheError` where they are impossible.
+  func readCounters(_ bytes: UnsafeRawBufferPointer, payload: Int) throws(KVCacheError) {
+    var reader = SectionReader(bytes)
+    let tokens = try reader.read(Int64.self)
+    guard tokens >= 0, tokens < .max / 2 else { throw .badSnapshot("impossible token count \(tokens)") }
+    guard try reader.read(UInt32.self) == plan.stages.count else { throw .badSnapshot("another number of stages") }
+    var stages = plan.stages.map { $0.blueprint.makeStage() }
+    for index in stages.indices {
+      let count = Int(try reader.read(UInt32.self))
+      guard count <= reader.remaining / 8 else { throw .badSnapshot("a stage claims \(count) counters") }
+      var counters: [Int64] = []
+      for _ in 0..<count { counters.append(try reader.read()) }
+      try stages[index].restore(counters)
+      // A slot takes more than a byte, so this bounds what the claim can make us compute and allocate.
+      guard stages[index].usedSlots <= payload else {
+        throw .badSnapshot("it claims \(stages[index].usedSlots) slots, more than its bytes hold")
+      }
+    }
+    guard reader.remaining == 0 else { throw .badSnapshot("counters are followed by something else") }
+    guard stages.reduce(0, { $0 + $1.count }) <= tokens else { throw .badSnapshot("more tokens held than seen") }
+    for (stage, next) in zip(stages, stages.dropFirst()) where plan.slidesExactly && next.count > 0 {
+      guard stage.count == stage.capacity else {
+        throw .badSnapshot("a stage holds tokens before the one it follows is full")
+      }
+    }
+    for state in states { try state.checkCounters(stages, tokens: tokens, payload: payload) }
+    set(tokenCount: tokens, stages: stages)
+    for state in states { state.didRestoreCounters(self) }
+  }
+
+  /// Takes up a section of a layer; the counters are those of the snapshot.
+  func read(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
+    guard let layer = heads.layers.first(where: { $0.layer == name.layer }) else {
+      throw .badSnapshot("\(name) is not in this cache")
+    }
+    var reader = SectionReader(bytes)
+    if name.state == SectionName.slots {
+      var expected = 0
+      slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: ledger.stages) { expected += $0.count }
+      guard expected == bytes.count else {
+        throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(expected)")
+      }
+      var offset = 0
+      slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: ledger.stages) { target in
+        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + target.count]))
+        offset += target.count
+      }
+    } else {
+      guard let state = states.first(where: { $0.isSaved && $0.name == name.state }) else {
+        throw .badSnapshot("\(name) is not in this cache")
+      }
+      try state.read(layer.places, of: self, from: &reader)
+      guard reader.remaining == 0 else { throw .badSnapshot("\(name) is \(reader.remaining) bytes too long") }
+    }
+  }
+}
+
+extension SlotStore {
+  /// One past the highest slot used in a block of a step; -1 in a packed block, all of which is.
+  func usedSlots(ofStepBlock block: Int, by stages: [any Stage]) -> Int {
+    guard let (storage, index) = storage(ofStepBlock: block) else { return 0 }
+    guard index >= 0 else { return -1 }
+    return storages[storage].used(usedSlots(ofStorage: storage, by: stages), ofBlock: index)
+  }
+
+  /// The storage of a block of a step and the block's number there, -1 for a packed block.
+  private func storage(ofStepBlock block: Int) -> (storage: Int, block: Int)? {
+    var rest = block
+    for (index, storage) in storages.enumerated() {
+      if storage.packed != nil {
+        if rest == 0 { return (index, -1) }
+        rest -= 1
+      }
+      if rest < storage.blockCount { return (index, rest) }
+      rest -= storage.blockCount
+    }
+    return nil
+  }
+
+  /// Calls `body` with the used bytes of some heads in a block of a step.
+  func forEachUsedRange(
+    ofStepBlock block: Int, places: Range<Int>, by stages: [any Stage], _ body: (UnsafeMutableRawBufferPointer) -> Void
+  ) {
+    guard let (storage, index) = storage(ofStepBlock: block) else { return }
+    if index < 0 {
+      if let packed = storages[storage].packed { body(packed.contents(places)) }
+      return
+    }
+    let used = storages[storage].used(usedSlots(ofStorage: storage, by: stages), ofBlock: index)
+    for place in places { storages[storage].forEachUsedRange(used, head: place, block: index, body) }
+  }
+}
