@@ -47,5 +47,8 @@ package enum StageMatrix {
     "sinks:2,window:5,scored:7,moments:6",
     "sinks:2,window:5,scored:4[positions=original],moments:6[positions=original]",
     "sinks:1,window:3/1,window:4/2,moments:4",
+    "segment:9",
+    "segment:7,compressive[gate=-1]",
+    "segment:16,compressive[update=delta,first=scaled,gate=0.5]",
   ]
 }

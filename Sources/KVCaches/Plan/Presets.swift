@@ -11,6 +11,7 @@ struct Preset: Sendable {
 
   static let all: [Preset] = [
     full, streamingLLM, cascading, h2o, tova, snapKV, quest, duoAttention, kCenter, subGen, uniform, sketch,
+    infini,
   ]
 
   static func named(_ name: Substring) -> Preset? { all.first { $0.name == name } }
@@ -65,6 +66,17 @@ struct Preset: Sendable {
         Window(size, every: schedule.period(level: level, of: levels), scoring: scoring, fillsEagerly: isEager))
     }
     return stages
+  }
+
+  private static let infini = Preset(
+    name: "infini", form: "infini:SEGMENT",
+    summary: "one segment, and all before it in a memory that the model was trained to read (arXiv 2404.07143)",
+    options: Compressive.options
+  ) { parameters throws(KVCacheError) in
+    [
+      Segment(try parameters.count("segment", maximum: StageParameters.largestCount, example: 2048)),
+      try Compressive(parameters),
+    ]
   }
 
   private static let h2o = Preset(

@@ -30,6 +30,8 @@ enum StageRegistry {
     Clusters.registration,
     Uniform.registration,
     Moments.registration,
+    Segment.registration,
+    Compressive.registration,
   ]
 
   static func named(_ name: Substring) -> StageRegistration? { all.first { $0.name == name } }

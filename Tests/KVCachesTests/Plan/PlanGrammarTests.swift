@@ -98,9 +98,9 @@ struct PlanGrammarTests {
 
   private static let known =
     "full, streaming-llm:SINKS+WINDOW, cascading:BUDGET/LEVELS, h2o:BUDGET, tova:BUDGET, snapkv:CAPACITY, quest:BUDGET, "
-    + "duo-attention:SINKS+WINDOW, k-center:CAPACITY, subgen:BUDGET, uniform:BUDGET, sketch:BUDGET, "
+    + "duo-attention:SINKS+WINDOW, k-center:CAPACITY, subgen:BUDGET, uniform:BUDGET, sketch:BUDGET, infini:SEGMENT, "
     + "tokens, sinks:COUNT, window:SIZE[/PERIOD], scored:COUNT, prompt:CAPACITY, pages:BUDGET, "
-    + "clusters:COUNT, uniform:COUNT, moments:RANK"
+    + "clusters:COUNT, uniform:COUNT, moments:RANK, segment:SIZE, compressive"
 
   @Test(
     "are refused with the reason",

@@ -13,6 +13,8 @@ struct ReferenceAttention {
   let sinks: Int
   /// The most tokens attended, the current one included; nil for all.
   let capacity: Int?
+  /// Tokens of a segment, before whose first token nothing is attended; nil where there are none.
+  let segment: Int?
   /// Cosine and sine of each rotated pair, `[position][pair]`.
   private let angles: [[(cosine: Double, sine: Double)]]
 
@@ -20,6 +22,7 @@ struct ReferenceAttention {
     self.sequence = sequence
     sinks = plan.stages.reduce(0) { $0 + (($1 as? Sinks)?.count ?? 0) }
     capacity = plan.capacity
+    segment = (plan.stages[0] as? Segment)?.size
     var frequencies: [Double] = []
     if case .rotary(let rotary) = sequence.positions { frequencies = rotary.frequencies }
     angles = (0..<sequence.count).map { position in
@@ -29,6 +32,7 @@ struct ReferenceAttention {
 
   /// The tokens that token `token` attends to, oldest first, itself last; a token's position is its index here.
   func attended(by token: Int) -> [Int] {
+    if let segment { return Array(token / segment * segment...token) }
     guard let capacity, token >= capacity else { return Array(0...token) }
     return Array(0..<sinks) + Array(token + 1 - (capacity - sinks)...token)
   }
