@@ -91,8 +91,8 @@ package struct SpeedRun: Sendable {
     _ engine: InferenceEngine, _ plan: KVCache.Plan, _ slotType: KVCache.SlotType, _ options: Options
   ) throws(KVCacheError) {
     let tokens = options.depth + max(options.prefill, options.decode + 1)
-    let shape = engine.model.configuration.attention
-    let bytes = KVCache.bytes(plan: plan, shape: shape, slotType: slotType, tokens: tokens)
+    let layers = engine.model.configuration.layers
+    let bytes = KVCache.bytes(plan: plan, layers: layers, slotType: slotType, tokens: tokens)
     let memory = ProcessInfo.processInfo.physicalMemory
     guard Double(bytes) * Double(options.sequences) < Double(memory) else {
       let caches = options.sequences == 1 ? "" : " in each of \(options.sequences) caches"

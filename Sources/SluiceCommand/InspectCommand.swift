@@ -51,8 +51,7 @@ private struct CacheReport {
     self.configuration = configuration
     self.adapters = adapters
     stages = try KVCache.stages(
-      of: plan, layers: configuration.attention.layers(positions: configuration.positions), slotType: slotType,
-      tokens: configuration.trainedLength)
+      of: plan, layers: configuration.layers, slotType: slotType, tokens: configuration.trainedLength)
   }
 
   private var bytesPerToken: Int { KVCache.bytesPerToken(shape: configuration.attention, slotType: slotType) }
@@ -66,7 +65,7 @@ private struct CacheReport {
   /// Bytes that are allocated: panels are whole, so a few more than the sum of the stages.
   private var total: Int {
     KVCache.bytes(
-      plan: plan, shape: configuration.attention, slotType: slotType, tokens: configuration.trainedLength)
+      plan: plan, layers: configuration.layers, slotType: slotType, tokens: configuration.trainedLength)
   }
 
   private func typeCounts(_ file: WeightFile) -> [(type: String, count: Int)] {

@@ -52,6 +52,16 @@ import Testing
     }
   }
 
+  @Test func `layers with a window are inspected with that window, whatever the cache`() throws {
+    let model = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../ModelsTests/Golden/gemma3.gguf").standardized.path
+    for cache in ["full", "snapkv:64", "streaming-llm:4+28"] {
+      let output = try success(["inspect", "-m", model, "--cache", cache]).output
+      #expect(output.contains("window:9, 12 of the heads"), "\(output)")
+      #expect(output.contains(", 2 of the heads"), "\(output)")
+    }
+  }
+
   @Test func `a stop string ends the text`() throws {
     try withModel { model, _ in
       let options = ["run", "-m", model, "-p", "Hello", "-n", "30", "--temp", "0"]

@@ -116,7 +116,7 @@ struct PromptEndTests {
     let queries = 2 * KVCache.bytes(plan: cache.plan, shape: cache.shape, slotType: .float32, tokens: 0)
     let kept = 32 * KVCache.bytesPerToken(shape: cache.shape, slotType: .float32)
     #expect(peak <= full / layers + kept + queries)
-    let bound = LayerwisePrompt.peakBytes(plan: cache.plan, shape: cache.shape, slotType: .float32, tokens: 3000)
+    let bound = LayerwisePrompt.peakBytes(plan: cache.plan, layers: cache.attention, slotType: .float32, tokens: 3000)
     #expect(peak <= bound && bound < full)
     #expect(cache.heldTokens == 24 && cache.tokenCount == 3000)
   }

@@ -28,16 +28,22 @@ package final class AttentionRun {
   ///   - clusters: clusters in which the geometry of keys is measured, nil where nobody asks for it
   ///   - layer: the one layer that is compared, without positions, while the model reads under sinks and a window; nil for
   ///     all of them
-  /// - Throws: `KVCacheError` where the plan does not fit the model, or the caches not the memory.
+  /// - Throws: `KVCacheError` where the plan does not fit the model, its layers differ, or the caches do not fit the memory.
   package init(
     engine: InferenceEngine, plan: KVCache.Plan, name: String, slotType: KVCache.SlotType, last: Int, tokens: Int,
     memory: UInt64, clusters: Int? = nil, layer: Int? = nil
   ) throws(KVCacheError) {
     precondition(last > 0, "errors are averaged over some tokens")
-    var (shape, positions) = (engine.model.configuration.attention, engine.model.configuration.positions)
-    if layer != nil { (shape, positions) = (shape.oneLayer, .none) }
+    var layers = engine.model.configuration.layers
+    guard layers.allSatisfy({ $0.window == nil && $0.positions == layers[0].positions }) else {
+      throw .badSpecification(name, "attention is compared only in models whose layers are alike")
+    }
+    if layer != nil {
+      layers = [layers[0]]
+      layers[0].positions = .none
+    }
     let bytes = [KVCache.Plan.full, plan].reduce(0) {
-      $0 + KVCache.bytes(plan: $1, shape: shape, slotType: slotType, tokens: tokens)
+      $0 + KVCache.bytes(plan: $1, layers: layers, slotType: slotType, tokens: tokens)
     }
     guard UInt64(bytes) < memory else {
       throw .badSpecification(
@@ -48,10 +54,10 @@ package final class AttentionRun {
     self.engine = engine
     self.name = name
     self.last = last
-    let cache = try KVCache(plan: plan, shape: shape, slotType: slotType, positions: positions)
+    let cache = try KVCache(plan: plan, layers: layers, slotType: slotType)
     cache.recordTokens()
     let attention = ComparingAttention(
-      full: try KVCache(plan: .full, shape: shape, slotType: slotType, positions: positions), cache: cache,
+      full: try KVCache(plan: .full, layers: layers, slotType: slotType), cache: cache,
       rows: engine.chunk, clusters: clusters, onlyStores: layer != nil, team: engine.team, kernels: engine.kernels)
     self.attention = attention
     probe = try layer.map { layer throws(KVCacheError) in

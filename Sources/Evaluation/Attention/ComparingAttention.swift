@@ -44,8 +44,8 @@ final class ComparingAttention: LayerAttention {
     self.cache = cache
     self.kernels = kernels
     shape = full.shape
-    reference = LocalAttention(shape: shape, team: team, kernels: kernels)
-    subject = LocalAttention(shape: shape, team: team, kernels: kernels)
+    reference = LocalAttention(layers: full.attention, team: team, kernels: kernels)
+    subject = LocalAttention(layers: cache.attention, team: team, kernels: kernels)
     output = Buffer(count: rows * shape.queryHeads * shape.headDim)
     errors = TokenErrors(shape)
     probabilities = Array(repeating: [], count: shape.layers)

@@ -25,7 +25,7 @@ final class LayerProbe: LayerAttention {
     self.layer = layer
     self.cache = cache
     self.comparison = comparison
-    attention = LocalAttention(shape: shape, team: team, kernels: kernels)
+    attention = LocalAttention(layers: cache.attention, team: team, kernels: kernels)
     output = Buffer(count: rows * shape.queryHeads * shape.headDim)
   }
 

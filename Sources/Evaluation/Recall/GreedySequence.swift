@@ -38,8 +38,8 @@ final class GreedySequence {
   func check(tokens: Int, origin: String, isPrompt: Bool = false) throws(RecallError) {
     let bytes =
       isPrompt
-      ? LayerwisePrompt.peakBytes(plan: cache.plan, shape: cache.shape, slotType: cache.slotType, tokens: tokens)
-      : KVCache.bytes(plan: cache.plan, shape: cache.shape, slotType: cache.slotType, tokens: tokens)
+      ? LayerwisePrompt.peakBytes(plan: cache.plan, layers: cache.attention, slotType: cache.slotType, tokens: tokens)
+      : KVCache.bytes(plan: cache.plan, layers: cache.attention, slotType: cache.slotType, tokens: tokens)
     guard UInt64(bytes) < memory else {
       throw .tooLarge(origin, tokens: tokens, cache: name, bytes: bytes, memory: memory)
     }

@@ -30,14 +30,6 @@ package protocol SectionSink {
   mutating func write(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws
 }
 
-/// Where sections come from.
-package protocol SectionSource {
-  /// The bytes of a section, checked against what was written.
-  ///
-  /// - Throws: `KVCacheError` where there is none, or it is damaged.
-  func bytes(of name: SectionName) throws -> UnsafeRawBufferPointer
-}
-
 extension HeadGroup {
   /// Calls `body` with the names of all sections of the group, counters first, then layer by layer.
   func forEachSection(group: Int, _ body: (SectionName) -> Void) {

@@ -35,15 +35,18 @@ package final class LayerwisePrompt {
   /// The most bytes that a cache takes while it reads a prompt of so many tokens, or more than that; whether it goes
   /// through the model layer by layer or not.
   package static func peakBytes(
-    plan: KVCache.Plan, shape: KVCache.Shape, slotType: KVCache.SlotType, tokens: Int
+    plan: KVCache.Plan, layers: [AttentionLayer], slotType: KVCache.SlotType, tokens: Int
   ) -> Int {
-    let bytes = { KVCache.bytes(plan: plan, shape: $0, slotType: slotType, tokens: $1) }
-    guard let prompt = plan.prompt, prompt.order == .layerMajor, prompt.keptTokens(of: tokens) < tokens else {
-      return bytes(shape, tokens)
-    }
+    let bytes = { KVCache.bytes(plan: plan, layers: $0, slotType: slotType, tokens: $1) }
+    guard let prompt = plan.prompt, prompt.order == .layerMajor, prompt.keptTokens(of: tokens) < tokens,
+      layers.allSatisfy({ $0.window == nil })
+    else { return bytes(layers, tokens) }
+    let shape = KVCache.Shape(
+      layers: layers.count, queryHeads: layers[0].queryHeads, keyValueHeads: layers[0].keyValueHeads,
+      headDim: layers[0].headDim)
     // What is kept comes in whole panels, stands twice for a moment, and is followed by a block for the answer.
     let kept = [tokens] + [Int](repeating: 1, count: 15)
-    return bytes(shape.oneLayer, tokens) + bytes(shape, 1)
+    return bytes([layers[0]], tokens) + bytes(layers, 1)
       + 2 * kept.reduce(0) { $0 + prompt.keptBytes(of: $1, shape: shape, slotType: slotType) }
   }
 
