@@ -26,6 +26,8 @@ INLINE lanes gelu_erf(lanes x) {
   return x * lanes_select(x < 0, half, 1.0f - half);
 }
 
+INLINE lanes sigmoid(lanes x) { return 1.0f / (1.0f + lanes_exp(-x)); }
+
 /// out = activation(gate) * up; without up the activation alone.
 INLINE void activate(lanes (*activation)(lanes), const float *gate, const float *up, float *out, int n) {
   int i = 0;
@@ -48,9 +50,18 @@ static void gelu_erf_multiply(const float *gate, const float *up, float *out, in
   activate(gelu_erf, gate, up, out, n);
 }
 
-static void soft_cap(float *x, float cap, int n) {
+static void sigmoid_multiply(const float *gate, const float *up, float *out, int n) {
+  activate(sigmoid, gate, up, out, n);
+}
+
+static void clamped_silu_multiply(const float *gate, const float *up, float *out, int n) {
   for (int i = 0; i < n; i += 16) {
-    lanes tangent = 1.0f - 2.0f / (lanes_exp(load_row(x + i, n - i) * (2.0f / cap)) + 1.0f);
-    store_row(x + i, cap * tangent, n - i);
+    lanes g = lanes_min(load_row(gate + i, n - i), (lanes)7.0f);
+    lanes u = lanes_max(lanes_min(load_row(up + i, n - i), (lanes)7.0f), (lanes)-7.0f);
+    store_row(out + i, g * sigmoid(1.702f * g) * (u + 1.0f), n - i);
   }
+}
+
+static void soft_cap(float *x, float cap, int n) {
+  for (int i = 0; i < n; i += 16) store_row(x + i, lanes_soft_cap(load_row(x + i, n - i), cap), n - i);
 }

@@ -11,7 +11,7 @@
 #include "attention_pair_scores.inc.h"
 #include "attention_pair_values.inc.h"
 
-static void score(const attention_step *step) {
+static void multiply_keys(const attention_step *step) {
   if (step->score_kind != PAIR_NONE) return pair_scores(step);
   switch (step->attention->type) {
     case SLUICE_F32: scores_f32(step); break;
@@ -21,6 +21,18 @@ static void score(const attention_step *step) {
     case SLUICE_Q4_1: scores_q4_1(step); break;
     default: __builtin_unreachable();
   }
+}
+
+static void cap_scores(const attention_step *step) {
+  int start = step->first_slot / PANEL * PANEL - step->block, end = step->last_slot - step->block;
+  for (int row = 0; row < step->rows; row++)
+    for (int i = row * ATTENTION_SLOTS + start; i < row * ATTENTION_SLOTS + end; i += PANEL)
+      lanes_store(step->scores + i, lanes_soft_cap(lanes_load(step->scores + i), step->attention->soft_cap));
+}
+
+static void score(const attention_step *step) {
+  multiply_keys(step);
+  if (step->attention->soft_cap > 0) cap_scores(step);
 }
 
 static void accumulate(const attention_step *step, const float *corrections) {

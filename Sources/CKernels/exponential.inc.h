@@ -23,6 +23,11 @@ INLINE lanes lanes_exp(lanes x) {
   return lanes_select(underflow, (lanes)0.0f, y * scale);
 }
 
+/// cap * tanh(x / cap).
+INLINE lanes lanes_soft_cap(lanes x, float cap) {
+  return cap * (1.0f - 2.0f / (lanes_exp(x * (2.0f / cap)) + 1.0f));
+}
+
 /// e^x for x <= 0, as softmax needs it: a relative error below 2 ulp down to -20 and |x| / 10 ulp beyond.
 ///
 /// 2^r comes from a polynomial of degree 5 on [-1/2, 1/2] (minimax coefficients, fitted for this file). -inf gives 0,

@@ -13,6 +13,7 @@
 #include "slots.inc.h"
 #include "attention.inc.h"
 #include "attention_columns.inc.h"
+#include "recurrent.inc.h"
 #include "page_bounds.inc.h"
 #include "slot_distances.inc.h"
 #include "row_sums.inc.h"
@@ -27,6 +28,8 @@ const struct sluice_kernels SLUICE_TABLE = {
     .silu_multiply = silu_multiply,
     .gelu_tanh_multiply = gelu_tanh_multiply,
     .gelu_erf_multiply = gelu_erf_multiply,
+    .sigmoid_multiply = sigmoid_multiply,
+    .clamped_silu_multiply = clamped_silu_multiply,
     .soft_cap = soft_cap,
     .add = add,
     .scale = scale,
@@ -40,6 +43,8 @@ const struct sluice_kernels SLUICE_TABLE = {
     .attend = attend,
     .column_sums = column_sums,
     .kept_column_sums = kept_column_sums,
+    .convolve = convolve,
+    .delta_rule = delta_rule,
     .widen_page = widen_page,
     .bound_pages = bound_pages,
     .slot_distances = slot_distances,

@@ -87,7 +87,7 @@ private struct SingleLayer: LayerAttention {
   func begin(layer: Int, queries: UnsafePointer<Float>) { attention.begin(layer: 0, queries: queries) }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?,
     output: UnsafeMutablePointer<Float>
   ) {
     attention.finish(layer: 0, keys: keys, values: values, output: output)

@@ -1,6 +1,7 @@
-/// What attention is in one layer of a model: all that a memory has to know of it.
+/// What a layer of a model remembers, and how it attends to it: all that a memory has to know of it.
 ///
-/// Layers of a model may differ in each of these (Gemma 3: window and rotary base; Gemma 4: heads and head size too).
+/// Layers of a model may differ in each of these (Gemma 3: window and rotary base; Gemma 4: heads and head size too; Qwen
+/// 3.5: most have a recurrent state and no heads).
 package struct AttentionLayer: Sendable, Hashable {
   package var queryHeads: Int
   package var keyValueHeads: Int
@@ -19,6 +20,8 @@ package struct AttentionLayer: Sendable, Hashable {
   package var gates: [Float]?
   /// The earlier layer whose keys and values this one reads, having none of its own; nil where it has its own.
   package var keysOfLayer: Int?
+  /// What the layer remembers in place of keys and values; it has no heads then.
+  package private(set) var recurrence: Recurrence?
 
   /// A layer with the usual scale, 1 / sqrt(headDim), and nothing special.
   ///
@@ -32,6 +35,15 @@ package struct AttentionLayer: Sendable, Hashable {
     self.positions = positions
     scale = 1 / Float(headDim).squareRoot()
   }
+
+  /// A layer that has a recurrent state and does not attend.
+  package init(_ recurrence: Recurrence) {
+    self.recurrence = recurrence
+    (queryHeads, keyValueHeads, headDim, positions, scale) = (0, 0, 0, .none, 1)
+  }
+
+  /// Whether the layer keeps keys and values of its own.
+  package var keepsKeys: Bool { recurrence == nil && keysOfLayer == nil }
 
   /// Query heads that share one KV head.
   package var groupSize: Int { queryHeads / keyValueHeads }

@@ -31,9 +31,6 @@ final class HeadGroup {
       throw .badSpecification(
         part.plan.description, "a model with ALiBi needs to know which token stands where" + advice)
     }
-    guard part.attention.softCap == nil else {
-      throw .badSpecification(part.plan.description, "attention with a soft cap on its logits is not supported yet")
-    }
     for state in part.plan.states {
       if let problem = state.problem(for: part.attention) { throw .badSpecification(part.plan.description, problem) }
     }

@@ -12,7 +12,7 @@ extension KVCache {
   /// The exact bytes a cache takes after `tokens` tokens for a model of these layers.
   package static func bytes(plan: Plan, layers: [AttentionLayer], slotType: SlotType, tokens: Int) -> Int {
     guard let parts = try? plan.parts(for: layers) else { return 0 }
-    return parts.reduce(0) { $0 + $1.bytes(slotType, tokens: tokens) }
+    return parts.reduce(RecurrentLayout(layers).bytes) { $0 + $1.bytes(slotType, tokens: tokens) }
   }
 
   /// The exact bytes of the keys and values of one token in all layers.

@@ -36,6 +36,17 @@ extension KVCache {
       self.headDim = headDim
     }
 
+    /// Layers of a model, and heads of the first one that attends.
+    ///
+    /// - Precondition: there is one.
+    package init(_ layers: [AttentionLayer]) {
+      guard let first = layers.first(where: { $0.recurrence == nil }) else {
+        preconditionFailure("a model in which no layer attends")
+      }
+      self.init(
+        layers: layers.count, queryHeads: first.queryHeads, keyValueHeads: first.keyValueHeads, headDim: first.headDim)
+    }
+
     /// Query heads that share one KV head.
     public var groupSize: Int { queryHeads / keyValueHeads }
 

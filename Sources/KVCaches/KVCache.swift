@@ -12,6 +12,8 @@ public final class KVCache: SequenceMemory {
   package let attention: [AttentionLayer]
   /// Heads that follow the same stages, those that keep most first.
   private(set) var groups: [HeadGroup]
+  /// The states of layers that keep no keys.
+  private(set) var recurrent: RecurrentMemory
 
   /// An empty cache.
   ///
@@ -21,6 +23,7 @@ public final class KVCache: SequenceMemory {
   ) throws(KVCacheError) {
     (self.plan, self.slotType, attention) = (plan, slotType, layers)
     groups = try Self.makeGroups(plan, layers, slotType)
+    recurrent = RecurrentMemory(RecurrentLayout(layers))
   }
 
   /// An empty cache for a model whose layers are alike.
@@ -42,21 +45,18 @@ public final class KVCache: SequenceMemory {
   func makeGroups() throws(KVCacheError) -> [HeadGroup] { try Self.makeGroups(plan, attention, slotType) }
 
   /// Takes up groups that were restored; what the plan did not ask for is made anew for them.
-  func replaceGroups(_ restored: [HeadGroup]) {
+  func replace(_ restored: [HeadGroup], _ recurrent: RecurrentMemory) {
     for (old, new) in zip(groups, restored) {
       for state in old.states {
         if let renewed = state.renewed(for: new) { new.add(renewed) }
       }
     }
     groups = restored
+    self.recurrent = recurrent
   }
 
-  /// Layers, and heads of the first one, which of most models all are like.
-  public var shape: Shape {
-    Shape(
-      layers: attention.count, queryHeads: attention[0].queryHeads, keyValueHeads: attention[0].keyValueHeads,
-      headDim: attention[0].headDim)
-  }
+  /// Layers, and heads of the first one that attends, which of most models all are like.
+  public var shape: Shape { Shape(attention) }
 
   /// Tokens that ever entered, which is the place in the stream of the next one.
   public var tokenCount: Int64 { groups[0].ledger.tokenCount }
@@ -66,11 +66,12 @@ public final class KVCache: SequenceMemory {
 
   /// Bytes of keys, values, what absorbed them, what decides on them (scores, queries, bounds of pages), and of the log
   /// from which they are taken back, held now.
-  public var bytes: Int { groups.reduce(0) { $0 + $1.bytes } }
+  public var bytes: Int { groups.reduce(recurrent.bytes) { $0 + $1.bytes } }
 
   /// Forgets everything; a bounded cache keeps its memory, with zeros in it.
   public func reset() {
     for group in groups { group.reset() }
+    recurrent.reset()
   }
 
   /// How many of `wanted` tokens the next chunk may have.
@@ -93,6 +94,7 @@ public final class KVCache: SequenceMemory {
   /// - Precondition: `tokens` is at most `admissibleChunk(tokens)`.
   package func beginStep(tokens: Int) {
     precondition(tokens > 0 && tokens <= admissibleChunk(tokens), "a chunk the cache does not admit")
+    recurrent.begin(tokens: tokens, after: tokenCount)
     for group in groups { group.begin(tokens: tokens) }
   }
 

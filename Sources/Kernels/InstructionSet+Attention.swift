@@ -66,19 +66,22 @@ package struct PartialRows: @unchecked Sendable {
   }
 }
 
-/// Query rows, tokens x heads of the group, token-major, rotated and scaled by 1 / sqrt(headDim).
+/// Query rows, tokens x heads of the group, token-major, rotated and scaled.
 package struct QueryRows: @unchecked Sendable {
   package let queries: UnsafePointer<Float>  // [row, headDim], `stride` floats between rows
   package let stride: Int
   package let count: Int
   package let rowsPerToken: Int
+  /// c where a logit x becomes c tanh(x / c); 0 for none.
+  package let softCap: Float
 
-  package init(_ queries: UnsafePointer<Float>, stride: Int, count: Int, rowsPerToken: Int) {
+  package init(_ queries: UnsafePointer<Float>, stride: Int, count: Int, rowsPerToken: Int, softCap: Float = 0) {
     precondition(count >= 0 && rowsPerToken > 0 && count % rowsPerToken == 0, "rows are whole tokens")
     self.queries = queries
     self.stride = stride
     self.count = count
     self.rowsPerToken = rowsPerToken
+    self.softCap = softCap
   }
 }
 
@@ -112,7 +115,8 @@ extension InstructionSet {
     precondition(logWeightStride == 0 || logWeightStride >= run.upperBound, "rows must not overlap")
     var attention = sluice_attention(
       type: storage.type.kernelType, head_dim: Int32(storage.headDim), keys: storage.keys, values: storage.values,
-      first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
+      first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), soft_cap: queries.softCap,
+      log_weights: logWeights,
       log_weight_stride: logWeightStride,
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: partial.stride, visible_first: visibleFirst,
@@ -142,7 +146,8 @@ extension InstructionSet {
     precondition(queries.stride >= storage.headDim, "rows must not overlap")
     var attention = sluice_attention(
       type: storage.type.kernelType, head_dim: Int32(storage.headDim), keys: storage.keys, values: storage.values,
-      first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), log_weights: logWeights,
+      first_slot: Int32(run.lowerBound), last_slot: Int32(run.upperBound), soft_cap: queries.softCap,
+      log_weights: logWeights,
       log_weight_stride: 0,
       rows: Int32(queries.count), rows_per_token: Int32(queries.rowsPerToken), queries: queries.queries,
       query_stride: queries.stride, out_stride: 0, visible_first: visibleFirst, visible_last: visibleLast, max: nil,

@@ -16,6 +16,11 @@ package enum Activation: Sendable, BitwiseCopyable {
   case geluTanh
   /// GELU as it was published: x · Φ(x)
   case geluErf
+  /// sigmoid(x)
+  case sigmoid
+  /// g · sigmoid(1.702 g) · (u + 1) with g = min(x, 7) and u, its factor, within ±7: the gated unit of gpt-oss, which is
+  /// always gated.
+  case clampedSilu
 }
 
 /// Row-wise kernels. Each takes raw rows: sizes are checked here, addresses are the caller's word.
@@ -48,6 +53,10 @@ extension InstructionSet {
     case .silu: kernels.pointee.silu_multiply(gate, up, out, Int32(count))
     case .geluTanh: kernels.pointee.gelu_tanh_multiply(gate, up, out, Int32(count))
     case .geluErf: kernels.pointee.gelu_erf_multiply(gate, up, out, Int32(count))
+    case .sigmoid: kernels.pointee.sigmoid_multiply(gate, up, out, Int32(count))
+    case .clampedSilu:
+      precondition(up != nil, "a unit that is always gated")
+      kernels.pointee.clamped_silu_multiply(gate, up, out, Int32(count))
     }
   }
 

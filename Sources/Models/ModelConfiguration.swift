@@ -12,13 +12,11 @@ package struct ModelConfiguration: Sendable {
   /// The number of tokens the model was trained to see at once.
   package var trainedLength: Int
 
-  /// Layers, heads and head size; those of the first layer where layers differ.
-  package var attention: KVCache.Shape {
-    KVCache.Shape(
-      layers: layers.count, queryHeads: layers[0].queryHeads, keyValueHeads: layers[0].keyValueHeads,
-      headDim: layers[0].headDim)
-  }
+  /// Layers, heads and head size; those of the first layer that attends where layers differ.
+  package var attention: KVCache.Shape { KVCache.Shape(layers) }
 
   /// Those of the layers whose memory is the plan's, if there are any.
-  package var positions: PositionEncoding { (layers.first { $0.window == nil } ?? layers[0]).positions }
+  package var positions: PositionEncoding {
+    (layers.first { $0.window == nil && $0.recurrence == nil } ?? layers[0]).positions
+  }
 }

@@ -14,6 +14,7 @@ final class ReferenceAttention: LayerAttention {
   }
 
   private let layers: [AttentionLayer]
+  private let recurrent: ReferenceRecurrence
   /// `[layer][KV head]`
   private var heads: [[Head]]
   private var rows = 0
@@ -21,6 +22,7 @@ final class ReferenceAttention: LayerAttention {
 
   init(_ layers: [AttentionLayer]) {
     self.layers = layers
+    recurrent = ReferenceRecurrence(layers)
     heads = layers.map { [Head](repeating: Head(), count: $0.keyValueHeads) }
   }
 
@@ -32,31 +34,40 @@ final class ReferenceAttention: LayerAttention {
   }
 
   func finish(
-    layer index: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
+    layer index: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?,
     output: UnsafeMutablePointer<Float>
   ) {
     guard let queries else { preconditionFailure("finish without begin") }
     self.queries = nil
     let (layer, dim) = (layers[index], layers[index].headDim)
-    let start = heads[index][0].keys.count
+    let owner = layer.keysOfLayer ?? index
+    let start = heads[owner][0].keys.count - (owner == index ? 0 : rows)
     func vector(_ base: UnsafePointer<Float>, _ position: Int) -> [Double] {
       (0..<dim).map { Double(base[position * dim + $0]) }
     }
     for row in 0..<rows {
-      for head in 0..<layer.keyValueHeads {
-        let position = row * layer.keyValueHeads + head
-        heads[index][head].keys.append(rotated(vector(keys, position), by: start + row, layer))
-        heads[index][head].values.append(vector(values, position))
+      if let keys, let values, owner == index {
+        for head in 0..<layer.keyValueHeads {
+          let position = row * layer.keyValueHeads + head
+          heads[index][head].keys.append(rotated(vector(keys, position), by: start + row, layer))
+          heads[index][head].values.append(vector(values, position))
+        }
       }
       for head in 0..<layer.queryHeads {
         let position = row * layer.queryHeads + head
         let result = attend(
           rotated(vector(queries, position), by: start + row, layer), at: start + row,
-          heads[index][head / layer.groupSize], layer)
+          heads[owner][head / layer.groupSize], layer, queryHead: head)
         for (dimension, value) in result.enumerated() { output[position * dim + dimension] = Float(value) }
       }
     }
   }
+
+  func convolve(
+    layer: Int, _ convolution: Convolution, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+  ) { recurrent.convolve(layer: layer, convolution, rows: rows, input: input, output: output) }
+
+  func applyDeltaRule(layer: Int, _ call: DeltaRuleCall) { recurrent.applyDeltaRule(layer: layer, call, rows: rows) }
 
   private func rotated(_ vector: [Double], by position: Int, _ layer: AttentionLayer) -> [Double] {
     guard case .rotary(let rotary) = layer.positions else { return vector }
@@ -64,17 +75,28 @@ final class ReferenceAttention: LayerAttention {
       vector, by: position, frequencies: rotary.frequencies, inHalves: rotary.layout == .halves)
   }
 
-  private func attend(_ query: [Double], at position: Int, _ head: Head, _ layer: AttentionLayer) -> [Double] {
+  private func attend(
+    _ query: [Double], at position: Int, _ head: Head, _ layer: AttentionLayer, queryHead: Int
+  ) -> [Double] {
+    let sink = layer.sinkLogits.map { Double($0[queryHead]) }
     let seen = max(0, position + 1 - (layer.window ?? .max))...position
     let logits = seen.map { token in
       let logit = zip(query, head.keys[token]).reduce(0) { $0 + $1.0 * $1.1 } * Double(layer.scale)
-      return layer.softCap.map { Double($0) * tanh(logit / Double($0)) } ?? logit
+      let bias = layer.slope(ofQueryHead: queryHead) * Double(token - position)
+      return bias + (layer.softCap.map { Double($0) * tanh(logit / Double($0)) } ?? logit)
     }
-    let largest = logits.max() ?? 0
+    let largest = max(logits.max() ?? 0, sink ?? -.infinity)
     let weights = logits.map { exp($0 - largest) }
-    let sum = weights.reduce(0, +)
+    let sum = weights.reduce(sink.map { exp($0 - largest) } ?? 0, +)
     return query.indices.map { dimension in
       zip(seen, weights).reduce(0) { $0 + $1.1 * head.values[$1.0][dimension] } / sum
     }
+  }
+}
+
+extension AttentionLayer {
+  /// The slope of ALiBi, 0 without.
+  fileprivate func slope(ofQueryHead head: Int) -> Double {
+    if case .linearBias(let slopes) = positions { Double(slopes[head]) } else { 0 }
   }
 }

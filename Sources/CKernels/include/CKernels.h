@@ -81,7 +81,8 @@ typedef struct sluice_attention {
   int head_dim;
   const void *keys, *values;  // slot 0 of the stage: key panels of 16 slots; one GGUF row of values a slot
   int first_slot, last_slot;  // the run [first, last), any alignment
-  const float *log_weights;   // [slot], added to the logit; null = none
+  float soft_cap;             // c where a logit x becomes c tanh(x / c); 0 = none
+  const float *log_weights;   // [slot], added to the logit, after the cap; null = none
   ptrdiff_t log_weight_stride;  // 0, or where log weights are [row, slot], floats between rows
   int rows, rows_per_token;
   const float *queries;  // [row, head_dim], rotated and scaled by 1 / sqrt(head_dim)
@@ -92,6 +93,28 @@ typedef struct sluice_attention {
   float *kept;  // sluice_attention_kept(rows, slots of the run) floats in which weights are left; null = none
   int keeps_halves;  // 1: kept weights are rounded to halves and fill half of that
 } sluice_attention;
+
+/// A causal convolution along the text, each channel by itself: out[t] = sum over i of weights[i] * input[t - span + 1 + i].
+typedef struct sluice_convolution {
+  int tokens, channels, span;
+  int has_silu;          // 1: x sigmoid(x) of the sum
+  const float *input;    // [token, channel]
+  const float *weights;  // [span, channel], the newest token's last
+  const float *bias;     // [channel]; null = none
+  float *history;        // [span - 1, channel], inputs before the first token, oldest first
+  float *out;            // [token, channel], not the input
+  ptrdiff_t input_stride, out_stride;
+} sluice_convolution;
+
+/// The gated delta rule for one head: token by token S *= decay, S += key x beta (value - S^T key), out = S^T query.
+typedef struct sluice_delta_rule {
+  int tokens, key_dim, value_dim;
+  const float *queries, *keys, *values;  // of the head's first token, `stride` floats between tokens
+  const float *decays, *betas;           // of the head's first token, `gate_stride` floats between tokens
+  float *state;                          // S, [key_dim, value_dim]
+  float *out;                            // of the head's first token, `out_stride` floats between tokens
+  ptrdiff_t stride, gate_stride, out_stride;
+} sluice_delta_rule;
 
 /// Floats of scratch that one `attend` call with so many rows needs.
 size_t sluice_attention_scratch(int rows, int head_dim);
@@ -119,6 +142,10 @@ struct sluice_kernels {
   void (*gelu_tanh_multiply)(const float *gate, const float *up, float *out, int n);
   /// GELU by the error function, as it was published, * up.
   void (*gelu_erf_multiply)(const float *gate, const float *up, float *out, int n);
+  /// sigmoid(gate) * up.
+  void (*sigmoid_multiply)(const float *gate, const float *up, float *out, int n);
+  /// g sigmoid(1.702 g) (u + 1) with g = min(gate, 7) and u = up within -7...7, as gpt-oss has it; up is not null.
+  void (*clamped_silu_multiply)(const float *gate, const float *up, float *out, int n);
   /// x = cap * tanh(x / cap).
   void (*soft_cap)(float *x, float cap, int n);
   void (*add)(float *x, const float *y, int n);
@@ -145,6 +172,9 @@ struct sluice_kernels {
   /// As column_sums, from what `attend` has left in `kept` for the same run, rows and visibility, without the keys.
   void (*kept_column_sums)(const sluice_attention *attention, const float *max, const float *sum,
                            const float *row_weights, float *sums, ptrdiff_t head_stride);
+  /// Convolves channels [first, last), `first` a multiple of 16, and leaves the newest inputs in the history.
+  void (*convolve)(const sluice_convolution *convolution, int first_channel, int last_channel);
+  void (*delta_rule)(const sluice_delta_rule *rule);
   /// Takes a key into the bounds of its page, the smallest and largest of each dimension as halves rounded outward,
   /// [panel of 16 pages, dim, (smallest | largest), 16 pages]; the first key of a page forgets what was there.
   void (*widen_page)(int head_dim, const float *key, uint16_t *bounds, int page, int is_first);

@@ -35,7 +35,7 @@ package final class AttentionRun {
   ) throws(KVCacheError) {
     precondition(last > 0, "errors are averaged over some tokens")
     var layers = engine.model.configuration.layers
-    guard layers.allSatisfy({ $0.window == nil && $0.positions == layers[0].positions }) else {
+    guard layers.allSatisfy({ $0.window == nil && $0.keepsKeys && $0.positions == layers[0].positions }) else {
       throw .badSpecification(name, "attention is compared only in models whose layers are alike")
     }
     if layer != nil {

@@ -74,13 +74,13 @@ final class ComparingAttention: LayerAttention {
   }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?,
     output: UnsafeMutablePointer<Float>
   ) {
     guard let queries else { preconditionFailure("finish without begin") }
     if attendsFully {
       reference.finish(layer: layer, keys: keys, values: values, output: output)
-    } else {
+    } else if let keys, let values {
       full.append(keys: keys, values: values, tokens: tokens, kernels: kernels)
     }
     subject.finish(layer: layer, keys: keys, values: values, output: self.output.pointer)

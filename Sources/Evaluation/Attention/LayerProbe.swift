@@ -46,7 +46,7 @@ final class LayerProbe: LayerAttention {
   }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?,
     output: UnsafeMutablePointer<Float>
   ) {
     attention.finish(layer: layer, keys: keys, values: values, output: output)

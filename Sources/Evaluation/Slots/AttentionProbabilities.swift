@@ -26,7 +26,8 @@ extension KVCache {
       for query in head * shape.groupSize..<(head + 1) * shape.groupSize {
         work.partial.reset(rows: 0..<1)
         let row = QueryRows(
-          rotated.pointer + query * shape.headDim, stride: shape.headDim, count: 1, rowsPerToken: 1)
+          rotated.pointer + query * shape.headDim, stride: shape.headDim, count: 1, rowsPerToken: 1,
+          softCap: attention[layer].softCap ?? 0)
         reader.forEachBlock(layer: layer, head: head) { slots, run, first in
           kernels.attend(
             slots, run: run, queries: row, partial: work.partial.rows(from: 0),

@@ -19,17 +19,23 @@ extension KVCache.Plan {
   ///
   /// - Throws: `KVCacheError` where the plan is one for another model.
   func parts(for layers: [AttentionLayer]) throws(KVCacheError) -> [GroupPart] {
-    guard layers.allSatisfy({ $0.keysOfLayer == nil }) else {
-      throw .badSpecification(description, "layers that read the keys of others are not supported yet")
-    }
-    guard layers.contains(where: { $0.window == nil }) else {
+    guard layers.contains(where: { $0.window == nil && $0.keepsKeys }) else {
       throw .badSpecification(description, "no layer of this model is without a window of its own")
     }
     var (ruled, windowed): ([GroupPart], [GroupPart]) = ([], [])
     for kind in kinds(of: layers) {
-      let members = layers.indices.filter { kind.hasSameMemory(as: layers[$0]) }
+      let alike = layers.indices.filter { kind.hasSameMemory(as: layers[$0]) }
+      let members = alike.filter { layers[$0].keepsKeys }
+      var sharing: [Int: Int] = [:]
+      for reader in alike where !members.contains(reader) { sharing[reader] = layers[reader].keysOfLayer }
+      // What a step brings to a layer that others read is kept until the last of them has read it, and no longer.
+      guard sharing.allSatisfy({ $0.value == members.last && $0.value < $0.key }) else {
+        throw .badSpecification(description, "a layer reads keys that are not those of the last layer of its kind")
+      }
       let heads = members.flatMap { $0 * kind.keyValueHeads..<($0 + 1) * kind.keyValueHeads }
-      let stored = { StoredHeads($0, layers: layers.count, keyValueHeads: kind.keyValueHeads) }
+      let stored = {
+        StoredHeads($0, layers: layers.count, keyValueHeads: kind.keyValueHeads, sharing: sharing)
+      }
       if let window = kind.window {
         windowed.append(
           GroupPart(plan: KVCache.Plan { Window(window) }, heads: stored(heads), attention: kind))
@@ -48,7 +54,7 @@ extension KVCache.Plan {
 
   private func kinds(of layers: [AttentionLayer]) -> [AttentionLayer] {
     layers.reduce(into: []) { kinds, layer in
-      if !kinds.contains(where: { $0.hasSameMemory(as: layer) }) { kinds.append(layer) }
+      if layer.recurrence == nil, !kinds.contains(where: { $0.hasSameMemory(as: layer) }) { kinds.append(layer) }
     }
   }
 }

@@ -1,3 +1,5 @@
+package import Kernels
+
 /// What a model asks of its memory in a step, local or remote alike.
 ///
 /// For each layer a model calls `begin` with the queries as soon as it has them, so that memory elsewhere can start
@@ -10,11 +12,28 @@ package protocol LayerAttention {
   /// Attends, takes the new keys and values in, and writes the result.
   ///
   /// - Parameters:
-  ///   - keys: `[token, KV head, headDim]`
-  ///   - values: `[token, KV head, headDim]`
+  ///   - keys: `[token, KV head, headDim]`; nil where the layer reads those of an earlier one
+  ///   - values: `[token, KV head, headDim]`; nil with the keys
   ///   - output: `[token, query head, headDim]`
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>)
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>)
+
+  /// Convolves the rows of a layer with a recurrent state, each sequence's after what came before; `[token, channel]`.
+  func convolve(
+    layer: Int, _ convolution: Convolution, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>)
+
+  /// Brings the rows of a layer with a recurrent state through the gated delta rule, each sequence from its own state.
+  func applyDeltaRule(layer: Int, _ call: DeltaRuleCall)
+}
+
+extension LayerAttention {
+  package func convolve(
+    layer: Int, _ convolution: Convolution, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+  ) { preconditionFailure("no memory for layers with a recurrent state") }
+
+  package func applyDeltaRule(layer: Int, _ call: DeltaRuleCall) {
+    preconditionFailure("no memory for layers with a recurrent state")
+  }
 }
 
 /// Memory of many sequences, and attention to it.

@@ -44,6 +44,8 @@ struct LayerCall {
   var layer: Int
   /// What logits are multiplied by.
   var scale: Float
+  /// c where a scaled logit x becomes c tanh(x / c); 0 where it stays as it is.
+  var softCap: Float
   /// `[token, query head, headDim]`, without positions.
   var queries: UnsafePointer<Float>
   /// `[token, KV head, headDim]`, without positions.

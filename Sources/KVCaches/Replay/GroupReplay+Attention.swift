@@ -50,7 +50,8 @@ extension GroupReplay {
       }
       let bounds = readings.bounds(of: run, task)
       scratch.attend(
-        storage, run: slots, rows: rowCount, group: task.queryHeads.count, firstRow: firstRow, logWeights: logWeights,
+        storage, run: slots, rows: rowCount, group: task.queryHeads.count, softCap: call.softCap, firstRow: firstRow,
+        logWeights: logWeights,
         visibleFirst: bounds.first, visibleLast: bounds.last, keeping: kept.map { $0 + keptFloats },
         asHalves: keepsHalves, kernels)
       if positions.isLinearBias {

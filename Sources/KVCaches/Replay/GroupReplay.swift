@@ -57,6 +57,9 @@ final class GroupReplay {
     return false
   }
 
+  /// Whether a layer has no keys of its own, and reads those of an earlier one.
+  func readsOthersKeys(layer: Int) -> Bool { heads.readers.contains(layer) }
+
   /// Query heads that one task attends with: those of a KV head, or one where each has a bias of its own.
   var headsPerTask: Int { positions.isLinearBias ? 1 : shape.groupSize }
 

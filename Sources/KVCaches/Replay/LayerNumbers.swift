@@ -11,7 +11,7 @@ struct LayerNumbers {
 
   init(_ layers: [AttentionLayer]) {
     shapes = layers.reduce(into: []) { shapes, layer in
-      if !shapes.contains(HeadShape(layer)) { shapes.append(HeadShape(layer)) }
+      if layer.recurrence == nil, !shapes.contains(HeadShape(layer)) { shapes.append(HeadShape(layer)) }
     }
     first = layers.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.queryHeads) }
     sinkLogits = Self.buffer(layers.map { layer in layer.sinkLogits.map { ($0, layer.queryHeads) } }, first)

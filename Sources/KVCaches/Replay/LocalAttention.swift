@@ -15,6 +15,11 @@ package final class LocalAttention: AttentionService {
   let team: WorkerTeam
   let kernels: InstructionSet
   private let numbers: LayerNumbers
+  private let sharedKeys: SharedKeys
+  let recurrentLayout: RecurrentLayout
+  /// One for each segment of the step, where layers have recurrent states.
+  private(set) var recurrentSegments = GrowingBuffer<RecurrentSegment>()
+  private(set) var recurrentCount = 0
   /// One for each head group of each segment of the step, and more from earlier steps.
   private(set) var replays: [GroupReplay] = []
   private(set) var replayCount = 0
@@ -33,6 +38,8 @@ package final class LocalAttention: AttentionService {
     self.team = team
     self.kernels = kernels
     numbers = LayerNumbers(layers)
+    sharedKeys = SharedKeys(layers)
+    recurrentLayout = RecurrentLayout(layers)
     scratch = numbers.shapes.map { shape in
       (0..<team.threads).map { thread in
         ThreadScratch(
@@ -66,7 +73,7 @@ package final class LocalAttention: AttentionService {
   }
 
   private func startStep() {
-    (replayCount, rowCount) = (0, 0)
+    (replayCount, rowCount, recurrentCount) = (0, 0, 0)
     units.removeAll()
     splitsSlots = team.threads > 1
   }
@@ -79,6 +86,12 @@ package final class LocalAttention: AttentionService {
     rowCount = rows.upperBound
     cache.settle(team: team, kernels: kernels)
     cache.beginStep(tokens: rows.count)
+    if recurrentLayout.count > 0 {
+      recurrentSegments.reserve(recurrentCount + 1, keeping: recurrentCount)
+      recurrentSegments.pointer[recurrentCount] = RecurrentSegment(
+        first: rows.lowerBound, count: rows.count, state: cache.recurrent.floats.pointer)
+      recurrentCount += 1
+    }
     var kept = 0
     for group in cache.groups { add(group, rows: rows, kept: &kept) }
   }
@@ -107,24 +120,28 @@ package final class LocalAttention: AttentionService {
   package func begin(layer: Int, queries: UnsafePointer<Float>) { self.queries = queries }
 
   package func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>
   ) { finish(layer: layer, keys: keys, values: values, output: output, partials: nil) }
 
   /// Attends as `finish(layer:keys:values:output:)` does, and hands out the partials of all rows.
   ///
   /// - Parameter partials: `[token, query head]`; nil where nobody asks for them
   package func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>,
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>,
     partials: PartialRows?
   ) {
     guard let queries else { preconditionFailure("finish without begin") }
     self.queries = nil
-    let call = LayerCall(
-      layer: layer, scale: layers[layer].scale, queries: queries, keys: keys, values: values,
+    let owner = sharedKeys.owner(of: layer)
+    if owner == layer, let keys, let values { sharedKeys.keep(layer: layer, rows: rowCount, keys: keys, values: values) }
+    let (keys, values) = owner == layer ? (keys, values) : sharedKeys.keysAndValues(readBy: layer)
+    guard let keys, let values else { preconditionFailure("a layer with keys of its own has some") }
+    var call = LayerCall(
+      layer: layer, scale: layers[layer].scale, softCap: layers[layer].softCap ?? 0, queries: queries, keys: keys, values: values,
       sinkLogits: numbers.sinkLogits(layer: layer), gates: numbers.gates(layer: layer), output: output,
       partials: partials)
     let isLarge = rowCount >= Self.parallelRows
-    run(.store, units.stores.count, call, inParallel: isLarge)
+    if owner == layer { run(.store, units.stores.count, call, inParallel: isLarge) }
     for index in 0..<replayCount where replays[index].roles.contains(.before) { prepareReading(index, call) }
     if splitsSlots {
       perform(.attendShare, call, inParallel: true)
@@ -133,7 +150,11 @@ package final class LocalAttention: AttentionService {
       run(.attend, units.tasks.count, call, inParallel: true)
       run(.finishColumns, units.columns.count, call, inParallel: isLarge)
     }
-    for index in 0..<replayCount { replays[index].forEach(.observes) { $0.observe(call, replays[index]) } }
+    if owner == layer {
+      for index in 0..<replayCount { replays[index].forEach(.observes) { $0.observe(call, replays[index]) } }
+    }
+    guard sharedKeys.isLastReader(layer) else { return }
+    call.layer = owner
     run(.place, units.placements.count, call, inParallel: isLarge)
   }
 

@@ -57,14 +57,15 @@ final class ThreadScratch {
 
   /// Attends with the task's queries to a run of slots, continuing the partial from row `firstRow` on.
   func attend(
-    _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, firstRow: Int,
+    _ slots: SlotStorage, run: Range<Int>, rows: Int, group: Int, softCap: Float, firstRow: Int,
     logWeights: UnsafePointer<Float>?,
     visibleFirst: UnsafePointer<Int32>?, visibleLast: UnsafePointer<Int32>?,
     keeping kept: UnsafeMutablePointer<Float>? = nil, asHalves: Bool = false, _ kernels: InstructionSet
   ) {
     kernels.attend(
       slots, run: run,
-      queries: QueryRows(queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group),
+      queries: QueryRows(
+        queries.pointer, stride: partial.headDim, count: rows, rowsPerToken: group, softCap: softCap),
       partial: partial.rows(from: firstRow), logWeights: logWeights,
       visibleFirst: visibleFirst, visibleLast: visibleLast, scratch: kernelScratch.pointer, keeping: kept,
       asHalves: asHalves)

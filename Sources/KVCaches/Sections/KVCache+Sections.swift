@@ -5,7 +5,7 @@ extension KVCache {
   package func sections() -> [SectionName] {
     var names: [SectionName] = []
     for (index, group) in groups.enumerated() { group.forEachSection(group: index) { names.append($0) } }
-    return names
+    return names + recurrentSections
   }
 
   /// The sections that can have changed since the cache had seen `tokenCount` tokens, as long as none was taken back.
@@ -13,26 +13,44 @@ extension KVCache {
   /// Blocks of slots that were full by then stay as they are, and so does what was chosen of a prompt; everything else that a
   /// step touches is new. Where a prompt was cut at that very count, before or after, everything is.
   package func changedSections(since tokenCount: Int64) -> [SectionName] {
-    sections().filter { groups[$0.group].hasChanged($0, since: tokenCount) }
+    sections().filter {
+      $0.group < groups.count ? groups[$0.group].hasChanged($0, since: tokenCount) : tokenCount < self.tokenCount
+    }
+  }
+
+  /// Those of recurrent states, which count as one group more.
+  fileprivate var recurrentSections: [SectionName] {
+    recurrent.layout.layers.map {
+      SectionName(group: groups.count, layer: $0, state: RecurrentMemory.stateName, block: 0)
+    }
+  }
+
+  /// Appends the bytes of a section.
+  func write(_ name: SectionName, to writer: inout SectionWriter) {
+    if name.group == groups.count { return recurrent.write(layer: name.layer, to: &writer) }
+    groups[name.group].write(name, to: &writer)
   }
 
   /// Hands some sections to a sink.
   package func write(_ names: [SectionName], to sink: inout some SectionSink) throws {
     for name in names {
       var writer = SectionWriter()
-      groups[name.group].write(name, to: &writer)
+      write(name, to: &writer)
       try writer.bytes.withUnsafeBytes { try sink.write(name, $0) }
     }
   }
 
   /// What must agree between sections and the cache that takes them up.
   package var identity: String {
-    groups.map { group in
+    let kept = groups.map { group in
       let layer = group.attention
       let shape = "\(group.heads.layers.count)x\(layer.keyValueHeads)x\(layer.headDim)"
       let heads = groups.count == 1 ? "" : " heads \(group.heads.fingerprint)"
       return "\(group.plan) \(slotType.rawValue) [layer, KV head, dim] \(shape)\(heads) \(layer.positions.fingerprint)"
-    }.joined(separator: "; ")
+    }
+    let layout = recurrent.layout
+    let states = layout.layers.map { "recurrent \($0):\(layout.range(ofLayer: $0).count)" }
+    return (kept + states).joined(separator: "; ")
   }
 }
 
@@ -66,6 +84,7 @@ extension HeadGroup {
 package final class Restoration {
   private let cache: KVCache
   private let groups: [HeadGroup]
+  private let recurrent: RecurrentMemory
   private var missing: Set<SectionName> = []
 
   /// Takes up the counters of all groups.
@@ -81,12 +100,13 @@ package final class Restoration {
     guard Set(groups.map(\.ledger.tokenCount)).count == 1 else {
       throw .badSnapshot("groups that have seen other tokens")
     }
-    (self.cache, self.groups) = (cache, groups)
+    (self.cache, self.groups, recurrent) = (cache, groups, cache.recurrent.empty())
     for (index, group) in groups.enumerated() {
       var names: [SectionName] = []
       group.forEachSection(group: index) { names.append($0) }
       missing.formUnion(names.dropFirst())
     }
+    missing.formUnion(cache.recurrentSections)
   }
 
   /// Sections that have not come yet.
@@ -97,6 +117,7 @@ package final class Restoration {
   /// - Throws: `KVCacheError` where it is none that is missing, or impossible.
   package func take(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
     guard missing.remove(name) != nil else { throw .badSnapshot("\(name) does not belong to it") }
+    if name.group == groups.count { return try recurrent.read(layer: name.layer, bytes) }
     try groups[name.group].read(name, bytes)
   }
 
@@ -108,7 +129,7 @@ package final class Restoration {
     for group in groups {
       for state in group.states { state.didRestore(group) }
     }
-    cache.replaceGroups(groups)
+    cache.replace(groups, recurrent)
   }
 }
 

@@ -18,7 +18,7 @@ extension KVCache {
     header.write(UInt32(names.count))
     for name in names {
       let first = payload.bytes.count
-      groups[name.group].write(name, to: &payload)
+      write(name, to: &payload)
       header.write(name)
       header.write(UInt64(payload.bytes.count - first))
       header.write(payload.bytes[first...].withUnsafeBytes { Checksum.crc32c($0) })

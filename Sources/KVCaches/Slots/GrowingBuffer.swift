@@ -21,10 +21,11 @@ struct GrowingBuffer<Element: BitwiseCopyable> {
   }
 
   /// Takes over the elements of an array.
-  mutating func copy(_ elements: [Element]) {
+  mutating func copy(_ elements: [Element]) { elements.withUnsafeBufferPointer { copy($0) } }
+
+  /// Takes over some elements.
+  mutating func copy(_ elements: UnsafeBufferPointer<Element>) {
     reserve(elements.count)
-    elements.withUnsafeBufferPointer { source in
-      if let base = source.baseAddress { pointer.update(from: base, count: source.count) }
-    }
+    if let base = elements.baseAddress { pointer.update(from: base, count: elements.count) }
   }
 }

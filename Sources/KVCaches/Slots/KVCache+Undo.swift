@@ -20,10 +20,13 @@ extension KVCache {
     }
     let problems = groups.flatMap { group in group.states.compactMap(\.rollBackProblem) }
     if depth > 0, let problem = problems.first { throw .cannotUndo("'\(plan)' \(problem)") }
+    // A recurrent state can only be taken back to where a copy of it was made.
+    let reach = depth > 0 && recurrent.layout.count > 0 ? RecurrentMemory.spacing(depth: depth) : 0
     for group in groups {
       group.remove(UndoLog.self)
-      if depth > 0 { group.add(UndoLog(depth: depth, of: group, group.site)) }
+      if depth > 0 { group.add(UndoLog(depth: depth + reach, of: group, group.site)) }
     }
+    recurrent.keepCopies(depth: depth)
   }
 
   private var undoLogs: [(group: HeadGroup, log: UndoLog)] {
@@ -31,7 +34,11 @@ extension KVCache {
   }
 
   /// Tokens that can be taken back now; fewer than the log is deep after a start or a long step.
-  public var undoableTokens: Int { undoLogs.first?.log.tokens ?? 0 }
+  public var undoableTokens: Int {
+    let logged = undoLogs.first?.log.tokens ?? 0
+    guard recurrent.layout.count > 0 else { return logged }
+    return recurrent.oldestCopy(from: tokenCount - Int64(logged)).map { Int(tokenCount - $0) } ?? 0
+  }
 
   /// Takes back the newest steps, as many as it takes for `tokens` tokens: the cache is bit for bit as before them.
   ///
@@ -47,7 +54,11 @@ extension KVCache {
     guard tokens <= undoableTokens else {
       throw .cannotUndo("\(tokens) tokens cannot be taken back, only the last \(undoableTokens)")
     }
-    var taken = 0
+    var (taken, tokens) = (0, tokens)
+    if tokens > 0, recurrent.layout.count > 0, let copy = recurrent.copy(before: tokenCount - Int64(tokens)) {
+      tokens = Int(tokenCount - copy)
+      recurrent.takeUpCopy(of: copy)
+    }
     while taken < tokens {
       var step = 0
       for (group, log) in logs { step = log.undoStep(group, .current) }

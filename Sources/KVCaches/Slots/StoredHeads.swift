@@ -20,13 +20,17 @@ struct StoredHeads: @unchecked Sendable {
   private let places: Buffer<Int32>
   /// The model's number of each head stored, `layer * KV heads + head`, `[place]`.
   let modelHeads: [Int]
+  /// Layers without keys of their own, whose heads are found at those of the layer that they read.
+  let readers: Set<Int>
 
   /// Some heads of a model of so many layers with `keyValueHeads` KV heads each, given by `layer * KV heads + head`.
   ///
+  /// - Parameter sharing: for layers that read the keys of an earlier one, that layer
   /// - Precondition: there is at least one, they ascend, and none stands twice.
-  init(_ heads: [Int], layers count: Int, keyValueHeads: Int) {
+  init(_ heads: [Int], layers count: Int, keyValueHeads: Int, sharing: [Int: Int] = [:]) {
     precondition(!heads.isEmpty, "a group has heads")
     self.keyValueHeads = keyValueHeads
+    readers = Set(sharing.keys)
     modelHeads = heads
     places = Buffer(count: count * keyValueHeads)
     places.elements.update(repeating: -1)
@@ -40,6 +44,11 @@ struct StoredHeads: @unchecked Sendable {
       layers[layers.count - 1].places = layers[layers.count - 1].places.lowerBound..<place + 1
     }
     self.layers = layers
+    for (reader, owner) in sharing {
+      for head in 0..<keyValueHeads {
+        places.pointer[reader * keyValueHeads + head] = places.pointer[owner * keyValueHeads + head]
+      }
+    }
   }
 
   /// How many heads are stored.

@@ -74,6 +74,10 @@ public struct Moments: MeltingSpecification, Hashable {
 extension Moments {
   var distanceSpread: Int { 1024 }
 
+  func problem(for attention: AttentionLayer) -> String? {
+    attention.softCap == nil ? nil : "a polynomial cannot stand for logits with a soft cap"
+  }
+
   func makeState(_ site: StateSite) -> StageState { MomentSummary(self, site) }
 
   func bytes(_ site: StateSite, tokens: Int) -> Int {

@@ -40,10 +40,11 @@ final class RecordingAttention: LayerAttention {
   }
 
   func finish(
-    layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?,
     output: UnsafeMutablePointer<Float>
   ) {
     let count = rows * shape.keyValueHeads * shape.headDim
+    guard let keys, let values else { preconditionFailure("a layer without keys") }
     self.keys[layer] = Array(UnsafeBufferPointer(start: keys, count: count))
     self.values[layer] = Array(UnsafeBufferPointer(start: values, count: count))
     attention.finish(layer: layer, keys: keys, values: values, output: output)

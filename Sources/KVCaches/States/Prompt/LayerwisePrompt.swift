@@ -19,7 +19,7 @@ package final class LayerwisePrompt {
   /// - Returns: nil where the cache does not ask for this order, holds tokens already, would keep the whole prompt, or has
   ///   heads that follow other stages.
   package init?(cache: KVCache, tokens: Int) {
-    guard cache.groups.count == 1, let state = cache.groups[0].state(PromptState.self),
+    guard cache.groups.count == 1, cache.attention.allSatisfy(\.keepsKeys), let state = cache.groups[0].state(PromptState.self),
       state.prompt.order == .layerMajor, cache.tokenCount == 0
     else { return nil }
     let layers = state.site.heads.layers.map(\.places)
@@ -39,7 +39,7 @@ package final class LayerwisePrompt {
   ) -> Int {
     let bytes = { KVCache.bytes(plan: plan, layers: $0, slotType: slotType, tokens: $1) }
     guard let prompt = plan.prompt, prompt.order == .layerMajor, prompt.keptTokens(of: tokens) < tokens,
-      layers.allSatisfy({ $0.window == nil })
+      layers.allSatisfy({ $0.window == nil && $0.keepsKeys })
     else { return bytes(layers, tokens) }
     let shape = KVCache.Shape(
       layers: layers.count, queryHeads: layers[0].queryHeads, keyValueHeads: layers[0].keyValueHeads,

@@ -101,7 +101,9 @@ struct PromptVotes {
     let (group, partial) = (attention.groupSize, scratch.partial)
     let rows = tokens.count * group
     prepareQueries(tokens, place: place, scratch, kernels)
-    let queries = QueryRows(scratch.queries.pointer, stride: attention.headDim, count: rows, rowsPerToken: group)
+    let queries = QueryRows(
+      scratch.queries.pointer, stride: attention.headDim, count: rows, rowsPerToken: group,
+      softCap: attention.softCap ?? 0)
     partial.reset(rows: 0..<rows)
     let sinkLogits = observation.sinkLogits(place: place)
     for row in 0..<rows { partial.add(sinkLogit: sinkLogits[row % group], row: row) }

@@ -1,6 +1,8 @@
 /// From columns of attention to scores.
 extension ScoreReplay {
   /// score ← factor × score + what the heads agree on; the chunk's own tokens have no score yet.
+  ///
+  /// A layer that reads the keys of an earlier one adds to what that one has made of both.
   func updateScores(_ range: Range<Int>, layer: Int, _ step: GroupReplay) {
     let shape = step.shape
     let base = columns.pointer + range.lowerBound
@@ -22,10 +24,15 @@ extension ScoreReplay {
       guard place >= 0 else { continue }
       let source = columns.pointer + head * shape.groupSize / heads * heads * width
       let scores = scores + place * self.slots
-      let factor = factor
+      let adds = step.readsOthersKeys(layer: layer)
+      let factor = adds ? 1 : factor
       for slot in slots { scores[slot] = scores[slot] * factor + source[slot] }
       let chunkScores = chunkScores.pointer + head * step.rows.count - self.slots
-      for token in tokens { chunkScores[token] = source[token] }
+      if adds {
+        for token in tokens { chunkScores[token] += source[token] }
+      } else {
+        for token in tokens { chunkScores[token] = source[token] }
+      }
     }
   }
 

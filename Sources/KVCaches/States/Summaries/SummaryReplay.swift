@@ -34,7 +34,8 @@ final class SummaryReplay: LayerReplay {
     guard let summary, let clock = step.stateClock?.index else { return }
     step.rotateQueries(task, call, clock: clock, scratch, kernels)
     let rows = QueryRows(
-      scratch.queries.pointer, stride: step.shape.headDim, count: task.rows, rowsPerToken: task.queryHeads.count)
+      scratch.queries.pointer, stride: step.shape.headDim, count: task.rows, rowsPerToken: task.queryHeads.count,
+      softCap: call.softCap)
     let maxima = scratch.partial.maximum.pointer + firstRow
     if step.positions.isLinearBias { shift(maxima, task, step, clock: clock, by: 1) }
     summary.attend(

@@ -26,6 +26,7 @@ extension SubGenSummary {
     for row in 0..<queries.count {
       kernels.products(
         of: queries.queries + row * queries.stride, with: samples, slots: run.count, out: logits)
+      if queries.softCap > 0 { kernels.softCap(logits, cap: queries.softCap, count: run.count) }
       kernels.add(clusters.logWeights + run.lowerBound, to: logits, count: run.count)
       let denominator = run.isEmpty ? -.infinity : kernels.logSumExp(logits, count: run.count)
       let shift = numerator.max[row] == -.infinity ? -.infinity : numerator.max[row] + values.logShare
