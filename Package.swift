@@ -31,7 +31,7 @@ let package = Package(
     .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
-    .target(name: "Models", dependencies: ["Kernels", "Weights", "KVCaches"], swiftSettings: fast),
+    .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(
       name: "Engine", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches", "Models", "Tokenizers"],
       swiftSettings: fast),

@@ -8,17 +8,28 @@ the names of the gguf package.
 import json
 import pathlib
 import shutil
+import sys
 
-import gguf
 import numpy as np
 import torch
+import transformers as t
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, GPTNeoXConfig
+
+from golden_gguf import write_gguf
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "Tests/ModelsTests/Golden"
 POSITIONS = [0, 7, 31, 47]
 TOKENS = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0, max_position_embeddings=256)
 LINEAR = {"rope_type": "linear", "factor": 8.0}
+YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1000.0, "original_max_position_embeddings": 64}
+LONG = {"rope_type": "longrope", "rope_theta": 1000.0, "short_factor": [1.0, 1.1, 1.2, 1.3],
+        "long_factor": [1.5, 2.0, 3.0, 4.0], "original_max_position_embeddings": 32}
+BASE = dict(vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            intermediate_size=48, **TOKENS)
+ODD = dict(vocab_size=97, hidden_size=72, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1,
+           intermediate_size=40, **TOKENS)
+RECURRENT = ["linear_attention"] * 3 + ["full_attention"]
 WINDOWED = ["sliding_attention", "full_attention", "sliding_attention"]
 
 # A window is shorter than the text of 48 tokens. "old" keys are those of files that are older than transformers 5, and
@@ -49,6 +60,57 @@ MODELS = {
                                 **TOKENS),
         old={"rope_theta": 2000.0, "rope_local_base_freq": 50.0, "rope_scaling": {"type": "linear", "factor": 8.0}},
         prefix="language_model."),
+    "mixtral": dict(config=t.MixtralConfig(**BASE, num_local_experts=5, num_experts_per_tok=2), gguf="llama"),
+    "llama-yarn": dict(config=t.LlamaConfig(**BASE, rope_parameters=YARN), gguf="llama"),
+    "qwen2": dict(config=t.Qwen2Config(**BASE, tie_word_embeddings=True), gguf="qwen2"),
+    "qwen2-windowed": dict(config=t.Qwen2Config(**ODD, use_sliding_window=True, sliding_window=7, max_window_layers=1)),
+    "qwen3": dict(config=t.Qwen3Config(**BASE, head_dim=16), gguf="qwen3"),
+    "qwen3-moe": dict(config=t.Qwen3MoeConfig(**BASE, head_dim=8, num_experts=6, num_experts_per_tok=3,
+                                              moe_intermediate_size=24, norm_topk_prob=True), gguf="qwen3moe"),
+    "qwen3-moe-sparse": dict(config=t.Qwen3MoeConfig(**ODD, num_experts=4, num_experts_per_tok=2, head_dim=24,
+                                                     moe_intermediate_size=16, decoder_sparse_step=2)),
+    "gemma": dict(config=t.GemmaConfig(**BASE, head_dim=8), gguf="gemma"),
+    "gemma2": dict(config=t.Gemma2Config(**BASE, head_dim=8, sliding_window=9, query_pre_attn_scalar=8,
+                                         attn_logit_softcapping=3.0, final_logit_softcapping=4.0), gguf="gemma2"),
+    "gemma2-odd": dict(config=t.Gemma2Config(**ODD, head_dim=24, sliding_window=5, query_pre_attn_scalar=17,
+                                             attn_logit_softcapping=2.0)),
+    "gpt-oss": dict(config=t.GptOssConfig(**BASE, head_dim=8, num_local_experts=4, num_experts_per_tok=2,
+                                          sliding_window=9, rope_parameters=YARN | {"truncate": False}),
+                    gguf="gpt-oss"),
+    "phi3": dict(config=t.Phi3Config(**BASE, original_max_position_embeddings=32, rope_parameters=LONG), gguf="phi3"),
+    "phi3-partial": dict(config=t.Phi3Config(**ODD, tie_word_embeddings=True, original_max_position_embeddings=32,
+                                             rope_parameters=LONG | {"partial_rotary_factor": 0.5,
+                                                                     "short_factor": [1.0] * 6,
+                                                                     "long_factor": [1.5, 2.0, 2.5, 3.0, 3.5, 4.0]})),
+    "falcon": dict(config=t.FalconConfig(vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                         multi_query=True, **TOKENS), gguf="falcon"),
+    "falcon-groups": dict(config=t.FalconConfig(vocab_size=97, hidden_size=48, num_hidden_layers=2,
+                                                num_attention_heads=4, num_kv_heads=2, new_decoder_architecture=True,
+                                                **TOKENS), gguf="falcon"),
+    "mpt": dict(config=t.MptConfig(d_model=32, n_heads=4, n_layers=2, max_seq_len=256, vocab_size=96), gguf="mpt"),
+    "mpt-odd": dict(config=t.MptConfig(d_model=72, n_heads=3, n_layers=2, max_seq_len=256, vocab_size=97,
+                                       attn_config={"clip_qkv": 1.0}), gguf="mpt"),
+    "granite": dict(config=t.GraniteConfig(**BASE, attention_multiplier=0.2, embedding_multiplier=3.0,
+                                           residual_multiplier=0.5, logits_scaling=2.0), gguf="granite"),
+    "granite-moe": dict(config=t.GraniteMoeConfig(**BASE, num_local_experts=4, num_experts_per_tok=2,
+                                                  attention_multiplier=0.3, residual_multiplier=0.7),
+                        gguf="granitemoe"),
+    "olmo2": dict(config=t.Olmo2Config(**BASE), gguf="olmo2"),
+    "olmo3": dict(config=t.Olmo3Config(**ODD, sliding_window=9, layer_types=WINDOWED)),
+    "smollm3": dict(config=t.SmolLM3Config(**(BASE | {"num_hidden_layers": 4})), gguf="smollm3"),
+    "lfm2": dict(config=t.Lfm2Config(**BASE, layer_types=["conv", "full_attention"], block_multiple_of=16),
+                 gguf="lfm2"),
+    "lfm2-moe": dict(config=t.Lfm2MoeConfig(**(BASE | {"num_hidden_layers": 3}), num_experts=4, num_experts_per_tok=2,
+                                            moe_intermediate_size=24, num_dense_layers=1, conv_L_cache=4,
+                                            layer_types=["conv", "full_attention", "conv"]), gguf="lfm2moe"),
+    "qwen35": dict(config=t.Qwen3_5TextConfig(**(BASE | {"num_hidden_layers": 4}), head_dim=16, linear_key_head_dim=8,
+                                              linear_value_head_dim=8, linear_num_key_heads=2,
+                                              linear_num_value_heads=4, layer_types=RECURRENT), gguf="qwen35"),
+    "qwen35-moe": dict(config=t.Qwen3_5MoeTextConfig(**(BASE | {"num_hidden_layers": 4}), head_dim=8, linear_key_head_dim=12,
+                                                     linear_value_head_dim=20, linear_num_key_heads=2,
+                                                     linear_num_value_heads=2, num_experts=5, num_experts_per_tok=2,
+                                                     moe_intermediate_size=24, shared_expert_intermediate_size=16,
+                                                     layer_types=RECURRENT), gguf="qwen35moe"),
 }
 
 
@@ -58,13 +120,16 @@ def fill(model, seed):
     for name, parameter in sorted(model.named_parameters()):
         shape = tuple(parameter.shape)
         x = random.standard_normal(shape)
-        if len(shape) == 2:
-            gain = 2.0 if any(part in name for part in ("q_proj", "k_proj", "query_key_value", "embed")) else 1.0
-            x *= gain / shape[1]**0.5
+        if len(shape) > 1 and "conv" not in name and not name.endswith("_bias"):
+            loud = ("q_proj", "k_proj", "query_key_value", "embed", "qkv", "wte", "gate.weight", "router")
+            gain = 2.0 if any(part in name for part in loud) else 1.0
+            transposed = type(model).__name__.startswith("GptOss") and ".experts." in name
+            x *= gain / shape[-2 if transposed else -1]**0.5
         else:
-            # Gemma's norms multiply by 1 + w.
-            plain = name.startswith("gpt_neox")
-            x = 0.2 * x + (1 if plain and "norm" in name and name.endswith("weight") else 0)
+            # Some norms multiply by 1 + w.
+            adds = type(model).__name__.startswith(("Gemma", "Qwen3_5")) and "linear_attn.norm" not in name
+            is_norm = ("norm" in name or ".ln" in name) and name.endswith("weight")
+            x = 0.2 * x + (1 if is_norm and not adds else 0)
         parameter.data = torch.from_numpy(x.astype(np.float16).astype(np.float32))
 
 
@@ -99,54 +164,17 @@ def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
     write_logits(folder / "golden.json", ids, logits)
 
 
-def write_gguf(path, architecture, config, weights):
-    """As llama.cpp's converters write it: F16 matrices, F32 vectors."""
-    writer = gguf.GGUFWriter(path, architecture)
-    layers = config.num_hidden_layers
-    writer.add_name(path.stem)
-    writer.add_block_count(layers)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    if architecture == "gptneox":
-        writer.add_rope_dimension_count(int(config.rope_parameters["partial_rotary_factor"]
-                                            * (config.hidden_size // config.num_attention_heads)))
-        writer.add_parallel_residual(config.use_parallel_residual)
-        writer.add_layer_norm_eps(config.layer_norm_eps)
-    else:
-        writer.add_head_count_kv(config.num_key_value_heads)
-        writer.add_key_length(config.head_dim)
-        writer.add_value_length(config.head_dim)
-        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-        writer.add_rope_freq_base(config.rope_parameters["full_attention"]["rope_theta"])
-        writer.add_sliding_window(config.sliding_window)
-    writer.add_tokenizer_model("no_vocab")
-    names = gguf.get_tensor_name_map(getattr(gguf.MODEL_ARCH, architecture.upper()), layers)
-    for name, x in weights.items():
-        if architecture == "gemma3" and name.endswith("norm.weight"):
-            x = x + np.float32(1)
-        if "query_key_value" in name:
-            heads = config.num_attention_heads
-            x = np.concatenate(list(x.reshape(heads, 3, x.shape[0] // heads // 3, *x.shape[1:]).swapaxes(0, 1)))
-            x = x.reshape(weights[name].shape)
-        data = x.astype(np.float16) if x.ndim == 2 else x
-        writer.add_tensor(names.get_name(name, (".weight", ".bias")), data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
 def write_logits(path, ids, logits):
     rows = ",\n  ".join("[" + ", ".join(str(x) for x in np.asarray(logits[p], np.float32)) + "]" for p in POSITIONS)
     path.write_text(f'{{"ids": {json.dumps(ids)},\n "positions": {json.dumps(POSITIONS)},\n "logits": [\n  {rows}]}}\n')
 
 
-def record_families():
+def record_families(names=()):
     for seed, (name, model) in enumerate(MODELS.items()):
+        if names and name not in names:
+            continue
         record(name, 50 + seed, model["config"], model.get("gguf"), model.get("old"), model.get("prefix", ""))
 
 
 if __name__ == "__main__":
-    record_families()
+    record_families(sys.argv[1:])

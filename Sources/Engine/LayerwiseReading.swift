@@ -47,11 +47,13 @@ package final class LayerwiseReading {
     let state = begin(engine)
     let range = position..<min(position + engine.chunk, tokens.count)
     let kept = state.hidden.pointer + position * width
-    if layer == 0 {
+    // What stands beside the residual stream is made anew for each layer, and not held.
+    if layer == 0 || model.buffers.beside != nil {
       tokens.withUnsafeBufferPointer {
         model.embed(UnsafeBufferPointer(rebasing: $0[range]), workspace: workspace, team: engine.team)
       }
-    } else {
+    }
+    if layer > 0 {
       workspace.hidden.pointer.update(from: kept, count: range.count * width)
     }
     state.attention.attention.beginStep(prompt.layerCache, rows: range.count)

@@ -8,6 +8,8 @@ package struct AttentionLayer: Sendable, Hashable {
   package var headDim: Int
   /// How queries and keys know distances.
   package var positions: PositionEncoding
+  /// Those of a memory whose tokens stand farther apart than a short one's; nil where there is no difference.
+  package var longPositions: LongPositions?
   /// What the product of a query and a key is multiplied by.
   package var scale: Float
   /// c where a scaled logit x becomes c tanh(x / c); nil where it stays as it is.
@@ -40,6 +42,31 @@ package struct AttentionLayer: Sendable, Hashable {
   package init(_ recurrence: Recurrence) {
     self.recurrence = recurrence
     (queryHeads, keyValueHeads, headDim, positions, scale) = (0, 0, 0, .none, 1)
+  }
+
+  /// Other rotations for long texts (LongRoPE, Ding et al., arXiv 2402.13753).
+  ///
+  /// Models choose by the length of the text at hand, and would need all keys anew where that grows past the limit. Here a
+  /// memory chooses once, by how far apart its plan lets tokens stand.
+  package struct LongPositions: Sendable, Hashable {
+    package var positions: PositionEncoding
+    /// The largest number of positions for which the usual ones hold.
+    package var limit: Int
+
+    package init(_ positions: PositionEncoding, beyond limit: Int) {
+      self.positions = positions
+      self.limit = limit
+    }
+  }
+
+  /// The layer with the positions that a memory under a plan has.
+  func resolved(for plan: KVCache.Plan) -> AttentionLayer {
+    guard let long = longPositions else { return self }
+    var layer = self
+    layer.longPositions = nil
+    let reach = window ?? (plan.usesOriginalPositions ? nil : plan.capacity)
+    if reach.map({ $0 > long.limit }) ?? true { layer.positions = long.positions }
+    return layer
   }
 
   /// Whether the layer keeps keys and values of its own.

@@ -21,8 +21,8 @@ public final class KVCache: SequenceMemory {
   package init(
     plan: Plan, layers: [AttentionLayer], slotType: SlotType = .float16
   ) throws(KVCacheError) {
-    (self.plan, self.slotType, attention) = (plan, slotType, layers)
-    groups = try Self.makeGroups(plan, layers, slotType)
+    (self.plan, self.slotType, attention) = (plan, slotType, layers.map { $0.resolved(for: plan) })
+    groups = try Self.makeGroups(plan, attention, slotType)
     recurrent = RecurrentMemory(RecurrentLayout(layers))
   }
 

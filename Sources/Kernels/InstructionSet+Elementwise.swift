@@ -66,6 +66,26 @@ extension InstructionSet {
     kernels.pointee.soft_cap(x, cap, Int32(count))
   }
 
+  /// x = x held within ±limit.
+  package func clamp(_ x: UnsafeMutablePointer<Float>, to limit: Float, count: Int) {
+    precondition(count >= 0 && limit > 0, "a limit is positive")
+    for index in 0..<count { x[index] = max(-limit, min(x[index], limit)) }
+  }
+
+  /// out = x · y; `out` may be either.
+  package func multiply(
+    _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    precondition(count >= 0, "negative count")
+    for index in 0..<count { out[index] = x[index] * y[index] }
+  }
+
+  /// x += factor · y.
+  package func add(_ y: UnsafePointer<Float>, times factor: Float, to x: UnsafeMutablePointer<Float>, count: Int) {
+    precondition(count >= 0, "negative count")
+    for index in 0..<count { x[index] += factor * y[index] }
+  }
+
   /// x += y.
   package func add(_ y: UnsafePointer<Float>, to x: UnsafeMutablePointer<Float>, count: Int) {
     precondition(count >= 0, "negative count")

@@ -6,9 +6,17 @@ package import Weights
 package enum ModelRegistry {
   /// By the names that GGUF (`general.architecture`) and Hugging Face (`model_type`) give them.
   private static let families: [String: any ModelFamily.Type] = [
-    "llama": Llama.self, "mistral": Llama.self,
-    "gptneox": GPTNeoX.self, "gpt_neox": GPTNeoX.self,
-    "gemma3": Gemma3.self, "gemma3_text": Gemma3.self,
+    "llama": Llama.self, "mistral": Llama.self, "mixtral": Llama.self,
+    "qwen2": Qwen2.self, "qwen3": Qwen3.self, "qwen3moe": Qwen3.self, "qwen3_moe": Qwen3.self,
+    "qwen35": Qwen35.self, "qwen35moe": Qwen35.self, "qwen3_5": Qwen35.self, "qwen3_5_text": Qwen35.self,
+    "qwen3_5_moe": Qwen35.self, "qwen3_5_moe_text": Qwen35.self,
+    "gemma": Gemma.self, "gemma2": Gemma2.self, "gemma3": Gemma3.self, "gemma3_text": Gemma3.self,
+    "gemma4": Gemma4.self, "gemma4_text": Gemma4.self, "gemma4_unified": Gemma4.self, "gemma4_unified_text": Gemma4.self,
+    "gpt-oss": GPTOSS.self, "gpt_oss": GPTOSS.self, "gptoss": GPTOSS.self, "phi3": Phi3.self,
+    "gptneox": GPTNeoX.self, "gpt_neox": GPTNeoX.self, "falcon": Falcon.self, "mpt": MPT.self,
+    "granite": Granite.self, "granitemoe": Granite.self, "granitemoeshared": Granite.self,
+    "lfm2": LFM2.self, "lfm2moe": LFM2.self, "lfm2_moe": LFM2.self, "olmo2": OLMo2.self, "olmo3": OLMo2.self,
+    "smollm3": SmolLM3.self,
   ]
 
   /// Loads the model of a file, with adapters whose effects add up.

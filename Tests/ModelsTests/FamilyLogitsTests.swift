@@ -8,7 +8,13 @@ import Testing
 /// Families beside Llama against transformers, with the reference for a memory.
 struct FamilyLogitsTests {
   static let models = [
-    "gptneox", "gptneox-sequential", "gptneox.gguf", "gemma3", "gemma3-images", "gemma3.gguf",
+    "falcon", "falcon-groups", "falcon-groups.gguf", "falcon.gguf", "gemma", "gemma.gguf", "gemma2", "gemma2-odd",
+    "gemma2.gguf", "gemma3", "gemma3-images", "gemma3.gguf", "gpt-oss", "gpt-oss.gguf", "gptneox", "gptneox-sequential",
+    "gptneox.gguf", "granite", "granite-moe", "granite-moe.gguf", "granite.gguf", "lfm2", "lfm2-moe", "lfm2-moe.gguf",
+    "lfm2.gguf", "llama-yarn", "llama-yarn.gguf", "mixtral", "mixtral.gguf", "mpt", "mpt-odd", "mpt-odd.gguf",
+    "mpt.gguf", "olmo2", "olmo2.gguf", "olmo3", "phi3", "phi3-partial", "phi3.gguf", "qwen2", "qwen2-windowed",
+    "qwen2.gguf", "qwen3", "qwen3-moe", "qwen3-moe-sparse", "qwen3-moe.gguf", "qwen3.gguf", "qwen35", "qwen35-moe",
+    "qwen35-moe.gguf", "qwen35.gguf", "smollm3", "smollm3.gguf",
   ]
 
   private func expect(
@@ -24,7 +30,7 @@ struct FamilyLogitsTests {
   func logits(_ model: String, chunk: Int) throws {
     let golden = try GoldenLogitsTests.golden(of: model)
     let runner = try ModelRunner(Golden.path(model), chunk: chunk)
-    let memory = ReferenceAttention(runner.model.configuration.layers)
+    let memory = try runner.makeReference()
     expect(runner.logits(golden["ids"]!.tokens, memory: memory), equal: golden, "chunks of \(chunk)")
   }
 
@@ -33,7 +39,7 @@ struct FamilyLogitsTests {
     let golden = try GoldenLogitsTests.golden(of: model)
     for kernels in InstructionSet.available {
       let runner = try ModelRunner(Golden.path(model), chunk: 16, kernels: kernels)
-      let memory = ReferenceAttention(runner.model.configuration.layers)
+      let memory = try runner.makeReference()
       expect(runner.logits(golden["ids"]!.tokens, memory: memory), equal: golden, kernels.name)
     }
   }
@@ -49,7 +55,7 @@ struct FamilyLogitsTests {
   func reference() throws {
     let golden = try GoldenLogitsTests.golden(of: "llama3-rope.gguf")
     let runner = try ModelRunner(Golden.path("llama3-rope.gguf"), chunk: 16)
-    let memory = ReferenceAttention(runner.model.configuration.layers)
+    let memory = try runner.makeReference()
     expect(runner.logits(golden["ids"]!.tokens, memory: memory), equal: golden, "Llama")
   }
 
@@ -57,7 +63,7 @@ struct FamilyLogitsTests {
   func anyRows(_ model: String) throws {
     let ids = try GoldenLogitsTests.golden(of: model)["ids"]!.tokens
     let runner = try ModelRunner(Golden.path(model))
-    let all = runner.logits(ids, memory: ReferenceAttention(runner.model.configuration.layers))
+    let all = runner.logits(ids, memory: try runner.makeReference())
     for rows: [Int32] in [[47], [3, 0, 41], [5, 5, 4], [], [46, 45, 44, 43, 42, 41, 40, 39, 38, 2]] {
       #expect(runner.logits(of: rows) == rows.map { all[Int($0)] }, "\(rows)")
     }

@@ -16,7 +16,7 @@ struct LayerGraphTests {
       let begins = node.outputs.contains(where: plan.areQueries) ? ["begin"] : []
       switch node.operation {
       case .input: return ["input"]
-      case .norm(let name, _): return [name] + begins
+      case .norm(let name, _, _): return [name ?? "norm"] + begins
       case .linear(let matrices): return plan.isAddedInPlace(node) ? [] : [matrices[0].name] + begins
       case .activation: return ["activation"]
       case .sum:
@@ -25,6 +25,7 @@ struct LayerGraphTests {
       case .scale: return ["scale"]
       case .softCap: return ["cap"]
       case .attention: return ["finish"]
+      default: return ["other"]
       }
     }
   }

@@ -27,6 +27,9 @@ final class ModelRunner {
     try KVCache(plan: plan, layers: model.configuration.layers, slotType: slotType)
   }
 
+  /// The reference for a memory that keeps everything.
+  func makeReference() throws -> ReferenceAttention { ReferenceAttention(try makeCache().attention) }
+
   /// The logits after every token, `[token][vocabulary]`.
   func logits(_ ids: [Int32], cache: KVCache) -> [[Float]] {
     var result: [[Float]] = []

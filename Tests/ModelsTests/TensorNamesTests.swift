@@ -23,10 +23,10 @@ struct TensorNamesTests {
   @Test(arguments: [true, false], [1, 2, 3, 6])
   func `fused rows are divided among their matrices`(goesByHead: Bool, heads: Int) {
     var names = Llama.names
-    names.fused = [.init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"], goesByHead: goesByHead)]
+    names.fused = [.init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"], order: goesByHead ? .headByHead : .partByPart)]
     for format in [WeightFile.Format.gguf(version: 3), .huggingFace] {
       let places = Self.group.indices.map {
-        names.places(of: $0, in: Self.group, layer: 0, format: format, heads: heads)
+        names.places(of: $0, in: Self.group, layer: 0, format: format, heads: heads, queryHeads: 8)
       }
       #expect(places.map { $0[0].tensor.stem } == ["attn_q", "attn_k", "attn_v"])
       let fused = places.map { $0[1] }
@@ -41,6 +41,6 @@ struct TensorNamesTests {
 
   @Test func `a group that is not fused has one place`() {
     let gate = [LayerGraph.Matrix("ffn_gate", rows: 4), LayerGraph.Matrix("ffn_up", rows: 4)]
-    #expect(Llama.names.places(of: 1, in: gate, layer: 0, format: .huggingFace, heads: 2).count == 1)
+    #expect(Llama.names.places(of: 1, in: gate, layer: 0, format: .huggingFace, heads: 2, queryHeads: 8).count == 1)
   }
 }

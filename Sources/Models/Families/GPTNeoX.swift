@@ -14,7 +14,7 @@ struct GPTNeoX: ModelFamily {
       "attn_norm": "input_layernorm", "attn_qkv": "attention.query_key_value", "attn_output": "attention.dense",
       "ffn_norm": "post_attention_layernorm", "ffn_up": "mlp.dense_h_to_4h", "ffn_down": "mlp.dense_4h_to_h",
     ],
-    fused: [.init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"], goesByHead: true)])
+    fused: [.init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"], order: .headByHead)])
 
   let configuration: ModelConfiguration
   let norm: Norm
@@ -39,12 +39,13 @@ struct GPTNeoX: ModelFamily {
       Key(huggingFace: "rope_parameters.partial_rotary_factor", "rotary_pct"), default: 0.25)
     guard share > 0, share <= 1 else { throw metadata.bad("rotary_pct", "must be above 0 and at most 1, not \(share)") }
     let dim = try metadata.integer(Key("rope.dimension_count"), default: Int(Double(sizes.headDim) * share))
-    let positions = try metadata.rotary(
+    let positions = try metadata.rotaryPositions(
       dim: dim, headDim: sizes.headDim,
       base: try metadata.double(
         Key("rope.freq_base", huggingFace: "rope_parameters.rope_theta", "rotary_emb_base", "rope_theta"),
         default: 10_000),
-      scaling: try metadata.rotaryScaling(dim: dim, trainedLength: sizes.trainedLength), layout: .halves)
+      scaling: try metadata.rotaryScaling(dim: dim, trainedLength: sizes.trainedLength), layout: .halves
+    ).positions
     configuration = sizes.configuration(
       metadata.architecture, layers: Array(repeating: sizes.layer(positions: positions), count: sizes.layers))
   }

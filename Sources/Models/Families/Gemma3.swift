@@ -30,7 +30,7 @@ struct Gemma3: ModelFamily {
     let sizes =
       metadata.isGGUF
       ? try metadata.sizes()
-      : try metadata.sizes(heads: 8, keyValueHeads: 4, headDim: 256, trainedLength: 131_072)
+      : try metadata.sizes(heads: 8, headDim: 256, trainedLength: 131_072)
     guard try metadata.activation(default: .geluTanh) == .geluTanh else {
       throw metadata.unsupported("only GELU by the hyperbolic tangent is supported as the activation of a Gemma")
     }
@@ -49,7 +49,7 @@ struct Gemma3: ModelFamily {
     }
 
     var global = sizes.layer(
-      positions: try metadata.rotary(
+      positions: try metadata.rotaryPositions(
         dim: sizes.headDim, headDim: sizes.headDim,
         base: try metadata.double(
           Key(
@@ -57,7 +57,8 @@ struct Gemma3: ModelFamily {
             "rope_theta"), default: 1_000_000),
         scaling: try metadata.rotaryScaling(
           dim: sizes.headDim, trainedLength: sizes.trainedLength,
-          places: ["rope_parameters.full_attention", "rope_scaling"]), layout: .halves))
+          places: ["rope_parameters.full_attention", "rope_scaling"]), layout: .halves
+      ).positions)
     // GGUF does not say it: only the model of 62 layers scales by other than its head size.
     let scalar =
       metadata.isGGUF
@@ -68,13 +69,14 @@ struct Gemma3: ModelFamily {
     }
     global.scale = Float(1 / scalar.squareRoot())
     var local = global
-    local.positions = try metadata.rotary(
+    local.positions = try metadata.rotaryPositions(
       dim: sizes.headDim, headDim: sizes.headDim,
       base: try metadata.double(
         Key(
           "rope.freq_base_swa", "rope.local.freq_base",
           huggingFace: "rope_parameters.sliding_attention.rope_theta", "rope_local_base_freq"), default: 10_000),
-      scaling: .none, layout: .halves)
+      scaling: .none, layout: .halves
+    ).positions
     local.window = try metadata.window()
     let isLocal = try metadata.windowedLayers(count: sizes.layers, standardPeriod: 6)
     configuration = sizes.configuration(metadata.architecture, layers: isLocal.map { $0 ? local : global })

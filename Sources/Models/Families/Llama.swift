@@ -1,10 +1,10 @@
 import KVCaches
 import Kernels
 
-/// Llama 1 to 3, TinyLlama, SmolLM, and Mistral.
+/// Llama 1 to 3, TinyLlama, SmolLM, Mistral, and Mixtral with its experts.
 ///
-/// Per layer: RMSNorm, grouped-query attention with rotary positions, RMSNorm, a SiLU-gated feed-forward; the output
-/// matrix may be the embedding (tied).
+/// Per layer: RMSNorm, grouped-query attention with rotary positions, RMSNorm, a SiLU-gated feed-forward, which in a Mixtral
+/// is a choice of two among experts; the output matrix may be the embedding (tied).
 struct Llama: ModelFamily {
   static let ggufName = "llama"
   static let interleavesInGGUF = true
@@ -15,51 +15,38 @@ struct Llama: ModelFamily {
       "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
       "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
       "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-    ])
+      "ffn_gate_inp": "block_sparse_moe.gate",
+    ],
+    experts: .apart("block_sparse_moe.experts", gate: "w1", up: "w3", down: "w2"))
 
   let configuration: ModelConfiguration
   let norm: Norm
   let tiesOutput: Bool
   private let sizes: ModelSizes
-
-  init(_ metadata: ModelMetadata) throws {
-    var sizes = try metadata.sizes()
-    guard try metadata.integer(Key("expert_count", huggingFace: "num_local_experts"), default: 0) == 0 else {
-      throw metadata.unsupported("experts are not supported yet")
-    }
-    guard try metadata.activation(default: .silu) == .silu else {
-      throw metadata.unsupported("only SiLU is supported as the activation of a Llama")
-    }
-    // With every layer windowed no layer is left for a plan: the window is what the model was trained to see.
-    sizes.trainedLength = min(sizes.trainedLength, try metadata.window() ?? .max)
-    norm = Norm(
-      epsilon: try metadata.epsilon(
-        Key("attention.layer_norm_rms_epsilon", huggingFace: "rms_norm_eps"), default: 1e-6))
-    let dim = try metadata.integer(Key("rope.dimension_count"), default: sizes.headDim)
-    let positions = try metadata.rotary(
-      dim: dim, headDim: sizes.headDim,
-      base: try metadata.double(
-        Key("rope.freq_base", huggingFace: "rope_theta", "rope_parameters.rope_theta"), default: 10_000),
-      scaling: try metadata.rotaryScaling(dim: dim, trainedLength: sizes.trainedLength),
-      layout: metadata.isGGUF ? .interleaved : .halves)
-    self.sizes = sizes
-    tiesOutput = try metadata.bool(ifPresent: Key(huggingFace: "tie_word_embeddings")) ?? false
-    configuration = sizes.configuration(
-      metadata.architecture, layers: Array(repeating: sizes.layer(positions: positions), count: sizes.layers))
-  }
+  private let factors: [Float]?
+  private let experts: Experts?
 
   private typealias Key = ModelMetadata.Key
 
-  func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    let projected = graph.linear(
-      graph.norm(x, "attn_norm"), .init("attn_q", rows: sizes.queryWidth), .init("attn_k", rows: sizes.keyWidth),
-      .init("attn_v", rows: sizes.keyWidth))
-    let attended = graph.attention(projected[0], projected[1], projected[2])
-    let y = graph.sum(x, graph.linear(attended, "attn_output", rows: sizes.hidden))
+  init(_ metadata: ModelMetadata) throws {
+    sizes = try metadata.sizes()
+    try metadata.require(.silu, "SiLU")
+    norm = try metadata.rootMeanSquareNorm()
+    tiesOutput = try metadata.tiesOutput()
+    experts = try metadata.experts(sizes, inner: sizes.feedForward, .silu)
+    let positions = try metadata.rotaryPositions(sizes, layout: metadata.isGGUF ? .interleaved : .halves)
+    var layer = sizes.layer()
+    positions.apply(to: &layer)
+    factors = positions.queryFactors(headDim: sizes.headDim)
+    layer.window = try metadata.window()
+    configuration = sizes.configuration(metadata.architecture, layers: Array(repeating: layer, count: sizes.layers))
+  }
 
-    let gated = graph.linear(
-      graph.norm(y, "ffn_norm"), .init("ffn_gate", rows: sizes.feedForward), .init("ffn_up", rows: sizes.feedForward))
-    let activated = graph.activation(.silu, gated[0], gated[1])
-    return graph.sum(y, graph.linear(activated, "ffn_down", rows: sizes.hidden))
+  func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
+    let attended = graph.selfAttention(graph.norm(x, "attn_norm"), configuration.layers[index], factors: factors)
+    let y = graph.sum(x, attended)
+    let normed = graph.norm(y, "ffn_norm")
+    if let experts { return graph.sum(y, graph.routedExperts(normed, experts)) }
+    return graph.sum(y, graph.gatedFeedForward(normed, .silu, rows: sizes.feedForward))
   }
 }

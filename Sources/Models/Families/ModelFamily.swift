@@ -18,6 +18,9 @@ protocol ModelFamily: Sendable {
   /// Whether the output matrix is the embedding even if the file holds one.
   var tiesOutput: Bool { get }
 
+  /// What is made of the embeddings for all layers, beside the residual stream; the stream itself where there is nothing.
+  func beside(_ graph: inout LayerGraph, _ embeddings: LayerGraph.Value) -> LayerGraph.Value
+
   /// What a layer makes of the residual stream.
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value
 
@@ -29,6 +32,8 @@ extension ModelFamily {
   static var interleavesInGGUF: Bool { false }
 
   var embeddingScale: Float? { nil }
+
+  func beside(_ graph: inout LayerGraph, _ embeddings: LayerGraph.Value) -> LayerGraph.Value { embeddings }
 
   func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
     graph.linear(graph.norm(x, "output_norm"), "output", rows: configuration.vocabularySize)

@@ -13,6 +13,10 @@ package struct BufferPlan: Sendable {
   private var isFree: [Bool]
   /// The most low-rank products of a row that matrices with one input need at once; 0 without adapters.
   var lowRankWidth = 0
+  /// What mixing experts needs; nil where there are none.
+  private(set) var experts: ExpertSizes?
+  /// Where what belongs to the tokens beside the residual stream is, for all layers; nil where there is nothing.
+  package internal(set) var beside: Int?
   /// Where the logits are.
   var logits = 0
 
@@ -35,6 +39,15 @@ package struct BufferPlan: Sendable {
     entries.append(entry)
     isFree.append(false)
     return entries.count - 1
+  }
+
+  /// Makes room for mixing experts.
+  mutating func reserve(_ description: Experts, columns: Int) {
+    let old = experts
+    experts = ExpertSizes(
+      columns: columns, feedForward: max(old?.feedForward ?? 0, description.feedForward),
+      count: max(old?.count ?? 0, description.count), used: max(old?.used ?? 0, description.used))
+    precondition(old == nil || old?.columns == columns, "experts of one model read rows of one width")
   }
 
   mutating func giveBack(_ index: Int) {

@@ -19,6 +19,8 @@ package final class ForwardWorkspace {
   let pointers: Buffer<UnsafeMutablePointer<Float>>
   /// Those that matrices read.
   let activations: [Activations?]
+  /// Where experts are mixed; nil where there are none.
+  let experts: ExpertWorkspace?
   private let floats: [Buffer<Float>]
 
   /// Buffers for steps of at most `rows` tokens, of which `logitRows` get logits at once.
@@ -38,5 +40,6 @@ package final class ForwardWorkspace {
     hidden = floats[BufferPlan.hidden]
     logits = floats[plan.logits]
     lowRank = Buffer(count: max(rows, logitRows) * plan.lowRankWidth)
+    experts = plan.experts.map { ExpertWorkspace($0, rows: rows) }
   }
 }

@@ -1,3 +1,4 @@
+import CLibrary
 import KVCaches
 import Kernels
 
@@ -34,7 +35,18 @@ struct GraphExecutor {
       case .beginAttention(let queries): attention.begin(layer: layer, queries: row0(queries))
       case .finishAttention(let keys, let values, let output):
         attention.finish(
-          layer: layer, keys: row0(keys), values: row0(values), output: row0(output))
+          layer: layer, keys: keys.map { UnsafePointer(row0($0)) }, values: values.map { UnsafePointer(row0($0)) },
+          output: row0(output))
+        if quantizes(output) { overRows { quantize(output, $0) } }
+      case .convolve(let convolution, let input, let output):
+        attention.convolve(layer: layer, convolution, input: row0(input), output: row0(output))
+        if quantizes(output) { overRows { quantize(output, $0) } }
+      case .deltaRule(let mixed, let decays, let betas, let rates, let offsets, let output):
+        attention.applyDeltaRule(
+          layer: layer,
+          DeltaRuleCall(
+            mixed: row0(mixed), decays: row0(decays), betas: row0(betas), rates: rates, offsets: offsets,
+            output: row0(output)))
         if quantizes(output) { overRows { quantize(output, $0) } }
       default: run(instruction, projections)
       }
@@ -54,10 +66,58 @@ struct GraphExecutor {
         kernels.add(row0(y) + offset, to: row0(x) + offset, count: range.count * width)
       }
     case .scale(let x, let factor, let width):
-      overRows { kernels.scale(row0(x) + $0.lowerBound * width, by: factor, count: $0.count * width) }
+      overRows {
+        kernels.scale(row0(x) + $0.lowerBound * width, by: factor, count: $0.count * width)
+        quantize(x, $0)
+      }
     case .softCap(let x, let cap, let width):
-      overRows { kernels.softCap(row0(x) + $0.lowerBound * width, cap: cap, count: $0.count * width) }
-    case .beginAttention, .finishAttention: preconditionFailure("attention belongs to a layer")
+      overRows {
+        kernels.softCap(row0(x) + $0.lowerBound * width, cap: cap, count: $0.count * width)
+        quantize(x, $0)
+      }
+    case .multiply(let x, let y, let out, let width):
+      overRows { range in
+        let offset = range.lowerBound * width
+        kernels.multiply(row0(x) + offset, row0(y) + offset, out: row0(out) + offset, count: range.count * width)
+        quantize(out, range)
+      }
+    case .scaleEach(let x, let factors, let count, let width):
+      overRows { range in
+        for part in range.lowerBound * width / count..<range.upperBound * width / count {
+          kernels.multiply(row0(x) + part * count, factors, out: row0(x) + part * count, count: count)
+        }
+        quantize(x, range)
+      }
+    case .gateRows(let x, let gate, let width):
+      overRows { range in
+        for row in range {
+          kernels.scale(row0(x) + row * width, by: 1 / (1 + exp(-row0(gate)[row])), count: width)
+        }
+        quantize(x, range)
+      }
+    case .clamp(let x, let limit, let width):
+      overRows {
+        kernels.clamp(row0(x) + $0.lowerBound * width, to: limit, count: $0.count * width)
+        quantize(x, $0)
+      }
+    case .slice(let x, let offset, let stride, let out, let width):
+      overRows { range in
+        for row in range {
+          (row0(out) + row * width).update(from: row0(x) + row * stride + offset, count: width)
+        }
+        quantize(out, range)
+      }
+    case .copy(let x, let out, let width):
+      overRows { range in
+        let offset = range.lowerBound * width
+        (row0(out) + offset).update(from: row0(x) + offset, count: range.count * width)
+        quantize(out, range)
+      }
+    case .mixExperts(let layer, let scores, let input, let output):
+      mixExperts(layer, scores: row0(scores), input: row0(input), output: row0(output))
+      if quantizes(output) { overRows { quantize(output, $0) } }
+    case .beginAttention, .finishAttention, .convolve, .deltaRule: preconditionFailure("memory belongs to a layer")
+    case .tableRows: preconditionFailure("tokens are known where embeddings are made")
     }
   }
 
@@ -82,8 +142,9 @@ struct GraphExecutor {
           kernels.rmsNorm(
             x + offset, weight: norm.weight, out: y + offset, count: norm.size, epsilon: norm.epsilon)
         case .layer:
+          guard let weight = norm.weight else { preconditionFailure("a LayerNorm has weights") }
           kernels.layerNorm(
-            x + offset, weight: norm.weight, bias: norm.bias, out: y + offset, count: norm.size, epsilon: norm.epsilon)
+            x + offset, weight: weight, bias: norm.bias, out: y + offset, count: norm.size, epsilon: norm.epsilon)
         }
       }
       quantize(output, range)

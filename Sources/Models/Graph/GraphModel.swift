@@ -8,7 +8,7 @@ final class GraphModel: DecoderModel {
   let buffers: BufferPlan
   private let embedding: PackedMatrix
   private let embeddingScale: Float?
-  /// Those of all layers, then those of the logits.
+  /// Those beside the embedding, those of all layers, then those of the logits.
   private let instructions: Buffer<Instruction>
   /// Where a layer's instructions begin, and, after the last one, those of the logits and their end.
   private let starts: [Int]
@@ -18,6 +18,8 @@ final class GraphModel: DecoderModel {
   private let head: LinearGroup
   /// What instructions point to, beside the matrices.
   private let vectors: [Buffer<Float>]
+  private let experts: [ExpertMatrices]
+  private let tables: [RowTable]
 
   init(_ family: any ModelFamily, _ source: TensorSource) throws {
     configuration = try source.configuration.withHeadNumbers(of: source)
@@ -25,7 +27,8 @@ final class GraphModel: DecoderModel {
     let hidden = configuration.hiddenSize
     embedding = try source.matrix(.embedding, rows: configuration.vocabularySize, columns: hidden)
     var compiler = GraphCompiler(source: source, hiddenSize: hidden)
-    var starts = [0]
+    try compiler.appendEmbedding(LayerGraph(width: hidden, norm: family.norm) { family.beside(&$0, $1) })
+    var starts = [compiler.instructions.count]
     for layer in 0..<configuration.layers.count {
       try compiler.append(LayerGraph(width: hidden, norm: family.norm) { family.layer(layer, &$0, $1) }, layer: layer)
       starts.append(compiler.instructions.count)
@@ -39,20 +42,40 @@ final class GraphModel: DecoderModel {
     guard let head = compiler.groups.last else { preconditionFailure("logits need a matrix") }
     (groups, self.head) = (compiler.groups.dropLast(), head)
     vectors = compiler.vectors
+    experts = compiler.experts
+    tables = compiler.tables
     buffers = compiler.buffers
   }
 
-  var weightBytes: Int { bytesPerToken + (head.linears[0].matrix === embedding ? 0 : embedding.bytes) }
+  var weightBytes: Int {
+    let unused = experts.reduce(0) { $0 + $1.bytes - $1.bytesPerToken }
+    return bytesPerToken + unused + (head.linears[0].matrix === embedding ? 0 : embedding.bytes)
+  }
 
-  var bytesPerToken: Int { groups.reduce(head.bytes) { $0 + $1.bytes } }
+  var bytesPerToken: Int {
+    experts.reduce(groups.reduce(head.bytes) { $0 + $1.bytes }) { $0 + $1.bytesPerToken }
+  }
 
   var layerWeights: [ElementType: Int] {
-    groups.flatMap(\.matrices).reduce(into: [:]) { $0[$1.type, default: 0] += $1.rows * $1.columns }
+    let dense: [ElementType: Int] = groups.flatMap(\.matrices).reduce(into: [:]) {
+      $0[$1.type, default: 0] += $1.rows * $1.columns
+    }
+    return experts.reduce(dense) { $0.merging($1.weightsPerToken, uniquingKeysWith: +) }
   }
 
   func embed(_ tokens: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam) {
-    GraphExecutor(workspace: workspace, team: team, rows: tokens.count)
-      .embed(tokens, from: embedding, scale: embeddingScale)
+    let executor = GraphExecutor(workspace: workspace, team: team, rows: tokens.count)
+    executor.embed(tokens, from: embedding, scale: embeddingScale)
+    for instruction in UnsafeBufferPointer(start: instructions.pointer, count: starts[0]) {
+      guard case .tableRows(let index, let place, let width) = instruction else {
+        executor.run(instruction, projections.pointer)
+        continue
+      }
+      let table = tables[index]
+      for (row, token) in tokens.enumerated() {
+        table.copyRow(min(Int(token), table.rows - 1), to: executor.row0(place) + row * width)
+      }
+    }
   }
 
   func forward<Attention: LayerAttention>(
@@ -86,7 +109,9 @@ extension ModelConfiguration {
   fileprivate func withHeadNumbers(of source: TensorSource) throws -> ModelConfiguration {
     var configuration = self
     for layer in layers.indices {
+      guard layers[layer].recurrence == nil else { continue }
       configuration.layers[layer].gates = try source.headNumbers("infini_gate", layer: layer)
+      configuration.layers[layer].sinkLogits = try source.headNumbers("sinks", layer: layer)
     }
     return configuration
   }

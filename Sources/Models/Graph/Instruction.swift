@@ -1,3 +1,4 @@
+import KVCaches
 import Kernels
 
 /// A step of a layer as the executor runs it: buffers by their index in the plan, weights by their address.
@@ -10,9 +11,23 @@ enum Instruction: BitwiseCopyable {
   case activate(Activation, gate: Int, up: Int?, to: Int, width: Int)
   case add(Int, to: Int, width: Int)
   case scale(Int, by: Float, width: Int)
+  /// For a product with what is not readied for products.
+  case copy(Int, to: Int, width: Int)
+  /// Of a table of the model, by its index; what runs it knows the tokens.
+  case tableRows(Int, to: Int, width: Int)
+  /// Of rows of `stride` numbers, the `width` from `offset` on.
+  case slice(Int, offset: Int, stride: Int, to: Int, width: Int)
+  case multiply(Int, by: Int, to: Int, width: Int)
+  /// By `count` factors, which repeat.
+  case scaleEach(Int, by: UnsafePointer<Float>, count: Int, width: Int)
+  case gateRows(Int, by: Int, width: Int)
   case softCap(Int, Float, width: Int)
+  case clamp(Int, Float, width: Int)
   case beginAttention(queries: Int)
-  case finishAttention(keys: Int, values: Int, to: Int)
+  case finishAttention(keys: Int?, values: Int?, to: Int)
+  case convolve(Convolution, from: Int, to: Int)
+  case deltaRule(mixed: Int, decays: Int, betas: Int, rates: UnsafePointer<Float>, offsets: UnsafePointer<Float>, to: Int)
+  case mixExperts(UnsafePointer<ExpertLayer>, scores: Int, from: Int, to: Int)
 }
 
 /// A norm of each of `count` parts of a row.
@@ -20,7 +35,7 @@ struct Normalization: BitwiseCopyable {
   let kind: Norm.Kind
   let epsilon: Float
   /// `[size]`
-  let weight: UnsafePointer<Float>
+  let weight: UnsafePointer<Float>?
   /// `[size]`
   let bias: UnsafePointer<Float>?
   let size: Int

@@ -1,10 +1,11 @@
+import KVCaches
 import Kernels
 
 /// What a layer computes, as a list of operations on the rows of a step.
 ///
 /// A family builds one for each layer in the order of its published forward pass. `GraphCompiler` turns it into
 /// instructions; bytes, adapters and whoever wants to cut a model ask the same list. Tensors go by the names that GGUF
-/// gives them within a layer. Experts would be one more operation, which reads the scores of a router.
+/// gives them within a layer.
 struct LayerGraph: Sendable {
   /// Numbers for each row, made by one operation and never changed.
   struct Value: Sendable, Hashable {
@@ -27,17 +28,36 @@ struct LayerGraph: Sendable {
   enum Operation: Sendable {
     /// The residual stream.
     case input
-    /// Of the whole row, or of each part of `size` values with the same weight.
-    case norm(name: String, size: Int)
+    /// Of the whole row, or of each part of `size` values with the same weight; without a name there is no weight.
+    /// A plain one's file holds the weights themselves, whatever the model's other norms add to theirs.
+    case norm(name: String?, size: Int, isPlain: Bool)
     /// Products of one input with up to three matrices, and their biases where the file has them.
     case linear([Matrix])
     /// Of the first input, times the second if there is one.
     case activation(Activation)
     case sum
+    case product
     case scale(Float)
+    /// By a number of the file, where it has it.
+    case scaleStored(name: String)
+    /// A row of a table for each token, read from the file.
+    case tableRows(name: String, rows: Int)
+    /// A part of what the model made of the embeddings beside the residual stream.
+    case beside(offset: Int)
+    /// By one factor for each number of a row, or of each part of it.
+    case scaleEach([Float])
+    /// Of each row by the sigmoid of a number of its own, the second input.
+    case gateRows
     case softCap(Float)
-    /// Of queries, keys and values, whose positions the memory knows.
+    case clamp(Float)
+    /// Of queries, keys and values, whose positions the memory knows; of queries alone where an earlier layer has the keys.
     case attention
+    /// Along the text; what came before is the memory's.
+    case convolution(name: String, span: Int, hasSilu: Bool)
+    /// Of what a convolution mixed, what decays are made of, and how much is taken in.
+    case deltaRule(Recurrence.DeltaRule, rates: String, offsets: String)
+    /// Of a row and the scores that its router gives each expert.
+    case experts(Experts)
   }
 
   struct Node: Sendable {
@@ -64,12 +84,12 @@ struct LayerGraph: Sendable {
   var count: Int { valueCount }
 
   mutating func norm(_ x: Value, _ name: String) -> Value {
-    append(.norm(name: name, size: x.width), [x], widths: [x.width])[0]
+    append(.norm(name: name, size: x.width, isPlain: false), [x], widths: [x.width])[0]
   }
 
-  /// The norm of each head of `size` values.
-  mutating func headNorm(_ x: Value, _ name: String, size: Int) -> Value {
-    append(.norm(name: name, size: size), [x], widths: [x.width])[0]
+  /// The norm of each head of `size` values; without a name there is no weight.
+  mutating func headNorm(_ x: Value, _ name: String?, size: Int, isPlain: Bool = false) -> Value {
+    append(.norm(name: name, size: size, isPlain: isPlain), [x], widths: [x.width])[0]
   }
 
   /// x · Wᵀ + bias for each of up to three matrices, which are multiplied together.
@@ -93,6 +113,40 @@ struct LayerGraph: Sendable {
     return append(.sum, [x, y], widths: [x.width])[0]
   }
 
+  mutating func product(_ x: Value, _ y: Value) -> Value {
+    precondition(x.width == y.width, "a product is of two equal widths")
+    return append(.product, [x, y], widths: [x.width])[0]
+  }
+
+  /// x times a number that the file may hold.
+  mutating func scale(_ x: Value, byStored name: String) -> Value {
+    append(.scaleStored(name: name), [x], widths: [x.width])[0]
+  }
+
+  /// The row of a table that belongs to each token; only where embeddings are made.
+  mutating func tableRows(_ name: String, rows: Int, width: Int) -> Value {
+    append(.tableRows(name: name, rows: rows), [], widths: [width])[0]
+  }
+
+  /// Numbers from `offset` on of what the family makes of the embeddings for all layers.
+  mutating func beside(offset: Int, width: Int) -> Value {
+    append(.beside(offset: offset), [], widths: [width])[0]
+  }
+
+  /// Each number of a row times its factor; fewer factors repeat.
+  mutating func scale(_ x: Value, by factors: [Float]) -> Value {
+    precondition(!factors.isEmpty && x.width % factors.count == 0, "factors repeat a whole number of times")
+    return append(.scaleEach(factors), [x], widths: [x.width])[0]
+  }
+
+  /// x · sigmoid(gate), with one gate a row, in the place of x.
+  mutating func gate(_ x: Value, rowsBy gate: Value) -> Value {
+    precondition(gate.width == 1, "one gate a row")
+    return append(.gateRows, [x, gate], widths: [x.width])[0]
+  }
+
+  mutating func clamp(_ x: Value, to limit: Float) -> Value { append(.clamp(limit), [x], widths: [x.width])[0] }
+
   mutating func scale(_ x: Value, by factor: Float) -> Value { append(.scale(factor), [x], widths: [x.width])[0] }
 
   /// cap · tanh(x / cap).
@@ -101,6 +155,30 @@ struct LayerGraph: Sendable {
   /// As wide as the queries. What stands between this and the first reader of its result runs while memory elsewhere attends.
   mutating func attention(_ queries: Value, _ keys: Value, _ values: Value) -> Value {
     append(.attention, [queries, keys, values], widths: [queries.width])[0]
+  }
+
+  /// Attention to the keys and values of an earlier layer.
+  mutating func attention(_ queries: Value) -> Value { append(.attention, [queries], widths: [queries.width])[0] }
+
+  /// A causal convolution along the text, each number by itself.
+  mutating func convolution(_ x: Value, _ name: String, span: Int, hasSilu: Bool) -> Value {
+    append(.convolution(name: name, span: span, hasSilu: hasSilu), [x], widths: [x.width])[0]
+  }
+
+  /// The gated delta rule; its inputs are overwritten.
+  mutating func deltaRule(
+    _ mixed: Value, decays: Value, betas: Value, _ rule: Recurrence.DeltaRule, rates: String, offsets: String
+  ) -> Value {
+    precondition(mixed.width == rule.width && decays.width == rule.valueHeads && betas.width == rule.valueHeads)
+    return append(
+      .deltaRule(rule, rates: rates, offsets: offsets), [mixed, decays, betas],
+      widths: [rule.valueHeads * rule.valueDim])[0]
+  }
+
+  /// What the experts that a router prefers make of a row.
+  mutating func experts(_ x: Value, scores: Value, _ experts: Experts) -> Value {
+    precondition(scores.width == experts.count, "a score for every expert")
+    return append(.experts(experts), [x, scores], widths: [x.width])[0]
   }
 
   private mutating func append(_ operation: Operation, _ inputs: [Value], widths: [Int]) -> [Value] {

@@ -4,12 +4,57 @@ import Kernels
 extension ModelMetadata {
   /// The feed-forward's activation, by the names of Hugging Face; GGUF implies it.
   func activation(default standard: Activation) throws -> Activation {
-    switch try string(ifPresent: Key(huggingFace: "hidden_activation", "hidden_act")) {
+    switch try string(ifPresent: Key(huggingFace: "hidden_activation", "hidden_act", "activation")) {
     case nil: standard
     case "silu", "swish": .silu
     case "gelu": .geluErf
     case "gelu_pytorch_tanh", "gelu_new", "gelu_fast": .geluTanh
     case .some(let name): throw unsupported("the activation '\(name)' is not supported")
+    }
+  }
+
+  /// A norm by the root of the mean square.
+  func rootMeanSquareNorm(default standard: Double = 1e-6, weightOffset: Float = 0) throws -> Norm {
+    Norm(
+      epsilon: try epsilon(
+        Key("attention.layer_norm_rms_epsilon", huggingFace: "rms_norm_eps", "norm_eps"), default: standard),
+      weightOffset: weightOffset)
+  }
+
+  /// A number by which something is multiplied; nil where the file has none.
+  func factor(_ key: Key) throws -> Float? {
+    guard let factor = try double(ifPresent: key) else { return nil }
+    guard factor.isFinite, factor > 0 else { throw bad((key.gguf + key.huggingFace)[0], "must be positive, not \(factor)") }
+    return Float(factor)
+  }
+
+  /// A soft cap on logits; files without the key mean the usual one.
+  func softCap(_ name: String, default standard: Float) throws -> Float {
+    try factor(Key(name, huggingFace: name)) ?? standard
+  }
+
+  /// The experts of every layer; nil where there are none.
+  func experts(_ sizes: ModelSizes, inner: Int, _ activation: Activation) throws -> Experts? {
+    let count = try integer(
+      Key("expert_count", huggingFace: "num_local_experts", "num_experts"), default: 0)
+    guard count > 0 else { return nil }
+    let used = try integer(
+      Key("expert_used_count", huggingFace: "num_experts_per_tok", "experts_per_token", "top_k_experts"))
+    guard (1...1 << 12).contains(count), (1...count).contains(used), (1...1 << 20).contains(inner) else {
+      throw bad("experts", "are impossible: \(used) of \(count), each \(inner) wide")
+    }
+    return Experts(count: count, used: used, feedForward: inner, activation: activation)
+  }
+
+  /// Whether the output matrix is the embedding even if the file holds one.
+  func tiesOutput(default standard: Bool = false) throws -> Bool {
+    try bool(ifPresent: Key(huggingFace: "tie_word_embeddings")) ?? standard
+  }
+
+  /// Refuses any activation but one.
+  func require(_ activation: Activation, _ words: String) throws {
+    guard try self.activation(default: activation) == activation else {
+      throw unsupported("only \(words) is supported as the activation of this family")
     }
   }
 

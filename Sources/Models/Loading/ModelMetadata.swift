@@ -61,6 +61,26 @@ struct ModelMetadata {
 
   func strings(ifPresent key: Key) throws -> [String]? { try present(key).flatMap(file.metadata.strings(ifPresent:)) }
 
+  func integers(ifPresent key: Key) throws -> [Int]? { try present(key).flatMap(file.metadata.integers(ifPresent:)) }
+
+  func doubles(ifPresent key: Key) throws -> [Double]? { try present(key).flatMap(file.metadata.doubles(ifPresent:)) }
+
+  /// A number that some files give for each layer: `[layer]`.
+  func integers(_ key: Key, layers: Int, default standard: Int? = nil) throws -> [Int] {
+    guard isList(key), let name = present(key) else {
+      return [Int](repeating: try integer(key, default: standard), count: layers)
+    }
+    let numbers = try file.metadata.integers(name)
+    guard numbers.count == layers else { throw bad(name, "names \(numbers.count) layers, but there are \(layers)") }
+    return numbers
+  }
+
+  /// A number, or the largest of those that a file gives for each layer.
+  func largest(_ key: Key, default standard: Int? = nil) throws -> Int {
+    guard isList(key), let name = present(key) else { return try integer(key, default: standard) }
+    return try file.metadata.integers(name).max() ?? standard ?? 0
+  }
+
   func bools(ifPresent key: Key) throws -> [Bool]? { try present(key).flatMap(file.metadata.bools(ifPresent:)) }
 
   /// Whether the value is a list, which some keys may be.
@@ -70,6 +90,11 @@ struct ModelMetadata {
   private func present(_ key: Key) -> String? { names(key).first(where: file.metadata.contains) }
 
   private func names(_ key: Key) -> [String] { (isGGUF ? key.gguf : key.huggingFace).map { prefix + $0 } }
+
+  /// Whether the file holds a tensor of that name, or of one that ends in it.
+  func hasTensor(_ name: String) -> Bool {
+    file.hasTensor(name) || file.tensorNames.contains { $0.hasSuffix("." + name) }
+  }
 
   func unsupported(_ what: String) -> ModelError { .unsupported(what, in: file.path) }
 

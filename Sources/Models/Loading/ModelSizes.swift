@@ -16,14 +16,23 @@ struct ModelSizes {
   var keyWidth: Int { keyValueHeads * headDim }
 
   /// A layer of these heads.
-  func layer(positions: PositionEncoding) -> AttentionLayer {
+  func layer(positions: PositionEncoding = .none) -> AttentionLayer {
     AttentionLayer(queryHeads: heads, keyValueHeads: keyValueHeads, headDim: headDim, positions: positions)
   }
 
+  /// A model of these layers.
+  ///
+  /// Where every layer is windowed, no layer is left for a plan: the widest window is what the model was trained to see.
   func configuration(_ architecture: String, layers: [AttentionLayer]) -> ModelConfiguration {
-    ModelConfiguration(
+    var (layers, length) = (layers, trainedLength)
+    let windows = layers.filter(\.keepsKeys).map(\.window)
+    if let widest = windows.compactMap(\.self).max(), !windows.contains(nil) {
+      length = min(length, widest)
+      for index in layers.indices { layers[index].window = nil }
+    }
+    return ModelConfiguration(
       architecture: architecture, vocabularySize: vocabulary, hiddenSize: hidden, feedForwardSize: feedForward,
-      layers: layers, trainedLength: trainedLength)
+      layers: layers, trainedLength: length)
   }
 
   /// - Throws: `ModelError` for a size that is impossible or would overflow a product.
@@ -50,28 +59,35 @@ struct ModelSizes {
 
 extension ModelMetadata {
   /// The numbers that every family has, checked once, so that no later product can overflow.
-  func sizes(heads: Int? = nil, keyValueHeads: Int? = nil, headDim: Int? = nil, trainedLength: Int? = nil) throws
-    -> ModelSizes
-  {
-    let hidden = try integer(Key("embedding_length", huggingFace: "hidden_size"))
-    let heads = try integer(Key("attention.head_count", huggingFace: "num_attention_heads"), default: heads)
+  ///
+  /// Where a file gives a number for each layer, it is the largest.
+  func sizes(
+    heads: Int? = nil, keyValueHeads: Int? = nil, headDim: Int? = nil, feedForward: Int? = nil,
+    trainedLength: Int? = nil
+  ) throws -> ModelSizes {
+    let hidden = try integer(Key("embedding_length", huggingFace: "hidden_size", "d_model"))
+    let heads = try largest(
+      Key("attention.head_count", huggingFace: "num_attention_heads", "n_head", "n_heads"), default: heads)
     let headDim =
       try integer(ifPresent: Key("attention.key_length", huggingFace: "head_dim")) ?? headDim ?? hidden / max(heads, 1)
     let sizes = ModelSizes(
       vocabulary: try integer(ifPresent: Key(huggingFace: "vocab_size")) ?? embeddingRows(), hidden: hidden,
-      feedForward: try integer(Key("feed_forward_length", huggingFace: "intermediate_size")),
-      layers: try integer(Key("block_count", huggingFace: "num_hidden_layers")), heads: heads,
-      keyValueHeads: try integer(
-        Key("attention.head_count_kv", huggingFace: "num_key_value_heads"), default: keyValueHeads ?? heads),
+      feedForward: try largest(
+        Key("feed_forward_length", huggingFace: "intermediate_size", "ffn_hidden_size"), default: feedForward),
+      layers: try integer(Key("block_count", huggingFace: "num_hidden_layers", "n_layer", "n_layers")), heads: heads,
+      keyValueHeads: try keyValueHeads
+        ?? largest(Key("attention.head_count_kv", huggingFace: "num_key_value_heads"), default: heads),
       headDim: headDim,
       trainedLength: try integer(
-        Key("context_length", huggingFace: "max_position_embeddings"), default: trainedLength))
+        Key("context_length", huggingFace: "max_position_embeddings", "max_seq_len"), default: trainedLength))
     try sizes.check(in: file)
     return sizes
   }
 
   private func embeddingRows() throws -> Int {
-    let name = isGGUF ? "token_embd.weight" : file.tensorNames.first { $0.hasSuffix("embed_tokens.weight") }
+    let name = isGGUF ? "token_embd.weight" : file.tensorNames.first {
+        $0.hasSuffix("embed_tokens.weight") || $0.hasSuffix("word_embeddings.weight")
+      }
     return try file.tensor(name ?? "embed_tokens.weight").info.shape.first ?? 0
   }
 }

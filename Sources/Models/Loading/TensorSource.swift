@@ -43,8 +43,11 @@ struct TensorSource {
     _ group: [LayerGraph.Matrix], columns: Int, layer: Int?, inPlaceOfFile tied: PackedMatrix? = nil
   ) throws -> [Linear] {
     let heads = layer.map { configuration.layers[$0].keyValueHeads } ?? 1
+    let queryHeads = layer.map { configuration.layers[$0].queryHeads } ?? 1
     return try group.indices.map { index in
-      let places = { names.places(of: index, in: group, layer: layer, format: $0, heads: heads) }
+      let places = {
+        names.places(of: index, in: group, layer: layer, format: $0, heads: max(heads, 1), queryHeads: queryHeads)
+      }
       let own = places(file.format)
       let biased = tied == nil ? own.first { has($0.tensor, "bias") } : nil
       return Linear(
@@ -54,8 +57,35 @@ struct TensorSource {
     }
   }
 
+  /// Whether the file is GGUF.
+  var isGGUF: Bool { if case .gguf = file.format { true } else { false } }
+
   /// A vector as floats.
-  func vector(_ name: TensorName, count: Int) throws -> Buffer<Float> { try vector(name, "weight", count: count) }
+  func vector(_ name: TensorName, _ part: String = "weight", count: Int) throws -> Buffer<Float> {
+    try values(name, part, shape: [count])
+  }
+
+  /// All of a small tensor as floats; axes of length 1 may stand anywhere in the file's shape.
+  func values(_ name: TensorName, _ part: String = "weight", shape: [Int]) throws -> Buffer<Float> {
+    let tensor = try tensor(name, part)
+    guard tensor.info.shape.filter({ $0 != 1 }) == shape.filter({ $0 != 1 }) else {
+      throw ModelError.badTensor(tensor.info.name, expected: shape, got: tensor.info.shape, in: file.path)
+    }
+    return floats(tensor, rows: 1, columns: shape.reduce(1, *))
+  }
+
+  /// A table whose rows are read one by one.
+  func table(_ name: TensorName, rows: Int, columns: Int) throws -> RowTable {
+    let tensor = try tensor(name, "weight", shape: [rows, columns])
+    return RowTable(type: tensor.info.type, rows: rows, columns: columns, source: tensor.bytes, owner: tensor)
+  }
+
+  func floats(_ tensor: Tensor, rows: Int, columns: Int) -> Buffer<Float> {
+    let packed = PackedMatrix(type: tensor.info.type, rows: rows, columns: columns, source: tensor.bytes, team: team)
+    let buffer = Buffer<Float>(count: rows * columns)
+    for row in 0..<rows { packed.copyRow(row, to: buffer.pointer + row * columns) }
+    return buffer
+  }
 
   /// A tensor's bias as floats, if the file has one.
   func bias(_ name: TensorName, count: Int) throws -> Buffer<Float>? {
@@ -64,9 +94,10 @@ struct TensorSource {
 
   /// One learned number for each query head of a layer, where the file has them.
   func headNumbers(_ part: String, layer: Int) throws -> [Float]? {
-    let name = TensorName("attn", layer: layer)
-    guard has(name, part) else { return nil }
-    let numbers = try vector(name, part, count: configuration.layers[layer].queryHeads)
+    // GGUF files have no module to which such numbers could belong.
+    let places = [(TensorName("attn", layer: layer), part), (TensorName("attn_\(part)", layer: layer), "weight")]
+    guard let place = places.first(where: { has($0.0, $0.1) }) else { return nil }
+    let numbers = try vector(place.0, place.1, count: configuration.layers[layer].queryHeads)
     return (0..<numbers.count).map { numbers[$0] }
   }
 
@@ -95,23 +126,27 @@ struct TensorSource {
     return buffer
   }
 
-  private func vector(_ name: TensorName, _ part: String, count: Int) throws -> Buffer<Float> {
-    let tensor = try tensor(name, part, shape: [count])
-    let packed = PackedMatrix(type: tensor.info.type, rows: 1, columns: count, source: tensor.bytes, team: team)
-    let buffer = Buffer<Float>(count: count)
-    packed.copyRow(0, to: buffer.pointer)
-    return buffer
+  /// A tensor of just this shape.
+  func tensor(_ name: TensorName, _ part: String, shape: [Int]) throws -> Tensor {
+    let tensor = try tensor(name, part)
+    guard tensor.info.shape == shape else {
+      throw ModelError.badTensor(tensor.info.name, expected: shape, got: tensor.info.shape, in: file.path)
+    }
+    return tensor
   }
 
-  private func tensor(_ name: TensorName, _ part: String, shape: [Int]) throws -> Tensor {
+  private func tensor(_ name: TensorName, _ part: String) throws -> Tensor {
     guard let text = stored(name, part) else {
       throw ModelError.unsupported("the architecture has no name for '\(name.stem)'", in: file.path)
     }
-    let tensor = try file.tensor(text)
-    guard tensor.info.shape == shape else {
-      throw ModelError.badTensor(text, expected: shape, got: tensor.info.shape, in: file.path)
-    }
-    return tensor
+    return try file.tensor(text)
+  }
+
+  /// A tensor by its whole name within a layer, where the file has it.
+  func tensor(named name: String, layer: Int) throws -> Tensor? {
+    let text = isGGUF ? "blk.\(layer).\(name)" : "\(names.layers).\(layer).\(name)"
+    guard let stored = file.hasTensor(text) ? text : textNames[text] else { return nil }
+    return try file.tensor(stored)
   }
 
   private func stored(_ name: TensorName, _ part: String) -> String? {

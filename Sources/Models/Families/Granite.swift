@@ -1,0 +1,78 @@
+import KVCaches
+import Kernels
+
+/// Granite 3 and 4 without recurrent layers, dense and with experts.
+///
+/// A Llama with four multipliers: of the embedding, of the logits of attention, of what each branch adds, and of the output.
+struct Granite: ModelFamily {
+  static let ggufName = "granite"
+  static let interleavesInGGUF = true
+  static let names = TensorNames(
+    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
+    layers: "model.layers",
+    layer: [
+      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
+      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+      "ffn_gate_inp": "block_sparse_moe.router.layer", "ffn_down_shexp": "shared_mlp.output_linear",
+      "ffn_up_shexp": "shared_mlp.input_linear",
+    ],
+    fused: [
+      .init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"]),
+      .init(stem: "ffn_up_shexp", parts: ["ffn_gate_shexp", "ffn_up_shexp"]),
+    ],
+    experts: .together(
+      gateAndUp: "block_sparse_moe.input_linear.weight", down: "block_sparse_moe.output_linear.weight"))
+
+  let configuration: ModelConfiguration
+  let norm: Norm
+  let tiesOutput: Bool
+  let embeddingScale: Float?
+  private let sizes: ModelSizes
+  private let experts: Experts?
+  private let sharedRows: Int
+  private let branchScale: Float?
+  private let outputScale: Float?
+
+  private typealias Key = ModelMetadata.Key
+
+  init(_ metadata: ModelMetadata) throws {
+    sizes = try metadata.sizes()
+    try metadata.require(.silu, "SiLU")
+    norm = try metadata.rootMeanSquareNorm()
+    tiesOutput = try metadata.tiesOutput()
+    experts = try metadata.experts(sizes, inner: sizes.feedForward, .silu)
+    sharedRows = try metadata.integer(
+      Key("expert_shared_feed_forward_length", huggingFace: "shared_intermediate_size"), default: 0)
+    embeddingScale = try metadata.factor(Key("embedding_scale", huggingFace: "embedding_multiplier"))
+    branchScale = try metadata.factor(Key("residual_scale", huggingFace: "residual_multiplier"))
+    outputScale = try metadata.factor(Key("logit_scale", huggingFace: "logits_scaling")).map { 1 / $0 }
+    var layer = sizes.layer()
+    if try metadata.bool(ifPresent: Key("rope.scaling.finetuned")) ?? true {
+      try metadata.rotaryPositions(sizes, layout: metadata.isGGUF ? .interleaved : .halves).apply(to: &layer)
+    }
+    if let scale = try metadata.factor(Key("attention.scale", huggingFace: "attention_multiplier")) {
+      layer.scale = scale
+    }
+    configuration = sizes.configuration(metadata.architecture, layers: Array(repeating: layer, count: sizes.layers))
+  }
+
+  func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
+    func scaled(_ branch: LayerGraph.Value) -> LayerGraph.Value { branchScale.map { graph.scale(branch, by: $0) } ?? branch }
+    let y = graph.sum(x, scaled(graph.selfAttention(graph.norm(x, "attn_norm"), configuration.layers[index])))
+    let normed = graph.norm(y, "ffn_norm")
+    guard let experts else {
+      return graph.sum(y, scaled(graph.gatedFeedForward(normed, .silu, rows: sizes.feedForward)))
+    }
+    var mixed = graph.routedExperts(normed, experts)
+    if sharedRows > 0 {
+      mixed = graph.sum(mixed, graph.gatedFeedForward(normed, .silu, rows: sharedRows, suffix: "_shexp"))
+    }
+    return graph.sum(y, scaled(mixed))
+  }
+
+  func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
+    let logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: sizes.vocabulary)
+    return outputScale.map { graph.scale(logits, by: $0) } ?? logits
+  }
+}

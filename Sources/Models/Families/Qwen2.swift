@@ -1,0 +1,59 @@
+import KVCaches
+import Kernels
+
+/// Qwen 1.5 to 2.5, and the DeepSeek-R1 models distilled into them.
+///
+/// A Llama with biases on queries, keys and values; some files have a window on their later layers.
+struct Qwen2: ModelFamily {
+  static let ggufName = "qwen2"
+  static let names = TensorNames(
+    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
+    layers: "model.layers",
+    layer: [
+      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
+      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+    ])
+
+  let configuration: ModelConfiguration
+  let norm: Norm
+  let tiesOutput: Bool
+  private let sizes: ModelSizes
+  private let factors: [Float]?
+
+  init(_ metadata: ModelMetadata) throws {
+    sizes = try metadata.sizes()
+    try metadata.require(.silu, "SiLU")
+    norm = try metadata.rootMeanSquareNorm()
+    tiesOutput = try metadata.tiesOutput()
+    let positions = try metadata.rotaryPositions(sizes, layout: .halves)
+    var layer = sizes.layer()
+    positions.apply(to: &layer)
+    factors = positions.queryFactors(headDim: sizes.headDim)
+    configuration = sizes.configuration(
+      metadata.architecture, layers: try metadata.layersWithWindowsOfQwen(layer, count: sizes.layers))
+  }
+
+  func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
+    let attended = graph.selfAttention(graph.norm(x, "attn_norm"), configuration.layers[index], factors: factors)
+    let y = graph.sum(x, attended)
+    return graph.sum(y, graph.gatedFeedForward(graph.norm(y, "ffn_norm"), .silu, rows: sizes.feedForward))
+  }
+}
+
+extension ModelMetadata {
+  /// Layers of which the later ones may have a window: a file says how wide, and whether it is meant at all.
+  func layersWithWindowsOfQwen(_ layer: AttentionLayer, count: Int) throws -> [AttentionLayer] {
+    let isMeant = try bool(ifPresent: Key(huggingFace: "use_sliding_window")) ?? false
+    guard isMeant, let window = try window() else { return Array(repeating: layer, count: count) }
+    let first = try integer(Key(huggingFace: "max_window_layers"), default: 28)
+    let isWindowed =
+      isList(Key(huggingFace: "layer_types"))
+      ? try windowedLayers(count: count, standardPeriod: 1) : (0..<count).map { $0 >= first }
+    return isWindowed.map { isWindowed in
+      var layer = layer
+      if isWindowed { layer.window = window }
+      return layer
+    }
+  }
+}

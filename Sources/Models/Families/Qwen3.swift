@@ -1,0 +1,59 @@
+import KVCaches
+import Kernels
+
+/// Qwen 3, dense and with experts.
+///
+/// A Llama without biases, whose queries and keys are normalised head by head before they turn; in the larger ones the
+/// feed-forward is a choice of experts, except in layers that a file names.
+struct Qwen3: ModelFamily {
+  static let ggufName = "qwen3"
+  static let names = TensorNames(
+    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
+    layers: "model.layers",
+    layer: [
+      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
+      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+      "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "ffn_gate_inp": "mlp.gate",
+    ],
+    experts: .apart("mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
+
+  let configuration: ModelConfiguration
+  let norm: Norm
+  let tiesOutput: Bool
+  private let sizes: ModelSizes
+  private let factors: [Float]?
+  /// `[layer]`
+  private let experts: [Experts?]
+
+  private typealias Key = ModelMetadata.Key
+
+  init(_ metadata: ModelMetadata) throws {
+    sizes = try metadata.sizes()
+    try metadata.require(.silu, "SiLU")
+    norm = try metadata.rootMeanSquareNorm()
+    tiesOutput = try metadata.tiesOutput()
+    let inner = try metadata.integer(
+      Key("expert_feed_forward_length", huggingFace: "moe_intermediate_size"), default: sizes.feedForward)
+    var all = try metadata.experts(sizes, inner: inner, .silu)
+    all?.normalizes = try metadata.bool(ifPresent: Key(huggingFace: "norm_topk_prob")) ?? metadata.isGGUF
+    let step = max(1, try metadata.integer(Key(huggingFace: "decoder_sparse_step"), default: 1))
+    let dense = Set(try metadata.integers(ifPresent: Key(huggingFace: "mlp_only_layers")) ?? [])
+    experts = (0..<sizes.layers).map { dense.contains($0) || ($0 + 1) % step != 0 ? nil : all }
+    let positions = try metadata.rotaryPositions(sizes, layout: .halves)
+    var layer = sizes.layer()
+    positions.apply(to: &layer)
+    factors = positions.queryFactors(headDim: sizes.headDim)
+    configuration = sizes.configuration(
+      metadata.architecture, layers: try metadata.layersWithWindowsOfQwen(layer, count: sizes.layers))
+  }
+
+  func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
+    let attended = graph.selfAttention(
+      graph.norm(x, "attn_norm"), configuration.layers[index], headNorms: true, factors: factors)
+    let y = graph.sum(x, attended)
+    let normed = graph.norm(y, "ffn_norm")
+    if let experts = experts[index] { return graph.sum(y, graph.routedExperts(normed, experts)) }
+    return graph.sum(y, graph.gatedFeedForward(normed, .silu, rows: sizes.feedForward))
+  }
+}
