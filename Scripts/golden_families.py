@@ -60,6 +60,18 @@ MODELS = {
                                 **TOKENS),
         old={"rope_theta": 2000.0, "rope_local_base_freq": 50.0, "rope_scaling": {"type": "linear", "factor": 8.0}},
         prefix="language_model."),
+    "gemma4": dict(
+        config=t.Gemma4TextConfig(**(BASE | {"num_hidden_layers": 6}), head_dim=8, global_head_dim=16,
+                                  num_global_key_value_heads=1, num_kv_shared_layers=2, use_double_wide_mlp=True,
+                                  hidden_size_per_layer_input=8, vocab_size_per_layer_input=96, sliding_window=9,
+                                  layer_types=["sliding_attention", "full_attention"] * 3,
+                                  final_logit_softcapping=4.0), gguf="gemma4"),
+    "gemma4-moe": dict(
+        config=t.Gemma4TextConfig(**(BASE | {"num_hidden_layers": 4}), head_dim=12, global_head_dim=24,
+                                  num_global_key_value_heads=1, attention_k_eq_v=True, hidden_size_per_layer_input=0,
+                                  enable_moe_block=True, num_experts=5, top_k_experts=2, moe_intermediate_size=16,
+                                  sliding_window=7, layer_types=["sliding_attention", "full_attention"] * 2),
+        gguf="gemma4"),
     "mixtral": dict(config=t.MixtralConfig(**BASE, num_local_experts=5, num_experts_per_tok=2), gguf="llama"),
     "llama-yarn": dict(config=t.LlamaConfig(**BASE, rope_parameters=YARN), gguf="llama"),
     "qwen2": dict(config=t.Qwen2Config(**BASE, tie_word_embeddings=True), gguf="qwen2"),
@@ -117,7 +129,9 @@ MODELS = {
 def fill(model, seed):
     """Random weights, rounded to float16; queries and keys are large enough for attention to be uneven."""
     random = np.random.Generator(np.random.PCG64(seed))
-    for name, parameter in sorted(model.named_parameters()):
+    # What Gemma 4 multiplies a layer by is no parameter.
+    scalars = [(name, buffer) for name, buffer in model.named_buffers() if name.endswith("layer_scalar")]
+    for name, parameter in sorted([*model.named_parameters(), *scalars]):
         shape = tuple(parameter.shape)
         x = random.standard_normal(shape)
         if len(shape) > 1 and "conv" not in name and not name.endswith("_bias"):
@@ -127,8 +141,9 @@ def fill(model, seed):
             x *= gain / shape[-2 if transposed else -1]**0.5
         else:
             # Some norms multiply by 1 + w.
-            adds = type(model).__name__.startswith(("Gemma", "Qwen3_5")) and "linear_attn.norm" not in name
+            adds = type(model).__name__.startswith(("Gemma", "Qwen3_5")) and "Gemma4" not in type(model).__name__ and "linear_attn.norm" not in name
             is_norm = ("norm" in name or ".ln" in name) and name.endswith("weight")
+            is_norm |= name.endswith(("layer_scalar", "router.scale", "per_expert_scale"))
             x = 0.2 * x + (1 if is_norm and not adds else 0)
         parameter.data = torch.from_numpy(x.astype(np.float16).astype(np.float32))
 

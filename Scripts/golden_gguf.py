@@ -32,7 +32,10 @@ def write_gguf(path, architecture, config, weights):
 
 def get(config, *names, default=None):
     for name in names:
-        value = getattr(config, name, None)
+        try:
+            value = getattr(config, name, None)
+        except Exception:  # It differs between layers.
+            continue
         if value is not None:
             return value
     return default
@@ -52,6 +55,8 @@ def write_numbers(writer, architecture, config):
     if architecture in ("lfm2", "lfm2moe"):
         kv_heads = [kv_heads if kind == "full_attention" else 0 for kind in kinds]
     feed_forward = get(config, "intermediate_size", "ffn_hidden_size", default=4 * hidden)
+    if architecture == "gemma4":
+        return write_gemma4(writer, config)
     if get(config, "block_auto_adjust_ff_dim"):
         feed_forward = -(-(2 * feed_forward // 3) // config.block_multiple_of) * config.block_multiple_of
     writer.add_feed_forward_length(feed_forward)
@@ -92,6 +97,38 @@ def write_numbers(writer, architecture, config):
         writer.add_ssm_time_step_rank(config.linear_num_value_heads)
         writer.add_ssm_inner_size(config.linear_value_head_dim * config.linear_num_value_heads)
         writer.add_uint32(f"{architecture}.full_attention_interval", kinds.index("full_attention") + 1)
+
+
+def write_gemma4(writer, config):
+    """Layers that see everything have other heads; the last ones have none of their own."""
+    kinds, layers = config.layer_types, config.num_hidden_layers
+    shared = config.num_kv_shared_layers
+    is_global = [kind == "full_attention" for kind in kinds]
+    first = config.per_layer_config[is_global.index(True)]
+    local = config.per_layer_config[is_global.index(False)]
+    wide = 2 if config.use_double_wide_mlp else 1
+    writer.add_feed_forward_length(
+        [config.intermediate_size * (wide if index >= layers - shared else 1) for index in range(layers)])
+    writer.add_head_count_kv([config.per_layer_config[index].num_key_value_heads for index in range(layers)])
+    writer.add_key_length(first.head_dim)
+    writer.add_value_length(first.head_dim)
+    writer.add_uint32("gemma4.attention.key_length_swa", local.head_dim)
+    writer.add_uint32("gemma4.attention.value_length_swa", local.head_dim)
+    writer.add_rope_dimension_count(first.head_dim)
+    writer.add_uint32("gemma4.rope.dimension_count_swa", local.head_dim)
+    writer.add_rope_freq_base(config.rope_parameters["full_attention"]["rope_theta"])
+    writer.add_float32("gemma4.rope.freq_base_swa", config.rope_parameters["sliding_attention"]["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_sliding_window(config.sliding_window)
+    writer.add_sliding_window_pattern([not value for value in is_global])
+    writer.add_uint32("gemma4.attention.shared_kv_layers", shared)
+    writer.add_uint32("gemma4.embedding_length_per_layer_input", config.hidden_size_per_layer_input)
+    if config.final_logit_softcapping:
+        writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    if config.enable_moe_block:
+        writer.add_expert_count(config.num_experts)
+        writer.add_expert_used_count(config.top_k_experts)
+        writer.add_expert_feed_forward_length(config.moe_intermediate_size)
 
 
 def write_positions(writer, architecture, config, head_dim):
@@ -196,6 +233,14 @@ def converted(architecture, config, name, x, names):
             return [(f"blk.{layer}.exp_probs_b.bias", x)]
         if name.endswith("conv.conv.weight"):
             return [(target(name), x.squeeze(1))]
+    if architecture == "gemma4" and ".layers." in name:
+        prefix = f"blk.{name.split('.')[2]}."
+        special = {"layer_scalar": "layer_output_scale.weight", "router.scale": "ffn_gate_inp.scale",
+                   "router.per_expert_scale": "ffn_down_exps.scale", "router.proj.weight": "ffn_gate_inp.weight",
+                   "experts.gate_up_proj": "ffn_gate_up_exps.weight", "experts.down_proj": "ffn_down_exps.weight"}
+        for ending, stem in special.items():
+            if name.endswith("." + ending):
+                return [(prefix + stem, x)]
     if architecture.startswith("qwen35"):
         return recurrent(config, name, x, target)
     return [(target(name), x)]
@@ -230,6 +275,10 @@ def recurrent(config, name, x, target):
 
 def extra_tensors(architecture, config):
     rope = get(config, "rope_parameters", default={}) or {}
+    if architecture == "gemma4":
+        dim = config.per_layer_config[config.layer_types.index("full_attention")].head_dim
+        turning = int(rope["full_attention"]["partial_rotary_factor"] * dim) // 2
+        return {"rope_freqs.weight": np.array([1.0] * turning + [1e30] * (dim // 2 - turning), np.float32)}
     if rope.get("rope_type") != "longrope":
         return {}
     return {f"rope_factors_{kind}.weight": np.array(rope[f"{kind}_factor"], np.float32) for kind in ("long", "short")}

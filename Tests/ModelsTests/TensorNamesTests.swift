@@ -23,7 +23,9 @@ struct TensorNamesTests {
   @Test(arguments: [true, false], [1, 2, 3, 6])
   func `fused rows are divided among their matrices`(goesByHead: Bool, heads: Int) {
     var names = Llama.names
-    names.fused = [.init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"], order: goesByHead ? .headByHead : .partByPart)]
+    names.fused = [
+      .init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"], order: goesByHead ? .headByHead : .partByPart)
+    ]
     for format in [WeightFile.Format.gguf(version: 3), .huggingFace] {
       let places = Self.group.indices.map {
         names.places(of: $0, in: Self.group, layer: 0, format: format, heads: heads, queryHeads: 8)

@@ -133,11 +133,14 @@ package final class LocalAttention: AttentionService {
     guard let queries else { preconditionFailure("finish without begin") }
     self.queries = nil
     let owner = sharedKeys.owner(of: layer)
-    if owner == layer, let keys, let values { sharedKeys.keep(layer: layer, rows: rowCount, keys: keys, values: values) }
+    if owner == layer, let keys, let values {
+      sharedKeys.keep(layer: layer, rows: rowCount, keys: keys, values: values)
+    }
     let (keys, values) = owner == layer ? (keys, values) : sharedKeys.keysAndValues(readBy: layer)
     guard let keys, let values else { preconditionFailure("a layer with keys of its own has some") }
     var call = LayerCall(
-      layer: layer, scale: layers[layer].scale, softCap: layers[layer].softCap ?? 0, queries: queries, keys: keys, values: values,
+      layer: layer, scale: layers[layer].scale, softCap: layers[layer].softCap ?? 0, queries: queries, keys: keys,
+      values: values,
       sinkLogits: numbers.sinkLogits(layer: layer), gates: numbers.gates(layer: layer), output: output,
       partials: partials)
     let isLarge = rowCount >= Self.parallelRows

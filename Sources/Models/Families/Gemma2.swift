@@ -12,7 +12,8 @@ struct Gemma2: ModelFamily {
     layers: "model.layers",
     layer: [
       "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "post_attention_norm": "post_attention_layernorm",
+      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+      "post_attention_norm": "post_attention_layernorm",
       "ffn_norm": "pre_feedforward_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
       "ffn_down": "mlp.down_proj", "post_ffw_norm": "post_feedforward_layernorm",
     ])

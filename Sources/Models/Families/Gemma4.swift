@@ -63,7 +63,8 @@ struct Gemma4: ModelFamily {
     guard (0...1 << 16).contains(besideWidth), (1...1 << 24).contains(tableRows) else {
       throw metadata.bad("hidden_size_per_layer_input", "is impossible")
     }
-    var widths = try metadata.integers(Key("feed_forward_length", huggingFace: "intermediate_size"), layers: layers.count)
+    var widths = try metadata.integers(
+      Key("feed_forward_length", huggingFace: "intermediate_size"), layers: layers.count)
     if try metadata.bool(ifPresent: Key(huggingFace: "use_double_wide_mlp")) ?? false {
       for index in layers.indices.suffix(shared) { widths[index] *= 2 }
     }

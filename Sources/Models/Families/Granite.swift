@@ -58,7 +58,9 @@ struct Granite: ModelFamily {
   }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    func scaled(_ branch: LayerGraph.Value) -> LayerGraph.Value { branchScale.map { graph.scale(branch, by: $0) } ?? branch }
+    func scaled(_ branch: LayerGraph.Value) -> LayerGraph.Value {
+      branchScale.map { graph.scale(branch, by: $0) } ?? branch
+    }
     let y = graph.sum(x, scaled(graph.selfAttention(graph.norm(x, "attn_norm"), configuration.layers[index])))
     let normed = graph.norm(y, "ffn_norm")
     guard let experts else {

@@ -35,7 +35,9 @@ struct OLMo2: ModelFamily {
     try metadata.rotaryPositions(
       dim: sizes.headDim, headDim: sizes.headDim,
       base: metadata.double(
-        .init("rope.freq_base", huggingFace: "rope_parameters.rope_theta", "rope_theta"), default: 10_000),
+        .init(
+          "rope.freq_base", huggingFace: "rope_parameters.sliding_attention.rope_theta", "rope_parameters.rope_theta",
+          "rope_theta"), default: 10_000),
       scaling: .none, layout: .halves
     ).apply(to: &local)
     let isLocal = try metadata.windowedLayers(count: sizes.layers, standardPeriod: 4)

@@ -110,7 +110,8 @@ extension ModelMetadata {
     let valueHeads = try integer(Key("ssm.time_step_rank", huggingFace: "linear_num_value_heads"))
     let keyDim = try integer(Key("ssm.state_size", huggingFace: "linear_key_head_dim"))
     let inner = try integer(ifPresent: Key("ssm.inner_size"))
-    let valueDim = try integer(ifPresent: Key(huggingFace: "linear_value_head_dim")) ?? (inner ?? 0) / max(valueHeads, 1)
+    let valueDim =
+      try integer(ifPresent: Key(huggingFace: "linear_value_head_dim")) ?? (inner ?? 0) / max(valueHeads, 1)
     let span = try integer(Key("ssm.conv_kernel", huggingFace: "linear_conv_kernel_dim"), default: 4)
     let isPossible = [keyHeads, valueHeads, keyDim, valueDim].allSatisfy { (1...4096).contains($0) }
     guard isPossible, valueHeads % keyHeads == 0, (2...64).contains(span) else {

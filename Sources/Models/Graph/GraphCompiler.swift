@@ -128,14 +128,16 @@ struct GraphCompiler {
           .deltaRule(
             mixed: places[inputs[0]], decays: places[inputs[1]], betas: places[inputs[2]],
             rates: try loadRates(TensorName(rates, layer: layer), count: rule.valueHeads),
-            offsets: try keep(source.vector(TensorName(offsets, layer: layer), "bias", count: rule.valueHeads)), to: to))
+            offsets: try keep(source.vector(TensorName(offsets, layer: layer), "bias", count: rule.valueHeads)), to: to)
+        )
       case .experts(let description):
         let matrices = try ExpertMatrices(description, columns: inputs[0].width, layer: layer ?? 0, source)
         experts.append(matrices)
         buffers.reserve(description, columns: inputs[0].width)
         let to = places.place(output, at: step, in: &buffers)
         instructions.append(
-          .mixExperts(UnsafePointer(matrices.layer.pointer), scores: places[inputs[1]], from: places[inputs[0]], to: to))
+          .mixExperts(UnsafePointer(matrices.layer.pointer), scores: places[inputs[1]], from: places[inputs[0]], to: to)
+        )
       }
       if let queries = node.outputs.first(where: graph.areQueries) {
         instructions.append(.beginAttention(queries: places[queries]))

@@ -26,7 +26,8 @@ enum Instruction: BitwiseCopyable {
   case beginAttention(queries: Int)
   case finishAttention(keys: Int?, values: Int?, to: Int)
   case convolve(Convolution, from: Int, to: Int)
-  case deltaRule(mixed: Int, decays: Int, betas: Int, rates: UnsafePointer<Float>, offsets: UnsafePointer<Float>, to: Int)
+  case deltaRule(
+    mixed: Int, decays: Int, betas: Int, rates: UnsafePointer<Float>, offsets: UnsafePointer<Float>, to: Int)
   case mixExperts(UnsafePointer<ExpertLayer>, scores: Int, from: Int, to: Int)
 }
 

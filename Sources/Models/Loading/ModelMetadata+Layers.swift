@@ -24,7 +24,9 @@ extension ModelMetadata {
   /// A number by which something is multiplied; nil where the file has none.
   func factor(_ key: Key) throws -> Float? {
     guard let factor = try double(ifPresent: key) else { return nil }
-    guard factor.isFinite, factor > 0 else { throw bad((key.gguf + key.huggingFace)[0], "must be positive, not \(factor)") }
+    guard factor.isFinite, factor > 0 else {
+      throw bad((key.gguf + key.huggingFace)[0], "must be positive, not \(factor)")
+    }
     return Float(factor)
   }
 

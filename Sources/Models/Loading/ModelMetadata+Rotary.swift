@@ -5,7 +5,7 @@ import Weights
 
 extension ModelMetadata {
   /// Where Hugging Face files say how a rotary embedding is stretched; the first that does counts.
-  static var rotaryPlaces: [String] { ["rope_scaling", "rope_parameters"] }
+  static var rotaryPlaces: [String] { ["rope_scaling", "rope_parameters.full_attention", "rope_parameters"] }
 
   /// The rotary embedding of a family that has one kind.
   ///
@@ -18,7 +18,9 @@ extension ModelMetadata {
   ) throws -> RotaryPositions {
     let dim = try dim ?? integer(Key("rope.dimension_count"), default: rotatedDim(of: sizes.headDim))
     let base = try double(
-      Key("rope.freq_base", huggingFace: "rope_parameters.rope_theta", "rope_theta"), default: standardBase)
+      Key(
+        "rope.freq_base", huggingFace: "rope_parameters.full_attention.rope_theta", "rope_parameters.rope_theta",
+        "rope_theta"), default: standardBase)
     let scaling = try rotaryScaling(
       dim: dim, trainedLength: sizes.trainedLength, base: base, truncates: truncates)
     return try rotaryPositions(dim: dim, headDim: sizes.headDim, base: base, scaling: scaling, layout: layout)

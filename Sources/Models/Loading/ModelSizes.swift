@@ -85,7 +85,10 @@ extension ModelMetadata {
   }
 
   private func embeddingRows() throws -> Int {
-    let name = isGGUF ? "token_embd.weight" : file.tensorNames.first {
+    let name =
+      isGGUF
+      ? "token_embd.weight"
+      : file.tensorNames.first {
         $0.hasSuffix("embed_tokens.weight") || $0.hasSuffix("word_embeddings.weight")
       }
     return try file.tensor(name ?? "embed_tokens.weight").info.shape.first ?? 0

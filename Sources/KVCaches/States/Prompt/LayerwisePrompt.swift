@@ -19,7 +19,8 @@ package final class LayerwisePrompt {
   /// - Returns: nil where the cache does not ask for this order, holds tokens already, would keep the whole prompt, or has
   ///   heads that follow other stages.
   package init?(cache: KVCache, tokens: Int) {
-    guard cache.groups.count == 1, cache.attention.allSatisfy(\.keepsKeys), let state = cache.groups[0].state(PromptState.self),
+    guard cache.groups.count == 1, cache.attention.allSatisfy(\.keepsKeys),
+      let state = cache.groups[0].state(PromptState.self),
       state.prompt.order == .layerMajor, cache.tokenCount == 0
     else { return nil }
     let layers = state.site.heads.layers.map(\.places)

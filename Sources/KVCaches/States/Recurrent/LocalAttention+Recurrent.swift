@@ -61,8 +61,11 @@ extension LocalAttention {
     guard let recurrence = layers[layer].recurrence, let rule = recurrence.deltaRule else {
       preconditionFailure("a layer without a delta rule")
     }
-    let rows = recurrentCount == 0 ? 0 : recurrentSegments.pointer[recurrentCount - 1].first
-      + recurrentSegments.pointer[recurrentCount - 1].count
+    let rows =
+      recurrentCount == 0
+      ? 0
+      : recurrentSegments.pointer[recurrentCount - 1].first
+        + recurrentSegments.pointer[recurrentCount - 1].count
     team.parallelFor(rows) { range in
       for row in range { prepare(row, rule, call) }
     }
