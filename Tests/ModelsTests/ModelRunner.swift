@@ -43,6 +43,19 @@ final class ModelRunner {
     return result
   }
 
+  /// The logits after every token of several sequences that go through the model together, `[sequence][token]`.
+  func logits(_ parts: [(ids: [Int32], cache: KVCache)]) -> [[[Float]]] {
+    var segments: [LocalAttention.Segment] = []
+    var first = 0
+    for part in parts {
+      segments.append(LocalAttention.Segment(memory: part.cache, rows: first..<first + part.ids.count))
+      first += part.ids.count
+    }
+    attention.beginStep(segments)
+    let all = step(parts.flatMap(\.ids), attention)
+    return segments.map { Array(all[$0.rows]) }
+  }
+
   /// The logits after every token with the reference for a memory, `[token][vocabulary]`.
   func logits(_ ids: [Int32], memory: ReferenceAttention) -> [[Float]] {
     stride(from: 0, to: ids.count, by: chunk).flatMap { start in

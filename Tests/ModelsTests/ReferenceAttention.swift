@@ -3,25 +3,28 @@ import KVCaches
 import Kernels
 import TestSupport
 
-/// A memory that keeps everything and attends in Float64, one query after another, as `AttentionLayer` describes it.
+/// A memory that attends in Float64, one query after another, as `AttentionLayer` describes it: to everything, or in layers
+/// without a window to attention sinks and the last tokens, which stand side by side.
 ///
 /// The reference for models whose layers differ; it shares nothing with the caches.
 final class ReferenceAttention: LayerAttention {
   private struct Head {
-    /// Rotated by their places in the text, `[token][headDim]`.
+    /// Without positions, `[token][headDim]`.
     var keys: [[Double]] = []
     var values: [[Double]] = []
   }
 
   private let layers: [AttentionLayer]
+  private let streaming: (sinks: Int, window: Int)?
   private let recurrent: ReferenceRecurrence
   /// `[layer][KV head]`
   private var heads: [[Head]]
   private var rows = 0
   private var queries: UnsafePointer<Float>?
 
-  init(_ layers: [AttentionLayer]) {
+  init(_ layers: [AttentionLayer], streaming: (sinks: Int, window: Int)? = nil) {
     self.layers = layers
+    self.streaming = streaming
     recurrent = ReferenceRecurrence(layers)
     heads = layers.map { [Head](repeating: Head(), count: $0.keyValueHeads) }
   }
@@ -49,14 +52,14 @@ final class ReferenceAttention: LayerAttention {
       if let keys, let values, owner == index {
         for head in 0..<layer.keyValueHeads {
           let position = row * layer.keyValueHeads + head
-          heads[index][head].keys.append(rotated(vector(keys, position), by: start + row, layer))
+          heads[index][head].keys.append(vector(keys, position))
           heads[index][head].values.append(vector(values, position))
         }
       }
       for head in 0..<layer.queryHeads {
         let position = row * layer.queryHeads + head
         let result = attend(
-          rotated(vector(queries, position), by: start + row, layer), at: start + row,
+          vector(queries, position), at: start + row,
           heads[owner][head / layer.groupSize], layer, queryHead: head)
         for (dimension, value) in result.enumerated() { output[position * dim + dimension] = Float(value) }
       }
@@ -79,10 +82,18 @@ final class ReferenceAttention: LayerAttention {
     _ query: [Double], at position: Int, _ head: Head, _ layer: AttentionLayer, queryHead: Int
   ) -> [Double] {
     let sink = layer.sinkLogits.map { Double($0[queryHead]) }
-    let seen = max(0, position + 1 - (layer.window ?? .max))...position
-    let logits = seen.map { token in
-      let logit = zip(query, head.keys[token]).reduce(0) { $0 + $1.0 * $1.1 } * Double(layer.scale)
-      let bias = layer.slope(ofQueryHead: queryHead) * Double(token - position)
+    let seen: [Int]
+    if layer.window == nil, let streaming {
+      seen = (0...position).filter { $0 < streaming.sinks || $0 > position - streaming.window }
+    } else {
+      seen = Array(max(0, position + 1 - (layer.window ?? .max))...position)
+    }
+    // Where nothing is left out, distances are the same as in the text.
+    let query = rotated(query, by: seen.count - 1, layer)
+    let logits = seen.enumerated().map { place, token in
+      let logit =
+        zip(query, rotated(head.keys[token], by: place, layer)).reduce(0) { $0 + $1.0 * $1.1 } * Double(layer.scale)
+      let bias = layer.slope(ofQueryHead: queryHead) * Double(place - seen.count + 1)
       return bias + (layer.softCap.map { Double($0) * tanh(logit / Double($0)) } ?? logit)
     }
     let largest = max(logits.max() ?? 0, sink ?? -.infinity)
