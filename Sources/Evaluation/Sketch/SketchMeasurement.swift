@@ -7,8 +7,8 @@ package struct SketchMeasurement: Sendable {
   package let best: Double
   /// The error of all outputs before recovery: of the polynomial, and of the projection where there is one.
   package let errorBefore: Double
-  /// What it may be, from norms alone: a projection of m rows stays within 2 |P| |V| / sqrt(m) with probability 3/4 at
-  /// least, and nearly always.
+  /// What it may be, from norms alone: that of the polynomial, and for a projection of m rows 2 |P| |V| / sqrt(m), twice
+  /// the root mean square of what projections do to outputs that are small beside values.
   package let boundBefore: Double
   /// The error of the recovered entries, zeros elsewhere.
   package let errorAfter: Double

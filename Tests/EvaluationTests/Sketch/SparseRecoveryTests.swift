@@ -47,6 +47,15 @@ import Testing
     #expect(failures.isEmpty, "\(failures)")
   }
 
+  @Test(arguments: SketchInstance.Keys.allCases)
+  func `no hash of 40 fails on a column of attention`(keys: SketchInstance.Keys) {
+    let instance = SketchInstance(
+      keys, tokens: Self.tokens, dim: 2, valueDim: 1, bound: 1, hot: Self.kept, seed: 6)
+    let failures = Self.failures(
+      ExactColumn(instance, column: 0).outputs, rows: SparseRecovery.safeRows(entries: Self.tokens))
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
   @Test func `too few rows fail`() {
     let failures = Self.failures(Self.vector(share: 0.999, seed: 3), rows: 7)
     #expect(!failures.isEmpty)
