@@ -57,6 +57,8 @@ import Testing
     (["evaluate", "recall", "x", "--lengths", "9"], "--lengths"), (["evaluate", "recall", "x", "y"], "y"),
     (["evaluate", "sketch", "--tokens", "99"], "--tokens"), (["evaluate", "sketch", "--plot", "x"], "--experiment"),
     (["evaluate", "sketch", "--experiment", "luck"], "luck"),
+    (["evaluate", "sketch", "--experiment", "size", "--dim", "3"], "--dim"),
+    (["evaluate", "sketch", "--bound", "9"], "--bound"), (["evaluate", "sketch", "--kept", "0"], "--kept"),
     (["evaluate", "attention", "x", "--at", "9"], "--cache"),
     (["evaluate", "attention", "x", "--cache", "full"], "--at"),
     (["evaluate", "error", "x", "--at", "9"], "--cache"),

@@ -77,6 +77,19 @@ package struct ExponentialPolynomial: Sendable, Hashable {
     return ExponentialPolynomial(chebyshevWeights: best.solution, bound: bound)
   }
 
+  /// The polynomial of the least degree whose relative error on [−bound, bound] is at most this one; nil where no degree up
+  /// to 24 has it.
+  ///
+  /// The degree grows like max(log(1/ε) / log(log(1/ε) / bound), bound), with constants that no source gives, so degrees are
+  /// tried and measured.
+  ///
+  /// Source: Aggarwal and Alman, "Optimal-Degree Polynomial Approximations for Exponentials and Gaussian Kernel Density
+  /// Estimation", 2022.
+  package static func least(bound: Double, relativeError: Double) -> ExponentialPolynomial? {
+    (0...24).lazy.map { minimax(degree: $0, bound: bound) }
+      .first { $0.largestRelativeError(bound: bound) <= relativeError }
+  }
+
   /// The largest |P(x) / e^x − 1| of x in [−bound, bound], on a fine grid that has both ends.
   package func largestRelativeError(bound: Double) -> Double {
     let steps = 4000

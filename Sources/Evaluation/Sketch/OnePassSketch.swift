@@ -7,7 +7,7 @@
 /// many rows as values have entries.
 ///
 /// Not causal: all keys come before the first query. Everything is Float64, and logits are plain inner products, so scale
-/// queries and keys first.
+/// queries and keys first. `SketchSize` has the rules of its sizes, `SketchMeasurement` what it is worth.
 ///
 /// Source: Addanki, Li, Song, Yang, "One Pass Streaming Algorithm for Super Long Token Attention Approximation in Sublinear
 /// Space", arXiv 2311.14652. The body of the paper was not at hand: the order of the passes and all constants are ours.
@@ -61,8 +61,8 @@ package struct OnePassSketch: Sendable {
         Self.add(value, times: entry, to: &valueSketch, at: row * valueDim)
       }
     } else {
-      for (index, factor) in feature.enumerated() {
-        Self.add(value, times: factor, to: &exactProduct, at: index * valueDim)
+      for index in feature.indices {
+        for column in 0..<valueDim { exactProduct[index * valueDim + column] += feature[index] * value[column] }
       }
     }
   }
@@ -94,6 +94,18 @@ package struct OnePassSketch: Sendable {
     let row = features.query(query)
     let sum = zip(row, featureSums).reduce(0) { $0 + $1.0 * $1.1 }
     return row.map { $0 / sum }
+  }
+
+  /// The output of a query from what is kept of keys and values alone, before anything is recovered, `[valueDim]`.
+  ///
+  /// - Parameter product: `product`, which takes long to make
+  package func output(of query: [Double], product: [Double]) -> [Double] {
+    let row = normalised(query)
+    var output = [Double](repeating: 0, count: valueDim)
+    for index in row.indices {
+      for column in 0..<valueDim { output[column] += row[index] * product[index * valueDim + column] }
+    }
+    return output
   }
 
   /// (Ψ U2)ᵀ Ψ V, which stands for U2ᵀ V, `[feature, valueDim]`.

@@ -9,7 +9,7 @@ package struct SketchFeatures: Sendable {
   package let table: MonomialTable
   package let polynomial: ExponentialPolynomial
   /// coefficient × multiplicity, `[feature]`
-  private let weights: [Double]
+  package let weights: [Double]
 
   /// - Parameter dim: entries of a query and of a key
   package init(dim: Int, polynomial: ExponentialPolynomial) {

@@ -1,7 +1,7 @@
 package import ModelJSON
 
-/// How the experiments with sketches are written and drawn.
-extension SketchExperiment.Degree {
+/// How the experiments with sketches are written.
+extension PolynomialDegrees.Row {
   package var json: JSONValue {
     [
       "experiment": "degree", "bound": JSONValue(bound), "degree": JSONValue(degree), "taylor": JSONValue(taylor),
@@ -11,61 +11,37 @@ extension SketchExperiment.Degree {
   }
 }
 
-extension SketchExperiment.Recovery {
+extension SketchSizes.Row {
   package var json: JSONValue {
-    [
-      "experiment": "recovery", "instance": JSONValue(instance), "tokens": JSONValue(tokens), "kept": JSONValue(kept),
-      "rows": JSONValue(rows), "buckets": JSONValue(buckets), "projection": projection.map { JSONValue($0) } ?? .null,
-      "length": JSONValue(length), "error": JSONValue(error), "best": JSONValue(best),
-      "projectionError": JSONValue(projectionError), "storedNumbers": JSONValue(storedNumbers),
+    func number(_ value: Int?) -> JSONValue { value.map { JSONValue($0) } ?? .null }
+    return [
+      "experiment": "size", "dim": JSONValue(dim), "bound": JSONValue(bound), "degree": JSONValue(degree),
+      "features": number(features), "storedNumbers": number(storedNumbers), "leastTokens": number(leastTokens),
     ]
   }
 }
 
-extension SketchExperiment {
-  /// Errors by degree, a line for each bound: straight lines where the axis is logarithmic.
-  package static func plot(_ rows: [Degree]) -> Plot {
-    let bounds = Set(rows.map(\.bound)).sorted()
-    func lines(_ error: (Degree) -> Double) -> [Plot.Line] {
-      bounds.map { bound in
-        Plot.Line(
-          "|logit| up to \(Int(bound))",
-          rows.filter { $0.bound == bound }.map { Plot.Point(Double($0.degree), error($0)) })
-      }
-    }
-    func panel(_ title: String, _ error: (Degree) -> Double) -> Plot.Panel {
-      Plot.Panel(axis: Plot.Axis(title, scale: .logarithmic), lines: lines(error), height: 170)
-    }
-    return Plot(
-      title: "Polynomials in place of the exponential",
-      subtitle: "Near-minimax relative error; attention of random queries to random keys in 4 dimensions",
-      xAxis: Plot.Axis("degree"),
-      panels: [
-        panel("largest relative error of the polynomial", \.minimax),
-        panel("largest error of an output, values of standard deviation 1", \.outputError),
-      ])
+extension SketchGrowth.Row {
+  package var json: JSONValue {
+    [
+      "experiment": "growth", "stream": JSONValue(stream.rawValue),
+      "projection": projection.map { JSONValue($0) } ?? .null, "tokens": JSONValue(tokens),
+      "dim": JSONValue(size.dim), "bound": JSONValue(size.bound), "degree": JSONValue(size.polynomial.degree),
+      "features": JSONValue(size.features), "kept": JSONValue(size.kept), "rows": JSONValue(size.rows),
+      "buckets": JSONValue(size.buckets), "storedNumbers": JSONValue(storedNumbers),
+      "rawNumbers": JSONValue(rawNumbers), "length": JSONValue(mean.length), "best": JSONValue(mean.best),
+      "errorBefore": JSONValue(mean.errorBefore), "boundBefore": JSONValue(mean.boundBefore),
+      "errorAfter": JSONValue(mean.errorAfter), "boundAfter": JSONValue(mean.bound),
+    ]
   }
+}
 
-  /// Errors by the rows of the projection, those before and after recovery.
-  package static func plot(_ rows: [Recovery]) -> Plot {
-    func panel(_ instance: String) -> Plot.Panel {
-      let projected = rows.filter { $0.instance == instance && $0.projection != nil }
-      func line(_ label: String, _ error: (Recovery) -> Double) -> Plot.Line {
-        Plot.Line(label, projected.map { Plot.Point(Double($0.projection ?? 0), error($0)) })
-      }
-      return Plot.Panel(
-        axis: Plot.Axis("\(instance) column: distance from the truth", scale: .logarithmic),
-        lines: [
-          line("after recovery", \.error), line("by the projection alone", \.projectionError),
-          line("best with as many entries", \.best),
-        ], height: 170)
-    }
-    let tokens = rows.first?.tokens ?? 0
-    return Plot(
-      title: "What a projection of keys and values costs",
-      subtitle:
-        "One value entry of \(tokens) tokens, root mean squares over \(projectionSeeds.count) random projections",
-      xAxis: Plot.Axis("rows of the projection", scale: .logarithmic, unit: .count),
-      panels: [panel("sparse"), panel("dense")])
+extension SketchGrowth.Exponent {
+  package var json: JSONValue {
+    [
+      "experiment": "exponent", "stream": JSONValue(stream.rawValue),
+      "projection": projection.map { JSONValue($0) } ?? .null, "errorBefore": JSONValue(errorBefore),
+      "errorAfter": JSONValue(errorAfter), "best": JSONValue(best),
+    ]
   }
 }

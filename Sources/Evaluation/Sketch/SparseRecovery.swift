@@ -1,4 +1,4 @@
-import Kernels
+import Foundation
 
 /// A linear sketch of a long vector from which its largest entries can be read: CountSketch.
 ///
@@ -7,9 +7,9 @@ import Kernels
 ///
 /// Source: Charikar, Chen, Farach-Colton, "Finding Frequent Items in Data Streams", 2002.
 package struct SparseRecovery: Sendable, Hashable {
-  /// An odd number, at least 2 ln n to be safe; of which each sees the whole vector.
+  /// An odd number, of which each sees the whole vector; `safeRows` of them, or some entry is misread.
   package let rows: Int
-  /// At least 16 times the entries to be found: with fewer, false ones appear.
+  /// `safeBuckets` of them, or false entries appear.
   package let buckets: Int
   private let seed: UInt64
 
@@ -18,6 +18,17 @@ package struct SparseRecovery: Sendable, Hashable {
     self.rows = rows
     self.buckets = buckets
     self.seed = seed
+  }
+
+  /// Rows for a vector of so many entries: the least odd number that is at least 2 ln n, so that of n medians none fails.
+  package static func safeRows(entries: Int) -> Int {
+    let least = Int((2 * log(Double(max(entries, 2)))).rounded(.up))
+    return least % 2 == 1 ? least : least + 1
+  }
+
+  /// Buckets of a row where `kept` entries are to be found with at most 1 + `excess` times the smallest possible error.
+  package static func safeBuckets(keeping kept: Int, excess: Double) -> Int {
+    Int((16 * Double(kept) / max(excess, 0.25)).rounded(.up))
   }
 
   /// Numbers in the sketch of a vector.
@@ -29,31 +40,40 @@ package struct SparseRecovery: Sendable, Hashable {
     return (row * buckets + Int((hash >> 1) % UInt64(buckets)), hash & 1 == 0 ? 1 : -1)
   }
 
+  /// The sketch of a vector, `[row, bucket]`.
+  package func sketch(of vector: [Double]) -> [Double] {
+    var sketch = [Double](repeating: 0, count: size)
+    for (position, value) in vector.enumerated() {
+      for row in 0..<rows {
+        let place = place(position, row: row)
+        sketch[place.index] += place.sign * value
+      }
+    }
+    return sketch
+  }
+
   /// The `kept` entries with the largest estimates of a vector of `count`, by position.
   ///
-  /// Every position is asked for, at `rows` steps each; the paper's scheme decodes faster.
+  /// Every position is asked for, at `rows` steps each and in memory for the kept ones; the paper's scheme decodes faster.
   ///
   /// - Parameter sketch: `[row, bucket]`
   package func recover(_ sketch: [Double], count: Int, keeping kept: Int) -> [(position: Int, value: Double)] {
     precondition(sketch.count == size, "a sketch of another size")
     var estimates = [Double](repeating: 0, count: rows)
-    let all = (0..<count).map { position in
+    var largest = LargestEntries(capacity: kept)
+    for position in 0..<count {
       for row in 0..<rows {
         let place = place(position, row: row)
-        estimates[row] = place.sign * sketch[place.index]
+        let estimate = place.sign * sketch[place.index]
+        var index = row
+        while index > 0, estimates[index - 1] > estimate {
+          estimates[index] = estimates[index - 1]
+          index -= 1
+        }
+        estimates[index] = estimate
       }
-      return (position: position, value: estimates.sorted()[rows / 2])
+      largest.insert(estimates[rows / 2], at: position)
     }
-    let largest = all.sorted { (abs($0.value), $1.position) > (abs($1.value), $0.position) }.prefix(kept)
-    return largest.sorted { $0.position < $1.position }
+    return largest.entries.sorted { $0.position < $1.position }
   }
-}
-
-/// A hash of a few numbers, by the finaliser of SplitMix64.
-enum SketchHash {
-  static func mix(_ seed: UInt64, _ first: UInt64, _ second: UInt64) -> UInt64 {
-    finish(finish(seed &+ first &* 0xD1B5_4A32_D192_ED03) ^ second &* SplitMix64.increment)
-  }
-
-  private static func finish(_ value: UInt64) -> UInt64 { SplitMix64.mixed(value &+ SplitMix64.increment) }
 }

@@ -29,17 +29,22 @@ import Testing
 
   @Test(arguments: [
     (1, [2, 3, 4, 7], [3, 5, 6, 9]), (2, [3, 5, 6, 9], [7, 8, 10, 14]), (4, [6, 7, 9, 13], [14, 15, 17, 21]),
+    (8, [10, 12, 14, 19], [28, 30, 31, 36]),
   ])
-  func `the least degrees for an error`(bound: Double, minimax: [Int], taylor: [Int]) {
+  func `the least degrees for an error`(bound: Double, minimax: [Int], taylor: [Int]) throws {
     for (index, error) in [1e-1, 1e-2, 1e-3, 1e-6].enumerated() {
-      func holds(_ polynomial: ExponentialPolynomial) -> Bool { polynomial.largestRelativeError(bound: bound) <= error }
-      for (degree, isEnough) in [(minimax[index] - 1, false), (minimax[index], true)] {
-        #expect(holds(.minimax(degree: degree, bound: bound)) == isEnough, "\(degree) for \(error)")
-      }
+      let least = try #require(ExponentialPolynomial.least(bound: bound, relativeError: error))
+      #expect(least.degree == minimax[index], "\(least.degree) for \(error)")
+      #expect(least.largestRelativeError(bound: bound) <= error)
       for (degree, isEnough) in [(taylor[index] - 1, false), (taylor[index], true)] {
-        #expect(holds(.taylor(degree: degree)) == isEnough, "\(degree) for \(error)")
+        let polynomial = ExponentialPolynomial.taylor(degree: degree)
+        #expect((polynomial.largestRelativeError(bound: bound) <= error) == isEnough, "\(degree) for \(error)")
       }
     }
+  }
+
+  @Test func `what no degree reaches has no polynomial`() {
+    #expect(ExponentialPolynomial.least(bound: 40, relativeError: 1e-6) == nil)
   }
 
   @Test(arguments: [1.0, 2, 4], [3, 6, 9]) func `the better the polynomial, the smaller its error`(

@@ -5,13 +5,16 @@ import Testing
 /// The paper's sketches against exact attention and against their definition.
 @Suite struct OnePassSketchTests {
   @Test(arguments: [1.0, 2, 4], [2, 4, 6, 8]) func `no output leaves its bound`(bound: Double, degree: Int) {
-    let instance = SketchInstance.dense(tokens: 1000, valueDim: 8, bound: bound, seed: 7)
+    let instance = SketchInstance(.independent, tokens: 800, dim: 4, valueDim: 8, bound: bound, hot: nil, seed: 7)
     let polynomial = ExponentialPolynomial.minimax(degree: degree, bound: bound)
-    let error = SketchExperiment.outputError(
-      instance, instance.attention(), SketchFeatures(dim: instance.dim, polynomial: polynomial))
-    let limit = SketchExperiment.outputBound(
-      relativeError: polynomial.largestRelativeError(bound: bound), values: instance.values)
+    let error = PolynomialDegrees.outputError(instance, instance.attention(of: 0..<800), polynomial)
+    let limit =
+      SketchSize.outputBound(relativeError: polynomial.largestRelativeError(bound: bound)) * instance.valueBound
     #expect(error <= limit + 1e-12 && error > 0)
+  }
+
+  private static func instance(tokens: Int, seed: UInt64) -> SketchInstance {
+    SketchInstance(.independent, tokens: tokens, dim: 3, valueDim: 2, bound: 1, hot: nil, seed: seed)
   }
 
   /// A small sketch with the tokens of a range.
@@ -24,8 +27,8 @@ import Testing
       ?? OnePassSketch(
         features: SketchFeatures(dim: instance.dim, polynomial: .taylor(degree: 3)), valueDim: instance.valueDim,
         recovery: SparseRecovery(rows: 3, buckets: 5, seed: 4), projection: projection)
-    for token in keys { sketch.append(key: instance.keys[token], value: instance.values[token], position: token) }
-    for token in queries ?? 0..<0 { sketch.append(query: instance.queries[token], position: token) }
+    for token in keys { sketch.append(key: instance.key(token), value: instance.value(token), position: token) }
+    for token in queries ?? 0..<0 { sketch.append(query: instance.query(token), position: token) }
     return sketch
   }
 
@@ -35,9 +38,9 @@ import Testing
   ]
 
   @Test(arguments: projections) func `sketches are the products of their matrices`(projection: TokenProjection?) {
-    let instance = SketchInstance.dense(tokens: 40, dim: 3, valueDim: 2, seed: 5)
+    let instance = Self.instance(tokens: 40, seed: 5)
     let sketch = sketch(instance, projection, keys: 0..<40, queries: 0..<40)
-    let features = instance.keys.map { sketch.features.key($0) }
+    let features = (0..<40).map { sketch.features.key(instance.key($0)) }
     let count = sketch.features.count
     for feature in 0..<count {
       #expect(abs(sketch.featureSums[feature] - features.reduce(0) { $0 + $1[feature] }) < 1e-12)
@@ -50,13 +53,13 @@ import Testing
         #expect(abs(sketch.keySketch[row * count + feature] - expected) < 1e-12)
       }
       for column in 0..<2 {
-        let expected = (0..<40).reduce(0) { $0 + random[row][$1] * instance.values[$1][column] }
+        let expected = (0..<40).reduce(0) { $0 + random[row][$1] * instance.value($1)[column] }
         #expect(abs(sketch.valueSketch[row * 2 + column] - expected) < 1e-12)
       }
     }
     var expected = [Double](repeating: 0, count: sketch.recovery.size * count)
     for token in 0..<40 {
-      let weights = sketch.features.query(instance.queries[token])
+      let weights = sketch.features.query(instance.query(token))
       let sum = zip(weights, sketch.featureSums).reduce(0) { $0 + $1.0 * $1.1 }
       for row in 0..<sketch.recovery.rows {
         let place = sketch.recovery.place(token, row: row)
@@ -67,7 +70,7 @@ import Testing
   }
 
   @Test(arguments: projections) func `sketches of parts add up`(projection: TokenProjection?) {
-    let instance = SketchInstance.dense(tokens: 60, dim: 3, valueDim: 2, seed: 6)
+    let instance = Self.instance(tokens: 60, seed: 6)
     let whole = sketch(instance, projection, keys: 0..<60, queries: 0..<60)
     var keys = sketch(instance, projection, keys: 0..<23)
     keys.addKeys(of: sketch(instance, projection, keys: 23..<60))
@@ -82,13 +85,18 @@ import Testing
     }
   }
 
-  @Test func `memory does not depend on the tokens`() {
-    for projection in Self.projections {
-      let small = sketch(.dense(tokens: 10, dim: 3, valueDim: 2, seed: 1), projection, keys: 0..<10, queries: 0..<10)
-      let large = sketch(.dense(tokens: 500, dim: 3, valueDim: 2, seed: 1), projection, keys: 0..<500, queries: 0..<500)
-      // 20 features of 3 variables, 15 buckets.
-      let expected = 20 + 15 * 20 + (projection.map { $0.rows * (20 + 2) } ?? 20 * 2)
-      #expect(small.storedNumbers == expected && large.storedNumbers == expected)
+  @Test(arguments: projections) func `outputs before recovery are those of the product`(projection: TokenProjection?) {
+    let instance = Self.instance(tokens: 50, seed: 8)
+    let sketch = sketch(instance, projection, keys: 0..<50)
+    let product = sketch.product
+    for token in 0..<50 {
+      let query = instance.query(token)
+      let row = sketch.normalised(query)
+      let output = sketch.output(of: query, product: product)
+      for column in 0..<2 {
+        let expected = row.indices.reduce(0) { $0 + row[$1] * product[$1 * 2 + column] }
+        #expect(abs(output[column] - expected) < 1e-12)
+      }
     }
   }
 }
