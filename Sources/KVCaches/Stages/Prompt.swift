@@ -195,7 +195,7 @@ public struct Prompt: StageSpecification, StateSpecification {
   func chosen(of count: Int) -> Int {
     switch size {
     case .tokens(let size): min(size - window, count)
-    case .dropping(let share): Int((1 - share) * Double(count))
+    case .dropping(let share): count - DecimalShare.of(count, share: share, .up)
     }
   }
 }
