@@ -26,7 +26,11 @@ final class HeadGroup {
   }
 
   private static func check(_ part: GroupPart, slotType: KVCache.SlotType) throws(KVCacheError) {
-    if case .linearBias = part.attention.positions, part.plan.usesOriginalPositions {
+    // Where the start of the stream stands is known.
+    let keepsPlaces = part.plan.stages.contains {
+      $0.blueprint.distance == .original && $0.blueprint.streamStart == 0
+    }
+    if case .linearBias = part.attention.positions, keepsPlaces {
       let advice = part.plan.stages.contains { $0.blueprint.standsAlone } ? "" : "; write positions=clipped"
       throw .badSpecification(
         part.plan.description, "a model with ALiBi needs to know which token stands where" + advice)

@@ -63,9 +63,10 @@ private struct CacheReport {
   private let stages: [KVCache.StageBytes]
 
   /// Bytes that are allocated: panels are whole, so a few more than the sum of the stages.
-  private var total: Int {
-    KVCache.bytes(
-      plan: plan, layers: configuration.layers, slotType: slotType, tokens: configuration.trainedLength)
+  private var total: Int { bytes(after: plan.capacity == nil ? configuration.trainedLength : 0) }
+
+  private func bytes(after tokens: Int) -> Int {
+    KVCache.bytes(plan: plan, layers: configuration.layers, slotType: slotType, tokens: tokens)
   }
 
   private func typeCounts(_ file: WeightFile) -> [(type: String, count: Int)] {
@@ -108,6 +109,11 @@ private struct CacheReport {
     text += table.text
     if plan.capacity == nil {
       text += "at \(HumanReadable.tokens(configuration.trainedLength)), and growing with the stream\n"
+    }
+    let whilePromptIsRead = bytes(after: configuration.trainedLength)
+    if plan.capacity != nil, whilePromptIsRead > total {
+      text += "and \(HumanReadable.count(whilePromptIsRead)) bytes while a prompt of "
+      text += "\(HumanReadable.tokens(configuration.trainedLength)) is read\n"
     }
     if let promptTokens, let prompt = plan.prompt {
       let bytes = prompt.keptBytes(of: configuration.trainedLength, shape: shape, slotType: slotType)

@@ -210,6 +210,10 @@ import Testing
       let voting = try success(["inspect", "-m", model, "--cache", "snapkv:40[window=4]"]).output
       // 40 slots x 2 layers x 2 KV heads x 8 dimensions x 2 x 2 bytes.
       #expect(voting.contains("of a prompt that long 40 tokens stay when it ends, 5,120 bytes"))
+      let whole = try success(["inspect", "-m", model, "--cache", "h2o:32[prompt=whole]"]).output
+      // 32 slots, and 128 (after 48 and 80), of 4 heads x 32 bytes, and 4 bytes a slot and head for scores.
+      #expect(
+        whole.contains("4,608") && whole.contains("and 18,432 bytes while a prompt of 128 tokens is read"), "\(whole)")
       let joining = try success(["inspect", "-m", model, "--cache", "k-center:40[window=4,recompress=8]"]).output
       // Each slot takes 12 bytes more for the tokens that it stands for.
       #expect(joining.contains("40 tokens stay when it ends, 7,040 bytes;"), "\(joining)")

@@ -1,5 +1,8 @@
 /// That some heads of a model follow other stages than others, as in DuoAttention (Xiao et al., "Efficient Long-Context LLM
 /// Inference with Retrieval and Streaming Heads", arXiv 2410.10819).
+///
+/// Deviations of the preset `duo-attention`: the others read sinks at positions inside the cache, where the authors' stand at the
+/// stream's start (`positions=original`); it has 16+240 tokens for them, the authors run 64+256.
 struct HeadDivision: Sendable {
   /// The whole cache as a specification.
   let description: String

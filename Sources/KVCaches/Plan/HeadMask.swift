@@ -37,7 +37,7 @@ public struct HeadMask: Sendable, Hashable {
   ///   earlier layers keep everything.
   func heads(sparing share: Double) -> (full: [Int], others: [Int]) {
     let all = Array(needs.joined())
-    let spared = min(max(Int((share * Double(all.count)).rounded()), 0), all.count)
+    let spared = min(max(DecimalShare.of(all.count, share: share, .toNearestOrAwayFromZero), 0), all.count)
     let order = all.indices.sorted { all[$0] == all[$1] ? $0 < $1 : all[$0] > all[$1] }
     return (order.dropLast(spared).sorted(), order.suffix(spared).sorted())
   }

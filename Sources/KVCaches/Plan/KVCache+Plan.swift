@@ -67,6 +67,9 @@ extension KVCache {
       if let last = stages.dropLast().first(where: { $0.capacity == nil || $0.blueprint.absorbs }) {
         return "nothing falls out of '\(last)', so no stage can stand behind it"
       }
+      if let open = stages.dropLast().first(where: \.blueprint.opensForPrompt) {
+        return "nothing falls out of '\(open)' while a prompt is read, so no stage can stand behind it"
+      }
       for (stage, next) in zip(stages, stages.dropFirst())
       where stage.blueprint.letsGoTogether && !next.blueprint.absorbs {
         return "'\(stage)' lets its tokens go together, so '\(next)' cannot stand behind it"
@@ -105,7 +108,8 @@ extension KVCache {
       if let original = distant.first(where: { $0.blueprint.distance == .original }),
         let window = stages.first(where: { !$0.blueprint.isGapless })
       {
-        return "'\(window)' does not know the places in the stream that '\(original)' keeps; write positions=clipped"
+        let advice = original.blueprint.streamStart > 0 ? "leave out positions" : "write positions=clipped"
+        return "'\(window)' does not know the places in the stream that '\(original)' keeps; \(advice)"
       }
       return nil
     }

@@ -25,7 +25,7 @@ struct Preset: Sendable {
 
   private static let streamingLLM = Preset(
     name: "streaming-llm", form: "streaming-llm:SINKS+WINDOW",
-    summary: "attention sinks and a rolling window (arXiv 2309.17453)", options: []
+    summary: "attention sinks and a rolling window (arXiv 2309.17453)", options: Sinks.options
   ) { parameters throws(KVCacheError) in
     try sinksAndWindow(parameters, default: "4+1020")
   }
@@ -40,7 +40,8 @@ struct Preset: Sendable {
     }
     let sinks = try parameters.number(parts[0], "sinks", in: 0...StageParameters.largestCount)
     let window = try parameters.number(parts[1], "window", in: 1...StageParameters.largestCount)
-    return sinks == 0 ? [Window(window)] : [Sinks(sinks), Window(window)]
+    let distance = try Sinks.distance(parameters)
+    return sinks == 0 ? [Window(window)] : [Sinks(sinks, distance: distance), Window(window)]
   }
 
   private static let cascading = Preset(
@@ -120,7 +121,7 @@ struct Preset: Sendable {
   private static let duoAttention = Preset(
     name: "duo-attention", form: "duo-attention:SINKS+WINDOW",
     summary: "every token for the heads that a file names, sinks and a window for all others (arXiv 2410.10819)",
-    options: ["heads", "sparsity"],
+    options: ["heads", "sparsity"] + Sinks.options,
     stages: { _ throws(KVCacheError) in [Tokens()] },
     division: { parameters, resolver throws(KVCacheError) in
       guard let name = parameters.options["heads"] else {
@@ -180,7 +181,7 @@ struct Preset: Sendable {
   private static let sketch = Preset(
     name: "sketch", form: "sketch:BUDGET",
     summary: "recent tokens, those with the most attention, and a polynomial of all others (arXiv 2311.14652)",
-    options: Scored.options + Moments.options + ["sinks", "window", "rank"]
+    options: Scored.options.filter { $0 != "prompt" } + Moments.options + ["sinks", "window", "rank"]
   ) { parameters throws(KVCacheError) in
     let budget = try parameters.count("budget", maximum: StageParameters.largestCount, example: 1024)
     let sinks = try parameters.sinks(default: 4)
@@ -226,8 +227,11 @@ struct Preset: Sendable {
     var window = min(standard(room), room - 1)
     if let text = parameters.options["window"] { window = try parameters.number(text, "window", in: 1...room - 1) }
     let rule = try parameters.scoreRule(decay: decay, reduction: Scored.standardScoring.reduction)
+    let distance = try parameters.distance(default: .original)
     let stages: [any StageSpecification] = [
-      Window(window), Scored(room - window, scoring: rule, distance: try parameters.distance(default: .original)),
+      Window(window),
+      Scored(
+        room - window, scoring: rule, distance: distance, prompts: try Scored.prompts(parameters, distance: distance)),
     ]
     return sinks == 0 ? stages : [Sinks(sinks)] + stages
   }

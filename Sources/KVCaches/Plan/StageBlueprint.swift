@@ -39,6 +39,9 @@ public struct StageBlueprint: Sendable {
   /// Whether it lets all its tokens go together, so that the stage behind it takes them in by `Stage.open`.
   package var letsGoTogether = false
 
+  /// Whether it holds more than its capacity until a prompt has ended; such a stage comes last.
+  package var opensForPrompt = false
+
   /// Whether it has no slots: what arrives is taken up by its state, so it stands behind stages that keep tokens apart.
   package var absorbs = false
 

@@ -10,18 +10,23 @@ struct SlotStore {
   private(set) var storages: [StageStorage] = []
   /// Where the slots of each stage lie, `[stage]`.
   let places: [StagePlace]
+  /// The most slots of all bounded stages together, but for those that hold more for a time.
+  private let boundedCapacity: Int
 
   init(_ stages: [any StageSpecification], type: ElementType, heads: Int, headDim: Int) {
     (self.type, self.heads, self.headDim) = (type, heads, headDim)
     let bounded = stages.compactMap(\.capacity)
+    boundedCapacity = bounded.reduce(0, +)
     if !bounded.isEmpty {
-      storages.append(StageStorage(type: type, heads: heads, headDim: headDim, capacity: bounded.reduce(0, +)))
+      storages.append(StageStorage(type: type, heads: heads, headDim: headDim, capacity: boundedCapacity))
     }
+    let opens = stages.contains { $0.blueprint.opensForPrompt }
     var places: [StagePlace] = []
     var offset = 0
     for stage in stages {
       if let capacity = stage.capacity {
-        places.append(StagePlace(storage: 0, offset: offset, growth: storages[0].growth))
+        places.append(
+          StagePlace(storage: 0, offset: offset, growth: opens ? .bounded(.max) : storages[0].growth))
         offset += capacity
       } else {
         let growth = stage.blueprint.growth
@@ -38,7 +43,8 @@ struct SlotStore {
   ) -> Int {
     let headBytes = { StageStorage.headBytes(type: type, headDim: headDim, slots: $0) }
     let bounded = stages.compactMap(\.capacity).reduce(0, +)
-    var total = bounded > 0 ? headBytes(StageStorage.slots(capacity: bounded)) : 0
+    let held = stages.contains { $0.blueprint.opensForPrompt } ? tokens : 0
+    var total = bounded > 0 ? headBytes(StageStorage.slots(capacity: bounded, used: held)) : 0
     if let growing = stages.last, growing.capacity == nil {
       let growth = growing.blueprint.growth
       for block in 0..<growth.blocks(slots: max(0, tokens - bounded)) {
@@ -58,13 +64,27 @@ struct SlotStore {
 
   /// Makes room for what stages that grow use.
   mutating func reserve(_ stages: [any Stage]) {
+    if !storages.isEmpty, case .bounded(let slots) = storages[0].growth {
+      let used = usedSlots(ofStorage: 0, by: stages)
+      if used > slots { resizeBounded(used: used, keeping: min(used, slots)) }
+    }
     for (stage, place) in zip(stages, places) where stage.capacity == nil {
       storages[place.storage].reserve(slots: stage.usedSlots)
     }
   }
 
+  /// Gives bounded stages the room that `used` slots take, and copies the first of them.
+  private mutating func resizeBounded(used: Int, keeping kept: Int) {
+    let slots = StageStorage.slots(capacity: boundedCapacity, used: used)
+    storages[0] = storages[0].resized(slots: slots, used: kept)
+  }
+
   /// Gives up blocks that hold no token any more.
   mutating func giveUpGrowth(_ stages: [any Stage]) {
+    if !storages.isEmpty, case .bounded(let slots) = storages[0].growth {
+      let used = usedSlots(ofStorage: 0, by: stages)
+      if StageStorage.slots(capacity: boundedCapacity, used: used) < slots { resizeBounded(used: used, keeping: used) }
+    }
     for (stage, place) in zip(stages, places) where stage.capacity == nil {
       storages[place.storage].keep(slots: stage.usedSlots)
     }
@@ -74,6 +94,11 @@ struct SlotStore {
   /// end up in the snapshots of the next, which save whole panels.
   mutating func reset(_ stages: [any Stage]) {
     for index in storages.indices { storages[index].clear(slots: usedSlots(ofStorage: index, by: stages)) }
+    if !storages.isEmpty, case .bounded(let slots) = storages[0].growth,
+      slots > StageStorage.slots(capacity: boundedCapacity)
+    {
+      resizeBounded(used: 0, keeping: 0)
+    }
     for (stage, place) in zip(stages, places) where stage.capacity == nil {
       storages[place.storage] = StageStorage(type: type, heads: heads, headDim: headDim, growth: place.growth)
     }
@@ -82,7 +107,7 @@ struct SlotStore {
   /// Puts a packed block in the place of all that a stage holds.
   mutating func replace(stage: Int, with packed: PackedSlots) { storages[places[stage].storage].replace(with: packed) }
 
-  /// Puts the storage of a stage back as it was before it was packed.
+  /// Puts another storage, such as that of before a prompt was cut, in the place of the one in which a stage lies.
   mutating func restore(stage: Int, _ storage: StageStorage) { storages[places[stage].storage] = storage }
 
   /// One past the highest slot of a storage that ever held a token.

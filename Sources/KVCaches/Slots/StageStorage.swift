@@ -6,11 +6,12 @@ package struct StagePlace: Sendable {
   var storage: Int
   /// Slots of other stages before the stage's own.
   var offset: Int
-  /// How the storage is divided into blocks.
+  /// How the storage is divided into blocks; one without end where bounded stages may hold more for a time.
   var growth: SlotGrowth
 }
 
-/// Keys and values of stages, in blocks of slots that are never moved or reallocated.
+/// Keys and values of stages, in blocks of slots that are never moved or reallocated: but for bounded stages that hold more
+/// until a prompt has ended, whose block is replaced by a larger one between two steps.
 ///
 /// All bounded stages of a cache share one block, one behind the other, so that while nothing was evicted their slots are
 /// one run, the same as in a cache that keeps everything. A block is `[place of head, (key panels | value rows)]`: keys
@@ -39,6 +40,29 @@ struct StageStorage {
 
   /// Slots of a bounded block: whole panels of 16.
   static func slots(capacity: Int) -> Int { (capacity + 15) / 16 * 16 }
+
+  /// Slots of the block of stages that are bounded to `capacity` and hold `used` slots now: half as many again, time after
+  /// time, until there is room.
+  static func slots(capacity: Int, used: Int) -> Int {
+    var slots = slots(capacity: capacity)
+    while slots < used { slots = Self.slots(capacity: slots + slots / 2) }
+    return slots
+  }
+
+  /// The first `used` slots in a bounded block of another size.
+  func resized(slots: Int, used: Int) -> StageStorage {
+    let other = StageStorage(type: type, heads: heads, headDim: headDim, growth: .bounded(slots))
+    for head in 0..<heads {
+      var sources: [UnsafeMutableRawBufferPointer] = []
+      forEachUsedRange(used, head: head, block: 0) { sources.append($0) }
+      var next = 0
+      other.forEachUsedRange(used, head: head, block: 0) {
+        $0.copyMemory(from: UnsafeRawBufferPointer(sources[next]))
+        next += 1
+      }
+    }
+    return other
+  }
 
   /// Bytes of one head's keys and values.
   static func headBytes(type: ElementType, headDim: Int, slots: Int) -> Int {

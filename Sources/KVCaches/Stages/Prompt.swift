@@ -9,8 +9,10 @@
 /// Source: Li et al., "SnapKV: LLM Knows What You are Looking for Before Generation", arXiv 2404.14469. Deviations: one
 /// choice per KV head and not per query head, whose cache would be a group's size larger (pooled votes of the group's
 /// heads are averaged); of equal votes the earlier token is kept.
-/// Budgets that fall over the layers are PyramidKV's (arXiv 2406.02069), budgets that differ from head to head Ada-KV's
-/// (arXiv 2407.11550); voting again at later prompts is ours.
+/// Budgets that fall over the layers are PyramidKV's (arXiv 2406.02069): for a prompt of fewer than twice the budget the
+/// pyramid is flatter, with the same total, as in Ada-KV's code, where KVCache-Factory gives all layers the same. Budgets
+/// that differ from head to head are Ada-KV's (arXiv 2407.11550), without its code's optional weighing of heads by the share
+/// of their votes. Voting again at later prompts is ours.
 ///
 /// In place of a vote, greedy k-center may choose: the tokens whose keys cover all others' best (what Zandieh et al.,
 /// "SubGen: Token Generation in Sublinear Time and Memory", arXiv 2402.06082, ran in their experiments; see `Centers`).
@@ -87,8 +89,12 @@ public struct Prompt: StageSpecification, StateSpecification {
   /// How a layer's budget is shared out over its KV heads.
   public enum HeadBudgets: String, Sendable, Hashable, CaseIterable {
     case uniform
-    /// The most votes of all heads together, of which each head has a fifth of its even share for certain.
+    /// Ada-KV: of its even share each head has a fifth for certain; the rest is shared out as the most votes of all heads
+    /// together are. Rounded head by head, so that a layer may keep some tokens more or less.
     case adaptive
+    /// The most votes of all heads together, once each head has a fifth of its even share (as NVIDIA's kvpress reads
+    /// Ada-KV).
+    case floor
   }
 
   public let size: Size
@@ -167,7 +173,7 @@ public struct Prompt: StageSpecification, StateSpecification {
   }
 
   // Budgets that follow the votes are shared out over all heads of a layer, and votes over all slots.
-  var partitions: Partitions { heads == .adaptive ? .byRequest : [.byHead, .byRequest] }
+  var partitions: Partitions { heads == .uniform ? [.byHead, .byRequest] : .byRequest }
 
   func bytes(_ site: StateSite, tokens: Int) -> Int { ObservationWindow.bytes(size: voters, site) }
   func makeState(_ site: StateSite) -> StageState { PromptState(self, site) }
@@ -181,7 +187,7 @@ public struct Prompt: StageSpecification, StateSpecification {
   /// The newest tokens whose queries are kept for a vote, 0 where none is held.
   var voters: Int { choice == .votes ? window : 0 }
 
-  /// Tokens that a head keeps of a prompt of so many, in the mean over layers and heads.
+  /// Tokens that a head keeps of a prompt of so many, in the mean over layers and heads; with adaptive heads nearly.
   public func keptTokens(of count: Int) -> Int { count <= window ? count : window + chosen(of: count - window) }
 
   /// Bytes of the keys and values that are kept of a prompt of so many tokens, and of what they stand for.
@@ -195,7 +201,7 @@ public struct Prompt: StageSpecification, StateSpecification {
   func chosen(of count: Int) -> Int {
     switch size {
     case .tokens(let size): min(size - window, count)
-    case .dropping(let share): Int((1 - share) * Double(count))
+    case .dropping(let share): count - DecimalShare.of(count, share: share, .up)
     }
   }
 }

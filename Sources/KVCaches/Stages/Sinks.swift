@@ -1,30 +1,48 @@
 /// Attention sinks: the first tokens of the stream, kept for ever.
 ///
 /// Source: Xiao et al., "Efficient Streaming Language Models with Attention Sinks", arXiv 2309.17453, section 3.
-/// Positions are taken inside the cache, so a query reads the sinks from at most the cache's size away.
+/// Positions are taken inside the cache, so a query reads the sinks from at most the cache's size away; or in the stream,
+/// where DuoAttention (arXiv 2410.10819) reads them, good within the trained length.
 public struct Sinks: StageSpecification {
   /// How many tokens are kept.
   public let count: Int
+  /// `inCache` or `original`.
+  public let distance: StageDistance
 
-  /// - Precondition: `count` is at least 1.
-  public init(_ count: Int) {
+  /// - Precondition: `count` is at least 1 and `distance` is not `clipped`.
+  public init(_ count: Int, distance: StageDistance = .inCache) {
     precondition(count >= 1, "a sinks stage holds at least one token")
+    precondition(distance != .clipped, "the start of the stream keeps its order")
     self.count = count
+    self.distance = distance
   }
 
   public var capacity: Int? { count }
-  public var description: String { "sinks:\(count)" }
+  public var description: String { "sinks:\(count)" + (distance == .original ? "[positions=original]" : "") }
 
   public var blueprint: StageBlueprint {
     let count = count
     var blueprint = StageBlueprint { SinksStage(limit: count) }
     blueprint.streamStart = count
+    blueprint.distance = distance
     return blueprint
   }
 
-  static let registration = StageRegistration(name: "sinks", form: "sinks:COUNT", options: []) {
+  static let options = ["positions"]
+
+  static let registration = StageRegistration(name: "sinks", form: "sinks:COUNT", options: options) {
     parameters throws(KVCacheError) in
-    Sinks(try parameters.count("count", maximum: StageParameters.largestCount, example: 4))
+    let count = try parameters.count("count", maximum: StageParameters.largestCount, example: 4)
+    return Sinks(count, distance: try distance(parameters))
+  }
+
+  /// The option `positions`.
+  static func distance(_ parameters: StageParameters) throws(KVCacheError) -> StageDistance {
+    switch parameters.options["positions"] {
+    case nil, "in-cache": return .inCache
+    case "original": return .original
+    case .some(let text): throw parameters.fail("positions must be in-cache or original, but is '\(text)'")
+    }
   }
 }
 

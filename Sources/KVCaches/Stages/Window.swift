@@ -7,7 +7,8 @@
 /// With a period it is a sub-cache of a cascade (Willette et al., "Training-Free Exponential Context Extension via
 /// Cascading KV Cache", arXiv 2406.17808). A token that reaches it is due when its place in the stream is a multiple of
 /// the period: it is appended, and the oldest falls on. One that is not due competes with the newest token of the window
-/// for that one's slot, by score. Until the cache is full every token is due, unless that is switched off.
+/// for that one's slot, by score. Until the cache is full every token is due, unless that is switched off. The preset `cascading`
+/// takes its four sinks out of the budget; the paper's quality runs have 64 beside it (`sinks=64` and 64 more).
 public struct Window: StageSpecification {
   /// How many tokens are kept.
   public let size: Int

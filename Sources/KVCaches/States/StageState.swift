@@ -40,6 +40,9 @@ class StageState {
   /// Takes note that heads gave up all tokens but some, by their slots counted from the oldest, `[place][kept]`.
   func didChoose(_ kept: [[Int]]) {}
 
+  /// Takes note that heads moved the tokens of bounded stages to other slots; `[place][slot]` is where it lay before.
+  func didMove(_ slots: [[Int]]) {}
+
   /// Takes note that heads hold some tokens of a prompt that was read elsewhere, by their places in it, `[place][kept]`.
   func didTakePrompt(_ kept: [[Int]]) {}
 

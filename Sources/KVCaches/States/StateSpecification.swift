@@ -70,5 +70,11 @@ struct StateSite: Sendable {
   /// Dimensions of all query heads of a KV head.
   var groupWidth: Int { groupSize * headDim }
   /// Slots of all bounded stages together, as they are stored.
-  var boundedSlots: Int { StageStorage.slots(capacity: stages.compactMap(\.capacity).reduce(0, +)) }
+  var boundedSlots: Int { boundedSlots(after: 0) }
+
+  /// Slots of all bounded stages together after so many tokens of a prompt, for which some may hold more.
+  func boundedSlots(after tokens: Int) -> Int {
+    let held = stages.contains { $0.blueprint.opensForPrompt } ? tokens : 0
+    return StageStorage.slots(capacity: stages.compactMap(\.capacity).reduce(0, +), used: held)
+  }
 }

@@ -10,9 +10,9 @@ final class TokenRecord: StageState {
   /// Places in the stream of the tokens that all heads hold, `[stage][slot]`.
   private var shared: [[Int64]]
   /// Those of the tokens that heads choose, `[place, slot]`.
-  fileprivate let chosen: Buffer<Int64>?
+  fileprivate private(set) var chosen: Buffer<Int64>?
   /// Slots of a head that chooses.
-  fileprivate let slots: Int
+  fileprivate private(set) var slots: Int
   /// Those of the tokens that heads have kept of a prompt, `[place][slot]`; empty where there was no choice.
   private var packed: [[Int64]] = []
 
@@ -40,8 +40,29 @@ final class TokenRecord: StageState {
     return old
   }
 
+  /// Makes room for slots that bounded stages have for a time.
+  private func makeRoom(slots count: Int) {
+    guard let chosen, count > slots else { return }
+    let larger = Buffer<Int64>(count: site.count * count)
+    larger.elements.update(repeating: Self.empty)
+    for place in 0..<site.count {
+      (larger.pointer + place * count).update(from: chosen.pointer + place * slots, count: slots)
+    }
+    (self.chosen, slots) = (larger, count)
+  }
+
+  override func didMove(_ moved: [[Int]]) {
+    guard let chosen else { return }
+    for (place, sources) in moved.enumerated() {
+      let held = Array(chosen.elements[place * slots..<(place + 1) * slots])
+      chosen.elements[place * slots..<(place + 1) * slots].update(repeating: Self.empty)
+      for (slot, source) in sources.enumerated() { chosen.pointer[place * slots + slot] = held[source] }
+    }
+  }
+
   /// Carries out the moves of a step.
   override func begin(tokens: Int, of group: HeadGroup) {
+    if chosen != nil { makeRoom(slots: group.slots.boundedSlots) }
     let first = group.ledger.tokenCount - Int64(tokens)
     for move in group.ledger.step.moves {
       let token =

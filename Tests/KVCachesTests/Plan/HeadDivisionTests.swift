@@ -20,7 +20,8 @@ struct HeadDivisionTests {
   static let pairs = [
     ("full", "streaming-llm:2+9"), ("cascading:20/2", "h2o:16"), ("h2o:18[positions=clipped]", "window:9"),
     ("tova:15", "cascading:28/3"), ("subgen:64[window=30]", "streaming-llm:2+9"),
-    ("h2o:16", "streaming-llm:2+9"), ("snapkv:20[window=7]", "streaming-llm:2+9"),
+    ("h2o:16", "streaming-llm:2+9"), ("h2o:16[prompt=whole]", "streaming-llm:2+9[positions=original]"),
+    ("snapkv:20[window=7]", "streaming-llm:2+9"),
     ("snapkv:20[window=7,mode=every-prefill]", "h2o:16"), ("prompt:20[choose=random,window=7]", "streaming-llm:2+9"),
     ("k-center:20[window=7]", "streaming-llm:2+9"), ("quest:32[dense-layers=1]", "streaming-llm:2+9"),
     ("quest:32[dense-layers=0]", "snapkv:20[window=7]"), ("sinks:2,window:9,clusters:12", "streaming-llm:2+9"),
@@ -157,6 +158,24 @@ struct HeadDivisionTests {
       let error = #expect(throws: KVCacheError.self) { try HeadMask(text: text, name: "m") }
       #expect(error?.description == "cache 'm': \(reason)")
     }
+  }
+
+  /// The authors' streaming heads know where they are in the stream; ours in the cache, unless that is asked for.
+  @Test(
+    "at token 500 a streaming head reads the first sink from 10 places away, or from 500",
+    arguments: [("", 10), (",positions=in-cache", 10), (",positions=original", 500)] as [(String, Int64)])
+  func sinkDistance(option: String, expected: Int64) throws {
+    let mask = try HeadMask(text: "1 0\n0 1\n0 0\n", name: "m")
+    let resolver = PlanResolver { _ throws(KVCacheError) in mask }
+    let cache = try makeCache(try KVCache.Plan("duo-attention:2+9[heads=m\(option)]", resolver: resolver))
+    for _ in 0...500 { cache.beginStep(tokens: 1) }
+    let ledger = cache.groups[1].ledger
+    let reading = try #require(ledger.step.readings.first { $0.stage == 0 })
+    #expect(ledger.step.clocks[reading.clock].position(0) - ledger.stages[0].clock(ofSlot: 0) == expected)
+    // The window is as near either way.
+    let window = try #require(ledger.step.readings.first { $0.stage == 1 })
+    let clocks = window.slots.map { ledger.stages[1].clock(ofSlot: $0 - ledger.step.places[1].offset) }
+    #expect(clocks.allSatisfy { (1...9).contains(ledger.step.clocks[window.clock].position(0) - $0) })
   }
 
   @Test("a mask divides the heads of the model that it is for, and of no other")

@@ -37,6 +37,16 @@ struct PlanGrammarTests {
       ("h2o:1024", "sinks:4,window:510,scored:510[positions=original]"),
       ("h2o:12[sinks=0,window=5,positions=clipped]", "window:5,scored:7"),
       ("tova:64", "sinks:4,window:1,scored:59[gamma=0.0,positions=original]"),
+      ("h2o:1024[prompt=streamed]", "sinks:4,window:510,scored:510[positions=original]"),
+      ("h2o:1024[prompt=whole,sinks=0]", "window:512,scored:512[positions=original,prompt=whole]"),
+      (
+        "tova:64[prompt=whole,sinks=0,homogeneous=on]",
+        "window:1,scored:63[gamma=0.0,homogeneous=on,positions=original,prompt=whole]"
+      ),
+      ("streaming-llm:4+60[positions=original]", "sinks:4[positions=original],window:60"),
+      ("streaming-llm:0+60[positions=original]", "window:60"),
+      ("sinks:4[positions=in-cache],window:60", "sinks:4,window:60"),
+      ("snapkv:64[heads=floor]", "prompt:64[heads=floor]"),
       ("scored:5[reduce=max],window:9", "scored:5[reduce=max],window:9"),
       ("snapkv", "prompt:2048"),
       ("snapkv:1024[]", "prompt:1024"),
@@ -154,7 +164,7 @@ struct PlanGrammarTests {
         "window:5[,]",
         "cache 'window:5[,]': unknown option ''; known are gamma, reduce, homogeneous, select, eager"
       ),
-      ("sinks:5[x=1]", "cache 'sinks:5[x=1]': unknown option 'x'; it has none"),
+      ("sinks:5[x=1]", "cache 'sinks:5[x=1]': unknown option 'x'; known are positions"),
       ("window:5[gamma=1]", "cache 'window:5[gamma=1]': gamma is for a window with a period"),
       ("window:5/0", "cache 'window:5/0': period must be from 1 to 268435456, but is 0"),
       ("window:5/2[gamma=2]", "cache 'window:5/2[gamma=2]': gamma must be from 0 to 1, but is '2'"),
@@ -176,6 +186,31 @@ struct PlanGrammarTests {
       (
         "scored:5[positions=cache]",
         "cache 'scored:5[positions=cache]': positions must be original or clipped, but is 'cache'"
+      ),
+      (
+        "sinks:4[positions=clipped],window:5",
+        "cache 'sinks:4[positions=clipped]': positions must be in-cache or original, but is 'clipped'"
+      ),
+      (
+        "sinks:4[positions=original],window:5/2",
+        "cache 'sinks:4[positions=original],window:5/2': 'window:5/2' does not know the places in the stream that "
+          + "'sinks:4[positions=original]' keeps; leave out positions"
+      ),
+      (
+        "sinks:4[positions=original],window:5,scored:6",
+        "cache 'sinks:4[positions=original],window:5,scored:6': 'sinks:4[positions=original]' and 'scored:6' must have "
+          + "the same positions"
+      ),
+      (
+        "h2o:64[prompt=whole,positions=clipped]",
+        "cache 'h2o:64[prompt=whole,positions=clipped]': prompt=whole reads tokens where they stand in the stream; write "
+          + "positions=original"
+      ),
+      ("h2o:64[prompt=all]", "cache 'h2o:64[prompt=all]': prompt must be streamed or whole, but is 'all'"),
+      (
+        "scored:9[positions=original,prompt=whole],window:5",
+        "cache 'scored:9[positions=original,prompt=whole],window:5': nothing falls out of "
+          + "'scored:9[positions=original,prompt=whole]' while a prompt is read, so no stage can stand behind it"
       ),
       ("cascading:64", "cache 'cascading:64': needs BUDGET/LEVELS, for example 'cascading:1024/4'"),
       (
@@ -249,7 +284,7 @@ struct PlanGrammarTests {
       ("subgen:64[half-life=few]", "cache 'subgen:64[half-life=few]': half-life must be a number, but is 'few'"),
       ("subgen:64[half-life=0]", "cache 'subgen:64[half-life=0]': half-life must be from 1 to 268435456, but is 0"),
       ("snapkv[layers=flat]", "cache 'snapkv[layers=flat]': layers must be uniform or pyramid, but is 'flat'"),
-      ("snapkv[heads=x]", "cache 'snapkv[heads=x]': heads must be uniform or adaptive, but is 'x'"),
+      ("snapkv[heads=x]", "cache 'snapkv[heads=x]': heads must be uniform or adaptive or floor, but is 'x'"),
       ("snapkv:64[ratio=0.5]", "cache 'snapkv:64[ratio=0.5]': takes a capacity or a ratio, not both"),
       ("snapkv[ratio=1.5]", "cache 'snapkv[ratio=1.5]': ratio must be from 0 to 1, but is '1.5'"),
       ("snapkv[ratio=nan]", "cache 'snapkv[ratio=nan]': ratio must be from 0 to 1, but is 'nan'"),

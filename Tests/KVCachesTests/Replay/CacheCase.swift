@@ -51,7 +51,9 @@ struct CacheCase: Sendable, CustomStringConvertible {
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let plan = try KVCache.Plan(plan)
-    guard plan.slidesExactly, !usesLinearBias || plan.stages.allSatisfy({ $0.blueprint.distance != .original }) else {
+    guard plan.slidesExactly,
+      !usesLinearBias || plan.stages.allSatisfy({ $0.blueprint.distance != .original || $0 is Sinks })
+    else {
       return
     }
     var sequence = TokenSequence(shape: shape, positions: positions, count: tokens, seed: UInt64(tokens + headDim))

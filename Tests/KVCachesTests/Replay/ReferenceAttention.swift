@@ -13,6 +13,8 @@ struct ReferenceAttention {
   let sinks: Int
   /// The most tokens attended, the current one included; nil for all.
   let capacity: Int?
+  /// Whether sinks stand at the start of the stream, and not just before the other tokens.
+  let usesOriginalPositions: Bool
   /// Tokens of a segment, before whose first token nothing is attended; nil where there are none.
   let segment: Int?
   /// Cosine and sine of each rotated pair, `[position][pair]`.
@@ -22,6 +24,7 @@ struct ReferenceAttention {
     self.sequence = sequence
     sinks = plan.stages.reduce(0) { $0 + (($1 as? Sinks)?.count ?? 0) }
     capacity = plan.capacity
+    usesOriginalPositions = plan.stages.contains { ($0 as? Sinks)?.distance == .original }
     segment = (plan.stages[0] as? Segment)?.size
     var frequencies: [Double] = []
     if case .rotary(let rotary) = sequence.positions { frequencies = rotary.frequencies }
@@ -41,17 +44,19 @@ struct ReferenceAttention {
   func output(layer: Int, token: Int) -> [Float] {
     let shape = sequence.shape
     let attended = attended(by: token)
+    let places = usesOriginalPositions ? attended : Array(attended.indices)
     var output: [Float] = []
     for keyValueHead in 0..<shape.keyValueHeads {
       let keys = attended.indices.map {
-        rotated(sequence.key(layer: layer, token: attended[$0], head: keyValueHead), at: $0)
+        rotated(sequence.key(layer: layer, token: attended[$0], head: keyValueHead), at: places[$0])
       }
       for head in keyValueHead * shape.groupSize..<(keyValueHead + 1) * shape.groupSize {
-        let query = rotated(sequence.query(layer: layer, token: token, head: head), at: attended.count - 1)
+        let query = rotated(sequence.query(layer: layer, token: token, head: head), at: places[places.count - 1])
         var logits = keys.indices.map { index in
           var product = 0.0
           for dim in 0..<shape.headDim { product += query[dim] * keys[index][dim] }
-          return product / Double(shape.headDim).squareRoot() - slope(head) * Double(attended.count - 1 - index)
+          return product / Double(shape.headDim).squareRoot() - slope(head)
+            * Double(places[places.count - 1] - places[index])
         }
         if let sink = sequence.sinkLogits?[layer][head] { logits.append(Double(sink)) }
         output += mix(logits, attended, layer: layer, head: keyValueHead)

@@ -57,7 +57,8 @@ struct UndoTests {
       for chunking in [Chunking.sizes([2, 1, 1, 5]), .ones] {
         let end = first + 15
         let taken = attention.run(cache, Subject.sequence, tokens: first..<end, chunking: chunking)
-        #expect(cache.bytes <= bytes)
+        // Of a prompt that is read whole every step copies the scores of all tokens, so more steps take more.
+        #expect(cache.bytes <= bytes || plan.contains("prompt=whole"))
         #expect(taken == attention.run(fresh, Subject.sequence, tokens: first..<end, chunking: chunking))
         #expect(cache.snapshot() == fresh.snapshot(), "\(plan) \(slotType) from \(first) \(chunking)")
         for cache in [cache, fresh] { try cache.rollBack(tokens: 15) }

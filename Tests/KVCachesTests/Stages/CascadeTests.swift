@@ -155,6 +155,38 @@ struct CascadeTests {
     #expect(!stream.levels.contains { $0.contains(200) }, "a cascade forgets in the end")
   }
 
+  /// Level i has room for one of 2^i neighbours whatever their scores: why no head keeps a whole pass key for long.
+  @Test("of five equal high scores in a row at most 3, 2 and 1 stay at levels 1, 2 and 3, one more across a border")
+  func neighbours() throws {
+    let (levels, size) = (4, 8)
+    let span = size * ((1 << levels) - 1)
+    // The most that stand at a level while all that are left stand there, for each place of the first of the five.
+    var left = [[Int]](repeating: [Int](repeating: 0, count: levels), count: 1 << levels)
+    for offset in left.indices {
+      let stream = try Stream("cascading:\(levels * size)/\(levels)[sinks=0,eager=off]")
+      let first = 2 * span + offset
+      let needle = first..<first + 5
+      for _ in 0..<first { stream.next(query: 1) }
+      for _ in needle { stream.next(key: 40, query: 1) }
+      for age in 0..<span {
+        let held = stream.levels
+        if age == 0 { #expect(held[0].suffix(5) == Array(needle)[...], "the first level holds all of them") }
+        let counts = held.map { $0.count(where: needle.contains) }
+        for level in 1..<levels {
+          let fits = (4 + (1 << level)) / (1 << level)
+          #expect(counts[level...].reduce(0, +) <= fits + 1, "offset \(offset), age \(age), level \(level): \(held)")
+        }
+        if let level = counts.firstIndex(of: counts.reduce(0, +)) {
+          left[offset][level] = max(left[offset][level], counts[level])
+        }
+        stream.next(query: 1)
+      }
+    }
+    for (level, counts) in [(1, [3]), (2, [2]), (3, [1, 2])] {
+      #expect(Set(left.map { $0[level] }) == Set(counts), "level \(level)")
+    }
+  }
+
   /// T8.
   @Test(
     "schedules, as periods",

@@ -45,8 +45,9 @@ package final class LayerwisePrompt {
     let shape = KVCache.Shape(
       layers: layers.count, queryHeads: layers[0].queryHeads, keyValueHeads: layers[0].keyValueHeads,
       headDim: layers[0].headDim)
-    // What is kept comes in whole panels, stands twice for a moment, and is followed by a block for the answer.
-    let kept = [tokens] + [Int](repeating: 1, count: 15)
+    // What is kept comes in whole panels, with adaptive budgets half a token a head more than was asked for, stands twice for
+    // a moment, and is followed by a block for the answer.
+    let kept = [tokens] + [Int](repeating: 1, count: 16)
     return bytes([layers[0]], tokens) + bytes(layers, 1)
       + 2 * kept.reduce(0) { $0 + prompt.keptBytes(of: $1, shape: shape, slotType: slotType) }
   }

@@ -42,6 +42,10 @@ enum PromptChoice {
     return (0..<layers).map { sum($0 + 1) - sum($0) }
   }
 
+  /// The tokens that a head keeps under Ada-KV, which has `won` of a layer's most votes: the authors'
+  /// round(0.8 won + floor(0.2 budget)), with 0.2 and 0.8 in fifths.
+  static func adaptiveBudget(won: Int, budget: Int) -> Int { (4 * won + 5 * (budget / 5) + 2) / 5 }
+
   /// Marks the tokens that a layer chooses.
   ///
   /// - Parameters:
@@ -54,10 +58,20 @@ enum PromptChoice {
   ) -> [Bool] {
     let count = heads.last?.upperBound ?? 0
     var chosen = [Bool](repeating: false, count: count)
-    let safe = budgets == .uniform ? budget : budget / 5
-    for head in heads { choose(safe, scores, of: head, &chosen) }
-    if budgets == .adaptive {
-      let missing = heads.count * budget - heads.reduce(0) { $0 + min(safe, $1.count) }
+    switch budgets {
+    case .uniform:
+      for head in heads { choose(budget, scores, of: head, &chosen) }
+    case .adaptive:
+      guard count > heads.count * budget else { return [Bool](repeating: true, count: count) }
+      var winners = chosen
+      choose(heads.count * budget, scores, of: 0..<count, &winners)
+      for head in heads {
+        let won = winners[head].count { $0 }
+        choose(adaptiveBudget(won: won, budget: budget), scores, of: head, &chosen)
+      }
+    case .floor:
+      for head in heads { choose(budget / 5, scores, of: head, &chosen) }
+      let missing = heads.count * budget - heads.reduce(0) { $0 + min(budget / 5, $1.count) }
       choose(missing, scores, of: 0..<count, &chosen)
     }
     return chosen

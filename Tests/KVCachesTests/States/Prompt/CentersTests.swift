@@ -8,22 +8,31 @@ import Testing
 /// Caches that keep centers of a prompt's keys, against Float64 lists.
 @Suite("Caches that keep centers")
 struct CentersTests {
-  static let plans = [
-    "k-center:40[window=8]", "k-center:40[window=8,sinks=0]", "k-center:44", "k-center:40[window=8,recompress=16]",
-    "k-center:40[window=8,recompress=5]",
-  ]
-
-  private func reference(_ subject: PromptSubject, _ sequence: TokenSequence) throws -> ReferenceCenters {
-    let prompt = try #require(subject.plan.prompt)
-    let centers = try #require(prompt.centers)
-    return ReferenceCenters(sequence, prompt, centers, size: prompt.keptTokens(of: 1 << 20))
+  /// A cache, and what docs/caches.md says of it.
+  struct Case: Sendable, CustomStringConvertible {
+    var plan: String
+    var size: Int
+    var window: Int
+    var sinks = 4
+    var recompression: Int?
+    var description: String { plan }
   }
 
-  @Test("what is kept, and what later tokens read, equals the lists", arguments: plans)
-  func equalsReference(plan: String) throws {
+  static let cases = [
+    Case(plan: "k-center:40[window=8]", size: 40, window: 8),
+    Case(plan: "k-center:40[window=8,sinks=0]", size: 40, window: 8, sinks: 0),
+    Case(plan: "k-center:44", size: 44, window: 32),
+    Case(plan: "k-center:40[window=8,recompress=16]", size: 40, window: 8, recompression: 16),
+    Case(plan: "k-center:40[window=8,recompress=5]", size: 40, window: 8, recompression: 5),
+  ]
+
+  @Test("what is kept, and what later tokens read, equals the lists", arguments: cases)
+  func equalsReference(test: Case) throws {
+    let plan = test.plan
     for (group, threads, prompt) in [(1, 1, 150), (3, 2, 150), (2, 1, 30)] {
       let subject = try PromptSubject(plan, group: group, threads: threads)
-      var reference = try reference(subject, subject.sequence)
+      var reference = ReferenceCenters(
+        subject.sequence, size: test.size, window: test.window, sinks: test.sinks, recompression: test.recompression)
       let cache = try subject.makeCache()
       cache.recordTokens()
       subject.run(cache, prompt)

@@ -60,11 +60,44 @@ struct PromptChoiceTests {
   func adaptive() {
     let strong = (0..<20).map { Float(100 - $0) }
     let weak = (0..<20).map { Float(20 - $0) / 100 }
+    #expect(chosen([strong, weak], budget: 10, .floor) == [Array(0..<18), [0, 1]])
+    #expect(chosen([weak, strong], budget: 10, .floor) == [[0, 1], Array(0..<18)])
+    #expect(chosen([strong, weak], budget: 4, .floor) == [Array(0..<8), []])
+    #expect(chosen([[1, 1, 1], [1, 1, 1]], budget: 2, .floor) == [[0, 1, 2], [0]])
+    #expect(chosen([Array(strong.prefix(3)), weak], budget: 10, .floor) == [[0, 1, 2], Array(0..<17)])
     #expect(chosen([strong, weak], budget: 10, .adaptive) == [Array(0..<18), [0, 1]])
     #expect(chosen([weak, strong], budget: 10, .adaptive) == [[0, 1], Array(0..<18)])
-    #expect(chosen([strong, weak], budget: 4, .adaptive) == [Array(0..<8), []])
-    #expect(chosen([[1, 1, 1], [1, 1, 1]], budget: 2, .adaptive) == [[0, 1, 2], [0]])
-    #expect(chosen([Array(strong.prefix(3)), weak], budget: 10, .adaptive) == [[0, 1, 2], Array(0..<17)])
+    // 0.8 × 8 and nothing for certain.
+    #expect(chosen([strong, weak], budget: 4, .adaptive) == [Array(0..<6), []])
+    // A head that has fewer tokens than its share leaves the rest.
+    #expect(chosen([Array(strong.prefix(3)), weak], budget: 10, .adaptive) == [[0, 1, 2], Array(0..<16)])
+    #expect(chosen([[1, 2], [1, 2]], budget: 2, .adaptive) == [[0, 1], [0, 1]])
+  }
+
+  /// The authors' mixture tells from a floor where a head wins more than the floor and less than everything.
+  @Test(
+    "of the 20 largest of 40 votes 14 lie in one head: 13 and 7 under the authors' budgets, 14 and 6 under a floor",
+    arguments: [(Prompt.HeadBudgets.adaptive, [13, 7]), (.floor, [14, 6]), (.uniform, [10, 10])])
+  func sharing(budgets: Prompt.HeadBudgets, expected: [Int]) {
+    // Votes of 21 to 40 win; A has 14 of them.
+    let a = (27...40).map { Float($0) } + (1...6).map { Float($0) }
+    let b = (21...26).map { Float($0) } + (7...20).map { Float($0) }
+    #expect(chosen([a.reversed(), b], budget: 10, budgets).map(\.count) == expected)
+    #expect(chosen([b, a], budget: 10, budgets).map(\.count) == expected.reversed())
+  }
+
+  /// round(n × (1 - 0.2) + int(0.2 × b)) as their code computes it, in Double, for every n and b.
+  @Test("budgets are the authors', number by number")
+  func authorsBudgets() {
+    for budget in 0...600 {
+      for won in 0...4 * budget {
+        let expected = (Double(won) * (1 - 0.2) + Double(Int(Double(budget) * 0.2))).rounded(.toNearestOrEven)
+        if PromptChoice.adaptiveBudget(won: won, budget: budget) != Int(expected) {
+          Issue.record(
+            "\(won) won of \(budget): \(PromptChoice.adaptiveBudget(won: won, budget: budget)), not \(expected)")
+        }
+      }
+    }
   }
 
   @Test("a pyramid falls linearly, keeps the total, and never gives a layer more than there is")

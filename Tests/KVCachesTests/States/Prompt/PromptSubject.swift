@@ -14,7 +14,8 @@ struct PromptSubject {
     "snapkv:40[window=8,layers=pyramid,heads=adaptive,pool=none]", "prompt:30[window=8,mode=every-prefill]",
     "snapkv:40[window=8,heads=adaptive,mode=every-prefill]", "snapkv:40[window=8,sinks=4]",
     "snapkv:40[window=8,sinks=9,layers=pyramid,heads=adaptive]",
-    "snapkv:40[window=8,layers=pyramid,heads=adaptive,mode=every-prefill]",
+    "snapkv:40[window=8,layers=pyramid,heads=adaptive,mode=every-prefill]", "snapkv:40[window=8,heads=floor]",
+    "snapkv:43[window=8,layers=pyramid,heads=floor]",
   ]
 
   /// Caches that choose in other ways.
@@ -25,6 +26,7 @@ struct PromptSubject {
     "k-center:40[window=8,recompress=16]",
   ]
 
+  let text: String
   let plan: KVCache.Plan
   let shape: KVCache.Shape
   let sequence: TokenSequence
@@ -36,6 +38,7 @@ struct PromptSubject {
     _ plan: String, group: Int = 2, keyValueHeads: Int = 2, slotType: KVCache.SlotType = .float32, threads: Int = 1,
     layout: RotaryLayout = .halves, positions: PositionEncoding? = nil, count: Int = 220
   ) throws {
+    text = plan
     self.plan = try KVCache.Plan(plan)
     self.slotType = slotType
     shape = KVCache.Shape(
@@ -65,13 +68,26 @@ struct PromptSubject {
 
   func finish(_ cache: KVCache) { cache.finishPrompt(team: team, kernels: InstructionSet.current) }
 
-  /// The tokens that each layer of a cache of `plan` chooses after so many, for a head.
+  /// The digits behind a part of the specification.
+  private func number(_ before: String) -> Int? {
+    guard let range = text.firstRange(of: before) else { return nil }
+    return Int(text[range.upperBound...].prefix { $0.isNumber })
+  }
+
+  /// The tokens that each layer of a cache of `plan` chooses after so many, for a head; from the specification's text alone.
   func budgets(_ cache: KVCache) throws -> [Int] {
-    let prompt = try #require(plan.prompt)
-    let candidates = Int(cache.tokenCount) - prompt.window
+    let window = number("window=") ?? 32
+    let candidates = Int(cache.tokenCount) - window
     // What falls from 2 × mean − mean / 20 to mean / 20 over three layers has the mean in the middle.
-    let mean = prompt.keptTokens(of: Int(cache.tokenCount)) - prompt.window
-    guard prompt.layers == .pyramid else { return [mean, mean, mean] }
+    let mean: Int
+    if text.contains("ratio=0.75") {
+      mean = candidates / 4
+    } else if text.contains("ratio=1") {
+      mean = 0
+    } else {
+      mean = min(try #require(number(":")) - window, candidates)
+    }
+    guard text.contains("layers=pyramid") else { return [mean, mean, mean] }
     let first = min(2 * mean - mean / 20, candidates)
     return [first, mean, 2 * mean - first]
   }

@@ -12,7 +12,7 @@ struct PromptUndoTests {
     "snapkv:20[window=7]", "snapkv:20[window=7,heads=adaptive]", "snapkv:20[window=7,mode=every-prefill]",
     "snapkv[ratio=0.5,window=3,layers=pyramid,heads=adaptive,mode=every-prefill]",
     "prompt:20[choose=random,window=7]", "k-center:20[window=7]", "k-center:20[window=7,mode=every-prefill]",
-    "k-center:20[window=7,recompress=9]",
+    "k-center:20[window=7,recompress=9]", "h2o:20[prompt=whole]", "tova:20[prompt=whole,sinks=0]",
   ]
 
   private func makeCache(_ subject: PromptSubject, depth: Int) throws -> KVCache {

@@ -15,17 +15,21 @@ struct ReferenceCenters {
   }
 
   let sequence: TokenSequence
-  let prompt: Prompt
-  let centers: Prompt.Centers
+  /// Tokens kept, those of them that are the newest, and those that are the oldest.
   let size: Int
+  let window: Int
+  let sinks: Int
+  /// After how many more tokens centers are chosen anew; nil for never.
+  let recompression: Int?
   /// `[layer][KV head]`, oldest first.
   private(set) var held: [[[Entry]]]
   private(set) var tokenCount = 0
   /// Tokens that may still come before the next compression.
   private var room = Int.max
 
-  init(_ sequence: TokenSequence, _ prompt: Prompt, _ centers: Prompt.Centers, size: Int) {
-    (self.sequence, self.prompt, self.centers, self.size) = (sequence, prompt, centers, size)
+  init(_ sequence: TokenSequence, size: Int, window: Int, sinks: Int, recompression: Int?) {
+    (self.sequence, self.size, self.window, self.sinks) = (sequence, size, window, sinks)
+    self.recompression = recompression
     let heads = [[Entry]](repeating: [], count: sequence.shape.keyValueHeads)
     held = [[[Entry]]](repeating: heads, count: sequence.shape.layers)
   }
@@ -46,9 +50,9 @@ struct ReferenceCenters {
 
   /// Ends the prompt.
   mutating func finish() {
-    room = centers.recompression ?? .max
+    room = recompression ?? .max
     guard tokenCount > size else {
-      if centers.recompression != nil { room += size - tokenCount }
+      if recompression != nil { room += size - tokenCount }
       return
     }
     compress()
@@ -61,20 +65,23 @@ struct ReferenceCenters {
   }
 
   private func compressed(_ entries: [Entry]) -> [Entry] {
-    let last = entries.count - prompt.window
-    let old = Array(entries[prompt.sinks..<last])
-    let distance = { (a: Entry, b: Entry) in zip(a.key, b.key).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } }
+    let last = entries.count - window
+    let old = Array(entries[sinks..<last])
+    // |a|² − 2ab + |b|²; exactly 0 for equal keys.
+    let norms = old.map { entry in entry.key.reduce(0) { $0 + $1 * $1 } }
+    let products = old.map { a in old.map { b in zip(a.key, b.key).reduce(0) { $0 + $1.0 * $1.1 } } }
+    let distance = { (a: Int, b: Int) in norms[a] - 2 * products[a][b] + norms[b] }
+    // A center is a token from which, of all, the nearest center is farthest: searched anew for each.
     var chosen = [0]
-    var smallest = old.map { distance($0, old[0]) }
-    while chosen.count < size - prompt.window - prompt.sinks, let largest = smallest.max(), largest > 0,
-      let next = smallest.firstIndex(of: largest)
-    {
+    while chosen.count < size - window - sinks {
+      let gaps = old.indices.map { token in chosen.map { distance(token, $0) }.min() ?? 0 }
+      guard let next = gaps.indices.max(by: { gaps[$0] < gaps[$1] || gaps[$0] == gaps[$1] && $0 > $1 }), gaps[next] > 0
+      else { break }
       chosen.append(next)
-      for (index, entry) in old.enumerated() { smallest[index] = min(smallest[index], distance(entry, old[next])) }
     }
     // The nearest center, of equally near ones that chosen first.
-    let nearest = old.map { entry in
-      chosen.indices.min { distance(entry, old[chosen[$0]]) < distance(entry, old[chosen[$1]]) } ?? 0
+    let nearest = old.indices.map { token in
+      chosen.indices.min { distance(token, chosen[$0]) < distance(token, chosen[$1]) } ?? 0
     }
     let clusters = chosen.indices.map { cluster -> Entry in
       let members = old.indices.filter { nearest[$0] == cluster }.map { old[$0] }
@@ -82,7 +89,7 @@ struct ReferenceCenters {
       entry.count = members.reduce(0) { $0 + $1.count }
       return entry
     }
-    return entries[..<prompt.sinks] + clusters.sorted { $0.token < $1.token } + entries[last...]
+    return entries[..<sinks] + clusters.sorted { $0.token < $1.token } + entries[last...]
   }
 
   /// Outputs of tokens that enter one by one, `[layer][token, query head, headDim]`.
@@ -91,10 +98,10 @@ struct ReferenceCenters {
     for _ in 0..<count {
       if room == 0 {
         compress()
-        room = centers.recompression ?? .max
+        room = recompression ?? .max
       }
       append(1)
-      if centers.recompression != nil { room -= 1 }
+      if recompression != nil { room -= 1 }
       for layer in held.indices {
         for head in 0..<sequence.shape.queryHeads { outputs[layer] += output(layer: layer, head: head) }
       }

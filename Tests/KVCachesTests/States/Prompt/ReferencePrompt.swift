@@ -69,19 +69,26 @@ struct ReferencePrompt {
         scores[head][$0] != scores[head][$1] ? scores[head][$0] > scores[head][$1] : $0 < $1
       }
     }
-    guard prompt.heads == .adaptive else { return scores.indices.map { Set(ranked($0).prefix(budget)) } }
-    var chosen = scores.indices.map { Set(ranked($0).prefix(budget / 5)) }
-    var missing = budget * scores.count - chosen.reduce(0) { $0 + $1.count }
-    let all = scores.indices.flatMap { head in scores[head].indices.map { (head: head, slot: $0) } }
-    let order = all.sorted { a, b in
-      let (x, y) = (scores[a.head][a.slot], scores[b.head][b.slot])
-      return x != y ? x > y : (a.head, a.slot) < (b.head, b.slot)
+    let total = budget * scores.count
+    guard prompt.heads != .uniform, scores.reduce(0, { $0 + $1.count }) > total else {
+      return scores.indices.map { Set(ranked($0).prefix(prompt.heads == .uniform ? budget : .max)) }
     }
-    for place in order where missing > 0 && !chosen[place.head].contains(place.slot) {
-      chosen[place.head].insert(place.slot)
-      missing -= 1
+    // Which heads the largest votes lie in: as Ada-KV's code has it, from votes sorted in each head, one behind the other;
+    // under a floor the first fifth of each head counts as infinite (kvpress).
+    let floor = Int(0.2 * Double(budget))
+    let votes = scores.indices.flatMap { head in
+      ranked(head).enumerated().map { rank, slot in
+        (vote: prompt.heads == .floor && rank < floor ? .infinity : scores[head][slot], head: head)
+      }
     }
-    return chosen
+    let largest = votes.enumerated().sorted { a, b in
+      a.element.vote != b.element.vote ? a.element.vote > b.element.vote : a.offset < b.offset
+    }.prefix(total)
+    return scores.indices.map { head in
+      let won = Double(largest.count { $0.element.head == head })
+      let count = prompt.heads == .floor ? won : (won * (1 - 0.2) + Double(floor)).rounded(.toNearestOrEven)
+      return Set(ranked(head).prefix(Int(count)))
+    }
   }
 
   private func pooled(layer: Int, head: Int) -> [Double] {

@@ -37,6 +37,8 @@ struct ReferenceSelection {
   let keepsAll: Bool
   let rule: ScoreRule?
   private let capacity: Int
+  /// Cosine and sine of each rotated pair, `[distance][pair]`.
+  private let angles: [[(cosine: Double, sine: Double)]]
 
   init(_ sequence: TokenSequence, plan: KVCache.Plan) {
     self.sequence = sequence
@@ -49,6 +51,16 @@ struct ReferenceSelection {
     fillsEagerly = plan.stages.compactMap { $0 as? Window }.allSatisfy(\.fillsEagerly)
     rule = plan.states.compactMap { $0 as? ScoreSpecification }.first?.rule
     capacity = sinkCount + levels.reduce(0) { $0 + $1.size } + scoredSize
+    var frequencies: [Double] = []
+    if case .rotary(let rotary) = sequence.positions { frequencies = rotary.frequencies }
+    angles = (0...sequence.count).map { distance in
+      frequencies.map { (cos(Double(distance) * $0), sin(Double(distance) * $0)) }
+    }
+  }
+
+  /// Nothing in every head of a layer, `[KV head]`.
+  var empty: [Holdings] {
+    [Holdings](repeating: Holdings(levels: levels.map { _ in [] }), count: sequence.shape.keyValueHeads)
   }
 
   /// Whether a token that comes alone sees a window that slides.
@@ -58,20 +70,23 @@ struct ReferenceSelection {
   func run(_ chunking: Chunking) -> (outputs: [[Float]], held: [[Holdings]]) {
     let shape = sequence.shape
     var outputs = [[Float]](repeating: [], count: shape.layers)
-    var held = (0..<shape.layers).map { _ in
-      [Holdings](repeating: Holdings(levels: levels.map { _ in [] }), count: shape.keyValueHeads)
-    }
+    var held = (0..<shape.layers).map { _ in empty }
     for layer in 0..<shape.layers {
       var first = 0
       for size in chunking.sizes(sequence.count) {
-        outputs[layer] += step(layer: layer, chunk: first..<first + size, &held[layer])
+        outputs[layer] += step(layer: layer, chunk: first..<first + size, &held[layer]).outputs
         first += size
       }
     }
     return (outputs, held)
   }
 
-  private func step(layer: Int, chunk: Range<Int>, _ held: inout [Holdings]) -> [Float] {
+  /// Takes in a chunk.
+  ///
+  /// - Returns: its outputs, `[token, query head, headDim]`, and what every token that could stay was worth to each KV head.
+  func step(
+    layer: Int, chunk: Range<Int>, _ held: inout [Holdings]
+  ) -> (outputs: [Float], worth: [[Int: Double]]) {
     let shape = sequence.shape
     let width = shape.headDim
     var outputs = [Float](repeating: 0, count: chunk.count * shape.queryHeads * width)
@@ -89,13 +104,13 @@ struct ReferenceSelection {
       }
       credits.append(credit)
     }
-    for head in 0..<shape.keyValueHeads {
+    let worth = (0..<shape.keyValueHeads).map { head in
       let heads =
         rule?.isHomogeneous == true
         ? Array(credits) : Array(credits[head * shape.groupSize..<(head + 1) * shape.groupSize])
-      update(&held[head], chunk: chunk, credits: heads)
+      return update(&held[head], chunk: chunk, credits: heads)
     }
-    return outputs
+    return (outputs, worth)
   }
 
   /// The tokens that a row of the chunk sees, each with its distance from the query.
@@ -121,15 +136,11 @@ struct ReferenceSelection {
   ) -> (output: [Float], weights: [Double]) {
     let shape = sequence.shape
     let keyHead = head / shape.groupSize
-    let query = sequence.query(layer: layer, token: token, head: head).map { Double($0) }
+    let query = Array(sequence.query(layer: layer, token: token, head: head))
     let logits = seen.map { other in
-      // A rotary logit depends on the distance alone: the key stands at 0.
-      let rotated = sequence.rotated(query, by: other.distance)
-      var product = 0.0
-      for (a, b) in zip(rotated, sequence.key(layer: layer, token: other.token, head: keyHead)) {
-        product += a * Double(b)
-      }
-      return product / Double(shape.headDim).squareRoot() - slope(head) * Double(other.distance)
+      let key = sequence.key(layer: layer, token: other.token, head: keyHead)
+      return product(query, key, distance: other.distance) / Double(shape.headDim).squareRoot()
+        - slope(head) * Double(other.distance)
     }
     let largest = logits.max() ?? 0
     let exponentials = logits.map { exp($0 - largest) }
@@ -143,8 +154,28 @@ struct ReferenceSelection {
     return (output.map { Float($0) }, exponentials.map { $0 / sum })
   }
 
+  /// The product of a query with the key of a token so far away: a rotary logit depends on the distance alone.
+  private func product(_ query: [Float], _ key: ArraySlice<Float>, distance: Int) -> Double {
+    let (angles, start) = (angles[distance], key.startIndex)
+    var inHalves = true
+    if case .rotary(let rotary) = sequence.positions { inHalves = rotary.layout == .halves }
+    var product = 0.0
+    for (pair, angle) in angles.enumerated() {
+      let (first, second) = inHalves ? (pair, pair + angles.count) : (2 * pair, 2 * pair + 1)
+      let (x, y) = (Double(query[first]), Double(query[second]))
+      product += (x * angle.cosine - y * angle.sine) * Double(key[start + first])
+      product += (x * angle.sine + y * angle.cosine) * Double(key[start + second])
+    }
+    for dim in 2 * angles.count..<query.count { product += Double(query[dim]) * Double(key[start + dim]) }
+    return product
+  }
+
   /// Adds what the chunk's queries gave, and lets its tokens fall through the lists.
-  private func update(_ holdings: inout Holdings, chunk: Range<Int>, credits: [[Int: Double]]) {
+  ///
+  /// - Returns: what each token that was held, or came, is worth.
+  private func update(
+    _ holdings: inout Holdings, chunk: Range<Int>, credits: [[Int: Double]]
+  ) -> [Int: Double] {
     let decay = pow(rule?.decay ?? 0, Double(chunk.count))
     func credit(_ token: Int) -> Double {
       let values = credits.map { $0[token] ?? 0 }.sorted()
@@ -165,7 +196,11 @@ struct ReferenceSelection {
       let held = holdings.scored[index]
       holdings.scored[index].score = held.score * decay + credit(held.token)
     }
-    for token in chunk { insert(Held(token: token, score: credit(token)), &holdings) }
+    let arriving = chunk.map { Held(token: $0, score: credit($0)) }
+    var worth: [Int: Double] = [:]
+    for held in holdings.levels.flatMap({ $0 }) + holdings.scored + arriving { worth[held.token] = held.score }
+    for held in arriving { insert(held, &holdings) }
+    return worth
   }
 
   private func insert(_ arriving: Held, _ holdings: inout Holdings) {
