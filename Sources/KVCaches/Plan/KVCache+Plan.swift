@@ -48,7 +48,7 @@ extension KVCache {
     var states: [any StateSpecification] { Self.states(of: stages) }
 
     /// Whether queries keep their places in the stream for some stage.
-    var usesOriginalPositions: Bool { stages.contains { $0.blueprint.distance == .original } }
+    package var usesOriginalPositions: Bool { stages.contains { $0.blueprint.distance == .original } }
 
     /// The ways in which the work for such a cache may be divided over processes without changing its results.
     package var partitions: Partitions { states.reduce(.all) { $0.intersection($1.partitions) } }
