@@ -11,6 +11,13 @@ package struct ModelConfiguration: Sendable {
   package var layers: [AttentionLayer]
   /// The number of tokens the model was trained to see at once.
   package var trainedLength: Int
+  /// Experts of a layer, and those of them that a token meets; nil where there are none.
+  package var experts: ExpertNumbers?
+
+  package struct ExpertNumbers: Sendable, Hashable {
+    package var count: Int
+    package var used: Int
+  }
 
   /// Layers, heads and head size; those of the first layer that attends where layers differ.
   package var attention: KVCache.Shape { KVCache.Shape(layers) }

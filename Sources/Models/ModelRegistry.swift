@@ -48,6 +48,9 @@ package enum ModelRegistry {
   }
 
   private static func family(of metadata: ModelMetadata) throws -> any ModelFamily.Type {
+    if let missing = refused[metadata.architecture] {
+      throw metadata.unsupported("the architecture '\(metadata.architecture)' is not supported: it needs \(missing)")
+    }
     guard let family = families[metadata.architecture] else {
       throw ModelError.unknownArchitecture(metadata.architecture, known: families.keys.sorted(), in: metadata.file.path)
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Evaluation
+import Foundation
 import KVCaches
 import Kernels
 import ModelJSON
@@ -69,6 +70,14 @@ private struct CacheReport {
     KVCache.bytes(plan: plan, layers: configuration.layers, slotType: slotType, tokens: tokens)
   }
 
+  /// What weights and cache take, and what this machine has.
+  private func memory(_ file: WeightFile) -> String {
+    let weights = file.storedTensors.reduce(0) { $0 + $1.byteRange.count }
+    let machine = ProcessInfo.processInfo.physicalMemory
+    return "\(HumanReadable.bytes(weights)) of weights and \(HumanReadable.bytes(total)) of cache; this machine has "
+      + HumanReadable.bytes(machine) + (UInt64(weights + total) < machine ? ", so it fits" : ", so it does not fit")
+  }
+
   private func typeCounts(_ file: WeightFile) -> [(type: String, count: Int)] {
     var counts: [String: Int] = [:]
     for tensor in file.storedTensors { counts[tensor.type.name, default: 0] += 1 }
@@ -83,10 +92,17 @@ private struct CacheReport {
       ("parameters", HumanReadable.count(parameters)),
       ("tensors", typeCounts(file).map { "\($0.count) \($0.type)" }.joined(separator: ", ")),
       ("layers", "\(shape.layers)"),
-      ("heads", "\(shape.queryHeads) query, \(shape.keyValueHeads) KV, of \(shape.headDim) dimensions"),
+    ]
+    facts += configuration.layerKinds.map { kind in
+      (kind.count == shape.layers ? "each" : "\(kind.count) of them", kind.text)
+    }
+    facts += configuration.experts.map { [("experts", "\($0.used) of \($0.count) for each token")] } ?? []
+    facts += [
       ("hidden", "\(configuration.hiddenSize), feed-forward \(configuration.feedForwardSize)"),
       ("vocabulary", HumanReadable.count(configuration.vocabularySize)),
       ("trained length", HumanReadable.tokens(configuration.trainedLength)),
+      ("tokenizer", file.tokenizerSummary(path: path)), ("chat template", file.templateSummary(path: path)),
+      ("memory", memory(file)),
       ("instruction set", instructionSet), ("cache", "\(plan), \(slotType.rawValue)"),
     ]
     facts += adapters.map { ("adapter", $0.text) }
@@ -135,7 +151,12 @@ private struct CacheReport {
     }
     return [
       "model": JSONValue(path), "architecture": JSONValue(configuration.architecture),
-      "layers": JSONValue(shape.layers), "queryHeads": JSONValue(shape.queryHeads),
+      "layers": JSONValue(shape.layers),
+      "layerKinds": .array(
+        configuration.layerKinds.map { ["layers": JSONValue($0.count), "kind": JSONValue($0.text)] as JSONValue }),
+      "experts": configuration.experts.map { JSONValue($0.count) } ?? .null,
+      "expertsUsed": configuration.experts.map { JSONValue($0.used) } ?? .null,
+      "queryHeads": JSONValue(shape.queryHeads),
       "keyValueHeads": JSONValue(shape.keyValueHeads), "headDim": JSONValue(shape.headDim),
       "hiddenSize": JSONValue(configuration.hiddenSize), "feedForwardSize": JSONValue(configuration.feedForwardSize),
       "vocabularySize": JSONValue(configuration.vocabularySize),

@@ -40,7 +40,8 @@ struct GPTOSS: ModelFamily {
     var local = global
     local.window = try metadata.window()
     let isLocal = try metadata.windowedLayers(count: sizes.layers, standardPeriod: 2)
-    configuration = sizes.configuration(metadata.architecture, layers: isLocal.map { $0 ? local : global })
+    configuration = sizes.configuration(
+      metadata.architecture, layers: isLocal.map { $0 ? local : global }, experts: experts)
   }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {

@@ -79,7 +79,7 @@ struct Gemma4: ModelFamily {
     valuesAreKeys = layers.indices.map { layer in
       metadata.isGGUF ? !metadata.hasTensor("blk.\(layer).attn_v.weight") : areEqual && isGlobal[layer]
     }
-    configuration = sizes.configuration(metadata.architecture, layers: layers)
+    configuration = sizes.configuration(metadata.architecture, layers: layers, experts: experts)
     self.sizes = sizes
   }
 

@@ -54,7 +54,8 @@ struct Granite: ModelFamily {
     if let scale = try metadata.factor(Key("attention.scale", huggingFace: "attention_multiplier")) {
       layer.scale = scale
     }
-    configuration = sizes.configuration(metadata.architecture, layers: Array(repeating: layer, count: sizes.layers))
+    configuration = sizes.configuration(
+      metadata.architecture, layers: Array(repeating: layer, count: sizes.layers), experts: experts)
   }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {

@@ -67,7 +67,8 @@ struct LFM2: ModelFamily {
     var attending = sizes.layer()
     try metadata.rotaryPositions(sizes, layout: .halves, base: 1_000_000).apply(to: &attending)
     let mixing = AttentionLayer(Recurrence(channels: sizes.hidden, span: span))
-    configuration = sizes.configuration(metadata.architecture, layers: attends.map { $0 ? attending : mixing })
+    configuration = sizes.configuration(
+      metadata.architecture, layers: attends.map { $0 ? attending : mixing }, experts: all)
   }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {

@@ -39,7 +39,8 @@ struct Llama: ModelFamily {
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)
     layer.window = try metadata.window()
-    configuration = sizes.configuration(metadata.architecture, layers: Array(repeating: layer, count: sizes.layers))
+    configuration = sizes.configuration(
+      metadata.architecture, layers: Array(repeating: layer, count: sizes.layers), experts: experts)
   }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {

@@ -45,7 +45,7 @@ struct Qwen3: ModelFamily {
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)
     configuration = sizes.configuration(
-      metadata.architecture, layers: try metadata.layersWithWindowsOfQwen(layer, count: sizes.layers))
+      metadata.architecture, layers: try metadata.layersWithWindowsOfQwen(layer, count: sizes.layers), experts: all)
   }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {

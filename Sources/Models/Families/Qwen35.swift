@@ -66,7 +66,8 @@ struct Qwen35: ModelFamily {
             Key(huggingFace: "rope_parameters.partial_rotary_factor", "partial_rotary_factor"), default: 0.25)))
     try metadata.rotaryPositions(sizes, dim: dim, layout: .halves).apply(to: &attending)
     let mixing = AttentionLayer(recurrence)
-    configuration = sizes.configuration(metadata.architecture, layers: attends.map { $0 ? attending : mixing })
+    configuration = sizes.configuration(
+      metadata.architecture, layers: attends.map { $0 ? attending : mixing }, experts: experts)
   }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {

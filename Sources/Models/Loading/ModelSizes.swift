@@ -23,7 +23,9 @@ struct ModelSizes {
   /// A model of these layers.
   ///
   /// Where every layer is windowed, no layer is left for a plan: the widest window is what the model was trained to see.
-  func configuration(_ architecture: String, layers: [AttentionLayer]) -> ModelConfiguration {
+  func configuration(
+    _ architecture: String, layers: [AttentionLayer], experts: Experts? = nil
+  ) -> ModelConfiguration {
     var (layers, length) = (layers, trainedLength)
     let windows = layers.filter(\.keepsKeys).map(\.window)
     if let widest = windows.compactMap(\.self).max(), !windows.contains(nil) {
@@ -32,7 +34,7 @@ struct ModelSizes {
     }
     return ModelConfiguration(
       architecture: architecture, vocabularySize: vocabulary, hiddenSize: hidden, feedForwardSize: feedForward,
-      layers: layers, trainedLength: length)
+      layers: layers, trainedLength: length, experts: experts.map { .init(count: $0.count, used: $0.used) })
   }
 
   /// - Throws: `ModelError` for a size that is impossible or would overflow a product.

@@ -49,6 +49,9 @@ package struct Recurrence: Sendable, Hashable {
   /// Inputs of the convolution that later tokens need, `[token, channel]`.
   var historyFloats: Int { (span - 1) * channels }
 
+  /// Bytes of the state of one sequence.
+  package var bytes: Int { floats * 4 }
+
   /// Floats of the state of one sequence: the history, then `[value head, keyDim, valueDim]`.
   var floats: Int { historyFloats + (deltaRule.map { $0.valueHeads * $0.headFloats } ?? 0) }
 }
