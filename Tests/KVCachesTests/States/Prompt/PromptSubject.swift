@@ -22,7 +22,8 @@ struct PromptSubject {
     "snapkv:40[choose=random,window=8]", "prompt[choose=random,ratio=0.75,window=8,layers=pyramid]",
     "k-center:44", "k-center:40[window=8,sinks=3]", "k-center:40[window=8]",
     "k-center:40[window=8,mode=every-prefill]", "k-center:40[window=8,layers=pyramid]",
-    "k-center:40[window=8,recompress=16]",
+    "k-center:40[window=8,recompress=16]", "k-center[ratio=0.3]", "k-center[ratio=0.4,layers=pyramid]",
+    "k-center[ratio=0.1,mode=every-prefill]",
   ]
 
   let plan: KVCache.Plan
@@ -68,9 +69,9 @@ struct PromptSubject {
   /// The tokens that each layer of a cache of `plan` chooses after so many, for a head.
   func budgets(_ cache: KVCache) throws -> [Int] {
     let prompt = try #require(plan.prompt)
-    let candidates = Int(cache.tokenCount) - prompt.window
+    let candidates = Int(cache.tokenCount) - prompt.window(of: Int(cache.tokenCount))
     // What falls from 2 × mean − mean / 20 to mean / 20 over three layers has the mean in the middle.
-    let mean = prompt.keptTokens(of: Int(cache.tokenCount)) - prompt.window
+    let mean = prompt.keptTokens(of: Int(cache.tokenCount)) - prompt.window(of: Int(cache.tokenCount))
     guard prompt.layers == .pyramid else { return [mean, mean, mean] }
     let first = min(2 * mean - mean / 20, candidates)
     return [first, mean, 2 * mean - first]
