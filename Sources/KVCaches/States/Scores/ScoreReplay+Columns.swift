@@ -23,7 +23,7 @@ extension ScoreReplay {
       let source = columns.pointer + head * shape.groupSize / heads * heads * width
       let scores = scores + place * self.slots
       let factor = factor
-      for slot in slots { scores[slot] = scores[slot] * factor + source[slot] }
+      for slot in slots { scores[slot] = scores[slot] * factor + Double(source[slot]) }
       let chunkScores = chunkScores.pointer + head * step.rows.count - self.slots
       for token in tokens { chunkScores[token] = source[token] }
     }

@@ -13,17 +13,19 @@ struct ScoreSpecification: StateSpecification {
 
   func conflict(with other: any StateSpecification) -> String { "scores its tokens in more than one way" }
 
-  func bytes(_ site: StateSite, tokens: Int) -> Int { site.count * site.boundedSlots * 4 }
+  func bytes(_ site: StateSite, tokens: Int) -> Int { site.count * site.boundedSlots * 8 }
   func makeState(_ site: StateSite) -> StageState { ScoreState(rule, site) }
 }
 
 /// The scores of all slots of a group whose heads decide who stays.
+///
+/// Float64: with decay 1 they are sums of all attention of a stream, which float32 would let drift and then stand still.
 final class ScoreState: StageState {
   let rule: ScoreRule
   /// Slots of a head.
   let slots: Int
   /// `[place, slot]`
-  let scores: Buffer<Float>
+  let scores: Buffer<Double>
 
   init(_ rule: ScoreRule, _ site: StateSite) {
     self.rule = rule
@@ -33,7 +35,7 @@ final class ScoreState: StageState {
   }
 
   override var name: String { "scores" }
-  override var bytes: Int { scores.count * 4 }
+  override var bytes: Int { scores.count * 8 }
   override func reset() { scores.elements.update(repeating: 0) }
 
   override func makeReplay(reusing old: LayerReplay?) -> LayerReplay? {
@@ -58,18 +60,18 @@ final class ScoreState: StageState {
 
 /// All scores as they were before each of the newest steps.
 private final class ScoreUndo: StateUndo {
-  private let scores: Buffer<Float>
+  private let scores: Buffer<Double>
   /// A ring, `[step, place, slot]`.
-  private let copies: Buffer<Float>
+  private let copies: Buffer<Double>
   private let depth: Int
   private var next = 0
 
-  init(_ scores: Buffer<Float>, depth: Int) {
+  init(_ scores: Buffer<Double>, depth: Int) {
     (self.scores, self.depth) = (scores, depth)
     copies = Buffer(count: depth * scores.count)
   }
 
-  override var bytes: Int { copies.count * 4 }
+  override var bytes: Int { copies.count * 8 }
 
   override func begin(tokens: Int, first: Int64) {
     (copies.pointer + next * scores.count).update(from: scores.pointer, count: scores.count)
