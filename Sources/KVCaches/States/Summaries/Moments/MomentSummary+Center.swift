@@ -35,26 +35,28 @@ extension MomentSummary {
       drift[index] = Float(Double(drift[index]) - count * step)
       (mean[index], shift[index]) = (moved, Float(step))
     }
-    let directions = directions(of: head)
-    let along = { (variable: Int) -> Double in
-      var sum = 0.0
-      for index in 0..<self.headDim { sum += Double(shift[index]) * Double(directions[index * self.rank + variable]) }
-      return sum
-    }
     var product = 1 + rank
     for first in 0..<rank {
       for second in first..<rank {
-        let (a, b) = (along(first), along(second))
+        let (a, b) = (part(first, of: shift, head: head), part(second, of: shift, head: head))
         sums[product] += a * b * sums[0] - a * sums[1 + second] - b * sums[1 + first]
         shiftValues(of: product, (0, a * b), (1 + second, -a), (1 + first, -b), head: head)
         product += 1
       }
     }
     for variable in 0..<rank {
-      let step = along(variable)
+      let step = part(variable, of: shift, head: head)
       sums[1 + variable] -= step * sums[0]
       shiftValues(of: 1 + variable, (0, -step), head: head)
     }
+  }
+
+  /// A vector's part in one of the directions that are kept.
+  private func part(_ variable: Int, of vector: UnsafePointer<Float>, head: Int) -> Double {
+    let directions = directions(of: head)
+    var sum = 0.0
+    for index in 0..<headDim { sum += Double(vector[index]) * Double(directions[index * rank + variable]) }
+    return sum
   }
 
   private typealias Term = (feature: Int, factor: Double)
@@ -62,11 +64,13 @@ extension MomentSummary {
   /// Adds multiples of rows of sums with values to one of them.
   private func shiftValues(of feature: Int, _ a: Term, _ b: Term = (0, 0), _ c: Term = (0, 0), head: Int) {
     let rows = valueSums(of: head)
-    let row = { (term: Term) in (rows + term.feature * self.headDim, term.factor) }
-    let (target, a, b, c) = (rows + feature * headDim, row(a), row(b), row(c))
+    let target = rows + feature * headDim
     for index in 0..<headDim {
-      target[index] = Float(
-        Double(target[index]) + Double(a.0[index]) * a.1 + Double(b.0[index]) * b.1 + Double(c.0[index]) * c.1)
+      var sum = Double(target[index])
+      sum += a.factor * Double(rows[a.feature * headDim + index])
+      sum += b.factor * Double(rows[b.feature * headDim + index])
+      sum += c.factor * Double(rows[c.feature * headDim + index])
+      target[index] = Float(sum)
     }
   }
 }
