@@ -20,11 +20,18 @@ struct ErrorCommand: ParsableCommand {
       rank: the stable rank of the values. spread: the standard deviation of the logits.
       sampled: the error that as many value samples as clusters may have in root mean square. clustered: what the error of \
       as many clusters cannot exceed. Means over KV heads; bounds: the middle head.
+      keys, values: the same radius where the points' own spread is 1: what clusters has less. With --delta, how many       clusters SubGen's Algorithm 1 makes of all keys within that distance, and of all values within the same share of       their spread.
       """)
 
   @OptionGroup var comparison: ComparisonOptions
   @Option(name: .long, help: "Clusters in which the geometry of keys is measured.")
   var clusters = 256
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Count the clusters of keys within this distance, that of the option delta of 'clusters'.", valueName: "distance")
+  )
+  var delta: Double?
   @Option(
     name: .long, parsing: .unconditional,
     help: ArgumentHelp(
@@ -41,6 +48,9 @@ struct ErrorCommand: ParsableCommand {
   func validate() throws {
     guard (1...1 << 16).contains(clusters) else {
       throw ValidationError("--clusters must be from 1 to 65536, but is \(clusters)")
+    }
+    if let delta, !(delta >= 0 && delta.isFinite) {
+      throw ValidationError("--delta must be a distance, but is \(delta)")
     }
   }
 
@@ -72,7 +82,7 @@ struct ErrorCommand: ParsableCommand {
     let run = try AttentionRun(
       engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.cacheType,
       last: comparison.last, tokens: subject.text.count, memory: ProcessInfo.processInfo.physicalMemory,
-      clusters: known.isEmpty ? clusters : nil, layer: layer)
+      clusters: known.isEmpty ? clusters : nil, delta: delta, layer: layer)
     var progress = ProgressLine.standardError()
     let status = { StreamStatus(label: name, tokens: run.position, totalTokens: subject.text.count) }
     let measurements = subject.positions.enumerated().map { index, position in
@@ -92,7 +102,14 @@ struct ErrorCommand: ParsableCommand {
   /// What the keys are like, a line for every position; then errors, a line for every cache and position.
   private static func table(_ measurements: [ErrorMeasurement]) -> String {
     var keys = TextTable(
-      ["tokens", "delta", "r", "delta r", "rank", "spread", "sampled", "clustered"].map { .init($0, .trailing) })
+      ["tokens", "delta", "r", "delta r", "rank", "spread", "sampled", "clustered", "keys", "values"].map {
+        .init($0, .trailing)
+      })
+    var counts = TextTable(
+      ["tokens", "clusters of keys", "fewest", "most", "a token", "clusters of values", "a token"].map {
+        .init($0, .trailing)
+      })
+    var isCounted = false
     var seen: Set<Int> = []
     for measurement in measurements where seen.insert(measurement.attention.position).inserted {
       let decimal = { HumanReadable.decimal($0, places: 3) }
@@ -101,7 +118,11 @@ struct ErrorCommand: ParsableCommand {
         decimal(measurement.mean(\.queryNorm)), decimal(measurement.mean { $0.radius * $0.queryNorm }),
         decimal(measurement.mean(\.stableRank)), decimal(measurement.mean(\.logitSpread)),
         decimal(measurement.median(\.sampleBound)), scientific(measurement.median(\.clusterBound)),
+        decimal(measurement.mean(\.keys.relativeRadius)), decimal(measurement.mean(\.values.relativeRadius)),
       ])
+      guard let row = clusters(measurement) else { continue }
+      counts.append(row)
+      isCounted = true
     }
     var errors = TextTable([
       .init("cache"), .init("tokens", .trailing), .init("bytes", .trailing), .init("error", .trailing),
@@ -115,7 +136,22 @@ struct ErrorCommand: ParsableCommand {
         HumanReadable.decimal(layers.first ?? 0, places: 4), HumanReadable.decimal(layers.max() ?? 0, places: 4),
       ])
     }
-    return keys.text + "\n" + errors.text
+    return [keys.text, isCounted ? counts.text : nil, errors.text].compactMap { $0 }.joined(separator: "\n")
+  }
+
+  /// How many clusters keys and values make, nil where they were not counted.
+  private static func clusters(_ measurement: ErrorMeasurement) -> [String]? {
+    let counts = measurement.geometry.joined().compactMap(\.keys.clusters)
+    guard let fewest = counts.min(), let most = counts.max() else { return nil }
+    let tokens = Double(measurement.attention.position)
+    let (keys, values) = (
+      measurement.mean { Double($0.keys.clusters ?? 0) }, measurement.mean { Double($0.values.clusters ?? 0) }
+    )
+    return [
+      HumanReadable.count(measurement.attention.position), HumanReadable.decimal(keys, places: 1),
+      HumanReadable.count(fewest), HumanReadable.count(most), HumanReadable.decimal(keys / tokens, places: 3),
+      HumanReadable.decimal(values, places: 1), HumanReadable.decimal(values / tokens, places: 3),
+    ]
   }
 
   /// Bounds grow past what decimals can show.

@@ -31,7 +31,11 @@ import Testing
         #expect(heads.count == 4 && object["clusters"] as? Int == 4)
         for head in heads {
           #expect(
-            Set(head.keys) == ["delta", "r", "deltaR", "stableRank", "logitSpread", "sampleBound", "clusterBound"])
+            Set(head.keys) == [
+              "delta", "r", "deltaR", "stableRank", "logitSpread", "sampleBound", "clusterBound", "keys", "values",
+            ])
+          let cloud = try #require(head["keys"] as? [String: Any])
+          #expect(cloud["clusters"] is NSNull && cloud["radius"] as? Double ?? 0 > 0)
           let rank = try #require(head["stableRank"] as? Double)
           #expect(rank >= 1 && rank <= 16.001)
         }
@@ -54,7 +58,12 @@ import Testing
       #expect(result.output.contains("window:8 ") && result.output.contains("window:16 "))
       let svg = try String(contentsOfFile: plot, encoding: .utf8)
       #expect(svg.contains("bytes of the cache") && svg.contains(">window<") && svg.contains("sea.txt, tiny.gguf"))
-      for wrong in [["--clusters", "0"], ["--at", "0"]] {
+      #expect(!result.output.contains("clusters of keys"))
+      let counted = try Sluice.run([
+        "evaluate", "error", text, "-m", model, "--cache", "window:8", "--at", "20,40", "--delta", "0.4",
+      ])
+      #expect(counted.output.contains("clusters of keys") && counted.error.isEmpty, "\(counted.output)\(counted.error)")
+      for wrong in [["--clusters", "0"], ["--at", "0"], ["--delta", "-1"], ["--delta", "nan"]] {
         let refused = try Sluice.run(["evaluate", "error", text, "-m", model, "--cache", "full", "--at", "9"] + wrong)
         #expect(refused.status == 2 && refused.error.contains(wrong[0]), "\(refused.error)")
       }

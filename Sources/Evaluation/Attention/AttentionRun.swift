@@ -26,12 +26,13 @@ package final class AttentionRun {
   ///   - tokens: the most tokens that will be read
   ///   - memory: bytes that the caches may take
   ///   - clusters: clusters in which the geometry of keys is measured, nil where nobody asks for it
+  ///   - delta: within which distance keys make a cluster, nil where those are not counted
   ///   - layer: the one layer that is compared, without positions, while the model reads under sinks and a window; nil for
   ///     all of them
   /// - Throws: `KVCacheError` where the plan does not fit the model, its layers differ, or the caches do not fit the memory.
   package init(
     engine: InferenceEngine, plan: KVCache.Plan, name: String, slotType: KVCache.SlotType, last: Int, tokens: Int,
-    memory: UInt64, clusters: Int? = nil, layer: Int? = nil
+    memory: UInt64, clusters: Int? = nil, delta: Double? = nil, layer: Int? = nil
   ) throws(KVCacheError) {
     precondition(last > 0, "errors are averaged over some tokens")
     var layers = engine.model.configuration.layers
@@ -58,7 +59,8 @@ package final class AttentionRun {
     cache.recordTokens()
     let attention = ComparingAttention(
       full: try KVCache(plan: .full, layers: layers, slotType: slotType), cache: cache,
-      rows: engine.chunk, clusters: clusters, onlyStores: layer != nil, team: engine.team, kernels: engine.kernels)
+      rows: engine.chunk, clusters: clusters, delta: delta, onlyStores: layer != nil, team: engine.team,
+      kernels: engine.kernels)
     self.attention = attention
     probe = try layer.map { layer throws(KVCacheError) in
       LayerProbe(

@@ -22,6 +22,8 @@ final class ComparingAttention: LayerAttention {
   private var isSpread = false
   /// Clusters in which the geometry of keys is measured, nil where nobody asks for it.
   private let clusters: Int?
+  /// Within which distance keys make a cluster, nil where those are not counted.
+  private let delta: Double?
   /// How keys and values lay at the last spread step, `[layer][KV head]`.
   private(set) var geometry: [[HeadGeometry]] = []
 
@@ -34,10 +36,11 @@ final class ComparingAttention: LayerAttention {
   ///   - rows: the most tokens of a step
   ///   - onlyStores: whether the full cache attends in measured steps alone
   init(
-    full: KVCache, cache: KVCache, rows: Int, clusters: Int?, onlyStores: Bool = false, team: WorkerTeam,
+    full: KVCache, cache: KVCache, rows: Int, clusters: Int?, delta: Double? = nil, onlyStores: Bool = false,
+    team: WorkerTeam,
     kernels: InstructionSet
   ) {
-    self.clusters = clusters
+    (self.clusters, self.delta) = (clusters, delta)
     self.onlyStores = onlyStores
     precondition(full.plan == .full && full.shape == cache.shape, "two caches of one model")
     self.full = full
@@ -89,7 +92,8 @@ final class ComparingAttention: LayerAttention {
     probabilities[layer] = full.probabilities(layer: layer, queries: queries, kernels: kernels)
     guard let clusters else { return }
     if layer == 0 { geometry = [] }
-    geometry.append(full.geometry(layer: layer, queries: queries, clusters: clusters, kernels: kernels))
+    geometry.append(
+      full.geometry(layer: layer, queries: queries, clusters: clusters, delta: delta, kernels: kernels))
   }
 }
 

@@ -52,6 +52,14 @@ package struct ErrorMeasurement: Sendable {
       "delta": number(head.radius), "r": number(head.queryNorm), "deltaR": number(head.radius * head.queryNorm),
       "stableRank": number(head.stableRank), "logitSpread": number(head.logitSpread),
       "sampleBound": number(head.sampleBound), "clusterBound": number(head.clusterBound),
+      "keys": json(head.keys), "values": json(head.values),
+    ]
+  }
+
+  private static func json(_ cloud: PointCloud) -> JSONValue {
+    [
+      "radius": JSONValue(cloud.radius), "norm": JSONValue(cloud.norm), "spread": JSONValue(cloud.spread),
+      "clusters": cloud.clusters.map { JSONValue($0) } ?? .null,
     ]
   }
 }

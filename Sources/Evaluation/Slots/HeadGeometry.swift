@@ -19,17 +19,23 @@ package struct HeadGeometry: Sendable, Hashable {
   /// (exp(2 radius × query norm) − 1) × max |v| / |output|: what no error exceeds where each cluster is attended to as its
   /// first key with its count and the mean of its values; the largest of the group.
   package var clusterBound: Double
+  /// Keys and values beside each other, in their own units: SubGen rests on keys that cluster where values do not.
+  package var keys = PointCloud()
+  package var values = PointCloud()
 }
 
 extension KVCache {
   /// How the keys and values of one layer lie, `[KV head]`.
   ///
-  /// Costs `clusters` passes over the keys of each head, on the calling thread.
+  /// Costs `clusters` passes over the keys and the values of each head, on the calling thread, and with `delta` a pass for
+  /// each of its clusters.
   ///
-  /// - Parameter queries: the newest token's queries in this layer, without positions, `[query head, headDim]`
+  /// - Parameters:
+  ///   - queries: the newest token's queries in this layer, without positions, `[query head, headDim]`
+  ///   - delta: within which distance keys make a cluster; values do within the same share of their spread.
   /// - Precondition: the cache keeps every token, and the layer has taken in the newest one.
   package func geometry(
-    layer: Int, queries: UnsafePointer<Float>, clusters: Int, kernels: InstructionSet
+    layer: Int, queries: UnsafePointer<Float>, clusters: Int, delta: Double? = nil, kernels: InstructionSet
   ) -> [HeadGeometry] {
     precondition(plan == .full && tokenCount > 0 && clusters > 0, "only a full cache has a slot for every token")
     let rotated = Buffer<Float>(count: shape.queryHeads * shape.headDim)
@@ -39,8 +45,16 @@ extension KVCache {
     kernels.scale(rotated.pointer, by: scale, count: rotated.count)
     return (0..<shape.keyValueHeads).map { head in
       let rows = HeadRows(self, layer: layer, head: head, scale: scale, kernels)
-      return geometry(
+      var result = geometry(
         rows, queries: rotated.pointer, head: head, clusters: clusters, slopes: slopes(layer: layer), kernels)
+      let values = rows.valueSlots(kernels)
+      result.values = PointCloud(values, count: rows.count, centers: clusters, kernels)
+      guard let delta else { return result }
+      let share = result.keys.spread > 0 ? result.values.spread / result.keys.spread : 0
+      result.keys.clusters = PointCloud.clusters(
+        rows.slots, count: rows.count, within: delta * Double(scale), kernels)
+      result.values.clusters = PointCloud.clusters(values, count: rows.count, within: delta * share, kernels)
+      return result
     }
   }
 
@@ -49,10 +63,11 @@ extension KVCache {
     _ kernels: InstructionSet
   ) -> HeadGeometry {
     let group = shape.groupSize
-    let radius = Double(FarthestFirst(rows.slots, count: rows.count, limit: clusters, kernels).radius)
+    let keys = PointCloud(rows.slots, count: rows.count, scale: rows.scale, centers: clusters, kernels)
+    let radius = keys.radius * Double(rows.scale)
     let (rank, norm) = rows.valueRank()
     var result = HeadGeometry(
-      radius: radius, queryNorm: 0, stableRank: rank, logitSpread: 0, sampleBound: 0, clusterBound: 0)
+      radius: radius, queryNorm: 0, stableRank: rank, logitSpread: 0, sampleBound: 0, clusterBound: 0, keys: keys)
     for query in head * group..<(head + 1) * group {
       let row = queries + query * shape.headDim
       let queryNorm = (0..<shape.headDim).reduce(0.0) { $0 + Double(row[$1]) * Double(row[$1]) }.squareRoot()
@@ -72,9 +87,12 @@ extension KVCache {
 private struct HeadRows {
   let count: Int
   let headDim: Int
+  /// What keys are multiplied with.
+  let scale: Float
   /// Keys, scaled.
   let slots: SlotStorage
   private let memory: Buffer<UInt8>
+  private let valueMemory: Buffer<UInt8>
   /// `[token, headDim]`
   private let keys: Buffer<Float>
   /// `[token, headDim]`
@@ -83,7 +101,9 @@ private struct HeadRows {
   init(_ cache: KVCache, layer: Int, head: Int, scale: Float, _ kernels: InstructionSet) {
     count = Int(cache.tokenCount)
     headDim = cache.shape.headDim
+    self.scale = scale
     memory = Buffer(count: SlotStorage.keyBytes(type: .float32, headDim: headDim, slots: count))
+    valueMemory = Buffer(count: memory.count)
     keys = Buffer(count: count * headDim)
     values = Buffer(count: count * headDim)
     let base = UnsafeMutableRawPointer(memory.pointer)
@@ -98,6 +118,14 @@ private struct HeadRows {
         kernels.readValue(slot, of: stored, to: values + (first + slot) * headDim)
       }
     }
+  }
+
+  /// The values where keys of slots stand.
+  func valueSlots(_ kernels: InstructionSet) -> SlotStorage {
+    let base = UnsafeMutableRawPointer(valueMemory.pointer)
+    let slots = SlotStorage(type: .float32, headDim: headDim, slots: count, keys: base, values: base)
+    for token in 0..<count { kernels.writeKey(values.pointer + token * headDim, to: token, of: slots) }
+    return slots
   }
 
   /// The largest norm of a value.

@@ -99,7 +99,7 @@ public struct Clusters: MeltingSpecification, Hashable {
   }
 
   func bytes(_ site: StateSite, tokens: Int) -> Int {
-    guard let sizes else { return WardSummary.bytes(capacity: count, site) }
+    guard let sizes else { return WardSummary.bytes(capacity: count, halfLife: halfLife, site) }
     return SubGenSummary.bytes(sizes, site)
   }
 

@@ -78,6 +78,14 @@ extension Moments {
     attention.softCap == nil ? nil : "a polynomial cannot stand for logits with a soft cap"
   }
 
+  func problem(with stages: [any StageSpecification]) -> String? {
+    let room = stages.compactMap(\.capacity).reduce(0, +)
+    let least = rank + MomentSummary.skippedArrivals
+    guard room < least else { return nil }
+    return "'\(self)' takes its directions from keys that stages in front of it hold, so those need \(least) slots "
+      + "or more, but have \(room)"
+  }
+
   func makeState(_ site: StateSite) -> StageState { MomentSummary(self, site) }
 
   func bytes(_ site: StateSite, tokens: Int) -> Int {

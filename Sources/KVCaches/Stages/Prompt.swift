@@ -99,8 +99,10 @@ public struct Prompt: StageSpecification, StateSpecification {
 
   public let size: Size
   public let choice: Choice
-  /// The tokens at the end of the prompt that vote, and are kept.
+  /// The tokens at the end of the prompt that vote, and are kept; with `scalesWindow` the least.
   public let window: Int
+  /// Whether the window is a quarter of what is kept of a prompt, as it is for centers with a ratio where none is given.
+  public let scalesWindow: Bool
   /// The tokens at the start of the stream that are kept.
   public let sinks: Int
   public let pooling: Pooling
@@ -114,7 +116,8 @@ public struct Prompt: StageSpecification, StateSpecification {
   /// The setting of the published runs on LongBench.
   public static let standardPooling = Pooling.maximum(kernel: 7)
 
-  /// The window where none is given: a quarter of the budget for centers, and at least 32; else 32.
+  /// The window where none is given: a quarter of the budget for centers, and at least 32; else 32. With a ratio the
+  /// budget follows from the prompt, and this is the least.
   public static func standardWindow(_ size: Size, _ choice: Choice) -> Int {
     guard case .centers = choice, case .tokens(let count) = size else { return 32 }
     return max(32, count / 4)
@@ -133,6 +136,11 @@ public struct Prompt: StageSpecification, StateSpecification {
     pooling: Pooling = standardPooling, reduction: ScoreRule.Reduction = .mean, mode: Mode = .once,
     order: Order = .chunkMajor, layers: LayerBudgets = .uniform, heads: HeadBudgets = .uniform
   ) {
+    if case .centers = choice, case .dropping = size, window == nil {
+      scalesWindow = true
+    } else {
+      scalesWindow = false
+    }
     let (window, sinks) = (
       window ?? Self.standardWindow(size, choice), sinks ?? Self.standardSinks(choice)
     )
@@ -188,7 +196,13 @@ public struct Prompt: StageSpecification, StateSpecification {
   var voters: Int { choice == .votes ? window : 0 }
 
   /// Tokens that a head keeps of a prompt of so many, in the mean over layers and heads; with adaptive heads nearly.
-  public func keptTokens(of count: Int) -> Int { count <= window ? count : window + chosen(of: count - window) }
+  public func keptTokens(of count: Int) -> Int {
+    let window = window(of: count)
+    return count <= window ? count : window + chosen(of: count)
+  }
+
+  /// The tokens at the end of a prompt of so many that are kept apart.
+  func window(of count: Int) -> Int { scalesWindow ? max(window, share(of: count) / 4) : window }
 
   /// Bytes of the keys and values that are kept of a prompt of so many tokens, and of what they stand for.
   public func keptBytes(of count: Int, shape: KVCache.Shape, slotType: KVCache.SlotType) -> Int {
@@ -197,12 +211,22 @@ public struct Prompt: StageSpecification, StateSpecification {
       * (perSlot + PackedSlots.bytesPerCount(isCounted: centers != nil))
   }
 
-  /// Tokens that a head keeps of `count` tokens before the window, sinks included, in the mean over layers and heads.
+  /// Tokens that a head keeps of a prompt of `count` tokens, more than the window, before that, sinks included, in the
+  /// mean over layers and heads.
+  ///
+  /// A ratio is of the tokens before a window that is given; else of the prompt, so that the window is part of what is kept.
   func chosen(of count: Int) -> Int {
+    if scalesWindow { return max(0, share(of: count) - window(of: count)) }
     switch size {
-    case .tokens(let size): min(size - window, count)
-    case .dropping(let share): count - DecimalShare.of(count, share: share, .up)
+    case .tokens(let size): return min(size - window, count - window)
+    case .dropping: return share(of: count - window)
     }
+  }
+
+  /// What a ratio leaves of so many tokens.
+  private func share(of count: Int) -> Int {
+    guard case .dropping(let share) = size else { return count }
+    return count - DecimalShare.of(count, share: share, .up)
   }
 }
 

@@ -72,6 +72,16 @@ import Testing
     attention.begin(layer: 0, queries: queries)
     attention.finish(layer: 0, keys: keys, values: values, output: &output)
     let head = cache.geometry(layer: 0, queries: Array(queries.suffix(32)), clusters: 2, kernels: kernels)[0]
+    // Keys in their own units: a radius of 1, at 0 and 10; values of 0 to 4.
+    #expect(abs(head.keys.radius - 1) < 1e-6 && abs(head.keys.spread - 25.25.squareRoot()) < 1e-4)
+    #expect(abs(head.values.radius - 2) < 1e-6 && abs(head.values.norm - 2) < 1e-6)
+    #expect(abs(head.values.spread - 2.0.squareRoot()) < 1e-6 && head.keys.clusters == nil)
+    // Within 0.5 four keys are apart, within 2 two; values within the same share of their spread.
+    for (delta, keys, values) in [(0.5, 4, 5), (2, 2, 5), (5, 2, 3), (11, 1, 2)] as [(Double, Int, Int)] {
+      let counted = cache.geometry(
+        layer: 0, queries: Array(queries.suffix(32)), clusters: 2, delta: delta, kernels: kernels)[0]
+      #expect(counted.keys.clusters == keys && counted.values.clusters == values, "\(delta)")
+    }
     // headDim^(-1/4) is a half.
     #expect(abs(head.radius - 0.5) < 1e-6)
     #expect(abs(head.queryNorm - 0.5) < 1e-6)

@@ -67,7 +67,8 @@ struct PlanGrammarTests {
       ("k-center:512[window=128,sinks=4]", "prompt:512[choose=centers]"),
       ("k-center:64[window=32]", "prompt:64[choose=centers]"),
       ("k-center:64[window=31]", "prompt:64[choose=centers,window=31]"),
-      ("k-center[ratio=0.5,window=32]", "prompt[ratio=0.5,choose=centers]"),
+      ("k-center[ratio=0.5]", "prompt[ratio=0.5,choose=centers]"),
+      ("k-center[ratio=0.5,window=32]", "prompt[ratio=0.5,choose=centers,window=32]"),
       ("k-center:512[recompress=256]", "prompt:512[choose=centers,recompress=256]"),
       ("snapkv:64[reduce=max]", "prompt:64[reduce=max]"),
       ("snapkv:64[pool=none]", "prompt:64[pool=none]"),
@@ -78,8 +79,8 @@ struct PlanGrammarTests {
       ("sinks:4,window:60,pages:32[page=16,dense-layers=2]", "sinks:4,window:60,pages:32"),
       ("sketch:1024", "sinks:4,window:633,scored:211,moments:16"),
       ("sketch:1024[window=128]", "sinks:4,window:128,scored:716,moments:16"),
-      ("sketch:255", "sinks:4,window:57,scored:19,moments:16"),
-      ("sketch:335[window=128]", "sinks:4,window:128,scored:28,moments:16"),
+      ("sketch:256", "sinks:4,window:57,scored:19,moments:16"),
+      ("sketch:336[window=128]", "sinks:4,window:128,scored:28,moments:16"),
       (
         "sketch:1024[rank=8,weight=99,sinks=0,window=64,positions=original,reduce=max]",
         "window:64,scored:896[reduce=max,positions=original],moments:8[weight=99,positions=original]"
@@ -295,15 +296,20 @@ struct PlanGrammarTests {
       ),
       ("quest", "cache 'quest': needs a budget, for example 'quest:1024'"),
       (
-        "sketch:254",
-        "cache 'sketch:254': a budget of 254 is too small: moments take the memory of 175 tokens, so the least is 255"
+        "sketch:255",
+        "cache 'sketch:255': a budget of 255 is too small: moments take the memory of 176 tokens, so the least is 256"
       ),
       (
-        "sketch:334[window=128]",
-        "cache 'sketch:334[window=128]': a budget of 334 is too small: moments take the memory of 175 tokens, so the least "
-          + "is 335"
+        "sketch:335[window=128]",
+        "cache 'sketch:335[window=128]': a budget of 335 is too small: moments take the memory of 176 tokens, so the least "
+          + "is 336"
       ),
       ("window:9,moments:361", "cache 'moments:361': 361 directions have more than 65536 products of up to two"),
+      (
+        "window:2,moments:16",
+        "cache 'window:2,moments:16': 'moments:16' takes its directions from keys that stages in front of it hold, so those "
+          + "need 20 slots or more, but have 2"
+      ),
       ("moments:16", "cache 'moments:16': needs a window of recent tokens in front of 'moments:16'"),
       (
         "window:9,scored:3,moments:4[positions=original]",

@@ -50,7 +50,7 @@ struct AllocationTests {
   @Test(
     "what melts allocates nothing",
     arguments: [
-      "clusters:9[half-life=40]", "clusters:8[kind=paper]", "uniform:8",
+      "clusters:9[half-life=40]", "clusters:9", "clusters:8[kind=paper]", "uniform:8",
     ], [1, 3])
   func warmMelting(stage: String, threads: Int) throws {
     let plan = "sinks:2,window:7,\(stage)"

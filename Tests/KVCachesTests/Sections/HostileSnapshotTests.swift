@@ -12,7 +12,7 @@ struct HostileSnapshotTests {
 
   static let plans = [
     "full", "streaming-llm:4+12", "h2o:16", "quest:32[dense-layers=1]", "snapkv:20[window=7]", "k-center:20[window=7]",
-    "sinks:2,window:7,clusters:9", "sinks:1,window:6,uniform:8", "window:6,moments:3",
+    "sinks:2,window:7,clusters:9", "sinks:1,window:6,uniform:8", "window:7,moments:3",
     "segment:7,compressive[gate=-1]",
   ]
 

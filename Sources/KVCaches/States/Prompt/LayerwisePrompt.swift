@@ -24,7 +24,7 @@ package final class LayerwisePrompt {
       state.prompt.order == .layerMajor, cache.tokenCount == 0
     else { return nil }
     let layers = state.site.heads.layers.map(\.places)
-    let candidates = [Int](repeating: max(0, tokens - state.prompt.window), count: state.site.count)
+    let candidates = [Int](repeating: max(0, tokens - state.prompt.window(of: tokens)), count: state.site.count)
     let budgets = state.prompt.budgets(layers: layers, tokenCount: Int64(tokens), candidates: candidates)
     // What a cache of all layers may have, one of a single layer may have.
     guard let budgets,

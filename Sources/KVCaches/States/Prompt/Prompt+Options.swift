@@ -15,7 +15,9 @@ extension Prompt {
     case .dropping(let share): options.append("ratio=\(share)")
     }
     if let name = choice.name { options.append("choose=\(name)") }
-    if window != Self.standardWindow(size, choice) { options.append("window=\(window)") }
+    if !scalesWindow, window != Self.standardWindow(size, choice) || ratioOfCenters {
+      options.append("window=\(window)")
+    }
     if sinks != Self.standardSinks(choice) { options.append("sinks=\(sinks)") }
     if let recompression { options.append("recompress=\(recompression)") }
     if pooling != .none, pooling.kernel != Self.standardPooling.kernel { options.append("kernel=\(pooling.kernel)") }
@@ -28,6 +30,11 @@ extension Prompt {
     return options.isEmpty ? text : text + "[\(options.joined(separator: ","))]"
   }
 
+  /// Whether a window that is given is never the one that would be taken without.
+  private var ratioOfCenters: Bool {
+    if case .centers = choice, case .dropping = size { true } else { false }
+  }
+
   static let registration = StageRegistration(name: "prompt", form: "prompt:CAPACITY", options: options) {
     parameters throws(KVCacheError) in
     try Prompt(parameters)
@@ -37,10 +44,11 @@ extension Prompt {
   init(_ parameters: StageParameters, choosing standard: Substring = "votes") throws(KVCacheError) {
     let choice = try Self.choice(parameters, standard: standard)
     let size = try Self.size(parameters)
-    var window = Self.standardWindow(size, choice)
+    var given: Int?
     if let text = parameters.options["window"] {
-      window = try parameters.number(text, "window", in: 1...StageParameters.largestCount)
+      given = try parameters.number(text, "window", in: 1...StageParameters.largestCount)
     }
+    let window = given ?? Self.standardWindow(size, choice)
     let sinks = try parameters.sinks(default: Self.standardSinks(choice))
     if case .tokens(let count) = size, count <= window + sinks {
       let beside = sinks == 0 ? "" : " and \(sinks) sinks"
@@ -54,7 +62,7 @@ extension Prompt {
       }
     }
     self.init(
-      size, choice: choice, window: window, sinks: sinks, pooling: try Self.pooling(parameters),
+      size, choice: choice, window: given, sinks: sinks, pooling: try Self.pooling(parameters),
       reduction: try parameters.choice("reduce", of: [.mean, .maximum], default: .mean), mode: mode,
       order: try parameters.choice("order", of: Order.allCases, default: .chunkMajor),
       layers: try parameters.choice("layers", of: LayerBudgets.allCases, default: .uniform),

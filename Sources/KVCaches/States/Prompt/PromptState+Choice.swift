@@ -5,7 +5,8 @@ extension PromptState {
   /// What each head keeps, `[place]`; nil where it is everything.
   func choose(_ group: HeadGroup, team: WorkerTeam, kernels: InstructionSet) -> [KeptTokens]? {
     let held = heldSlots(group)
-    let candidates = held.map { max(0, $0.count - prompt.window) }
+    let window = prompt.window(of: Int(group.ledger.tokenCount))
+    let candidates = held.map { max(0, $0.count - window) }
     let layers = site.heads.layers.map(\.places)
     guard let budgets = prompt.budgets(layers: layers, tokenCount: group.ledger.tokenCount, candidates: candidates)
     else { return nil }
@@ -26,7 +27,8 @@ extension PromptState {
         attention: group.attention, prompt: prompt, tokenCount: group.ledger.tokenCount, observation)
       return voted(votes, held, budgets: budgets, team: team, kernels: kernels)
     case .centers, .random:
-      return covering(held, budgets: budgets, firstHead: firstHead, team: team, kernels: kernels)
+      let window = prompt.window(of: Int(group.ledger.tokenCount))
+      return covering(held, budgets: budgets, window: window, firstHead: firstHead, team: team, kernels: kernels)
     }
   }
 
@@ -59,7 +61,7 @@ extension PromptState {
 
   /// Sinks, and of the other tokens centers or any.
   private func covering(
-    _ held: [HeldSlots], budgets: [Int], firstHead: Int, team: WorkerTeam, kernels: InstructionSet
+    _ held: [HeldSlots], budgets: [Int], window: Int, firstHead: Int, team: WorkerTeam, kernels: InstructionSet
   ) -> [KeptTokens] {
     let budgetOfPlace = zip(site.heads.layers, budgets).flatMap { layer, budget in layer.places.map { _ in budget } }
     var kept = [KeptTokens](repeating: KeptTokens(slots: []), count: held.count)
@@ -68,17 +70,17 @@ extension PromptState {
       nonisolated(unsafe) let kept = kept
       team.parallelFor(held.count) { heads in
         for head in heads {
-          let (budget, candidates) = (budgetOfPlace[head], max(0, held[head].count - prompt.window))
+          let (budget, candidates) = (budgetOfPlace[head], max(0, held[head].count - window))
           let sinks = min(prompt.sinks, candidates, budget)
           let (count, wanted) = (candidates - sinks, budget - sinks)
           if case .centers = prompt.choice {
             let keys = held[head].keys(sinks..<candidates, kernels)
             let clusters = FarthestFirst(keys.slots, count: count, limit: wanted, kernels)
-            kept[head] = KeptTokens(clusters, sinks: sinks, window: prompt.window, of: held[head].count)
+            kept[head] = KeptTokens(clusters, sinks: sinks, window: window, of: held[head].count)
           } else {
             let seed = (UInt64(firstHead + site.heads.modelHeads[head]) + 1) &* 0xD134_2543_DE82_EF95
             let chosen = RandomChoice.choose(wanted, of: count, seed: seed).map { $0 + sinks }
-            kept[head] = KeptTokens(chosen: chosen, sinks: sinks, window: prompt.window, of: held[head].count)
+            kept[head] = KeptTokens(chosen: chosen, sinks: sinks, window: window, of: held[head].count)
           }
         }
       }
@@ -137,9 +139,9 @@ extension Prompt {
   ///   - candidates: the tokens before the window that each head holds, `[place]`
   func budgets(layers: [Range<Int>], tokenCount: Int64, candidates: [Int]) -> [Int]? {
     let largest = candidates.max() ?? 0
-    guard tokenCount > Int64(window), largest > 0 else { return nil }
+    guard tokenCount > Int64(window(of: Int(tokenCount))), largest > 0 else { return nil }
     // A share is one of the stream, also where some of it is forgotten already.
-    let mean = chosen(of: Int(tokenCount - Int64(window)))
+    let mean = chosen(of: Int(tokenCount))
     let budgets = PromptChoice.budgets(self.layers, mean: mean, available: largest, layers: layers.count)
     for (places, budget) in zip(layers, budgets) {
       let heads = candidates[places]

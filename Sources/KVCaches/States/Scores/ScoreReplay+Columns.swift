@@ -26,7 +26,7 @@ extension ScoreReplay {
       let scores = scores + place * self.slots
       let adds = step.readsOthersKeys(layer: layer)
       let factor = adds ? 1 : factor
-      for slot in slots { scores[slot] = scores[slot] * factor + source[slot] }
+      for slot in slots { scores[slot] = scores[slot] * factor + Double(source[slot]) }
       let chunkScores = chunkScores.pointer + head * step.rows.count - self.slots
       if adds {
         for token in tokens { chunkScores[token] += source[token] }

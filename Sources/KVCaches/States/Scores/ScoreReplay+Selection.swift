@@ -11,7 +11,7 @@ extension ScoreReplay {
     var origin: Int32
     /// The clock to which its key is rotated there.
     var clock: Int64
-    var score: Float
+    var score: Double
   }
 
   /// The head for which contests are decided.
@@ -55,7 +55,8 @@ extension ScoreReplay {
       if placement.token != token {
         token = placement.token
         carry = Carry(
-          origin: token, clock: head.step.firstPosition + Int64(token), score: comparable(chunkScores[Int(token)]))
+          origin: token, clock: head.step.firstPosition + Int64(token),
+          score: comparable(Double(chunkScores[Int(token)])))
       }
       switch placement.kind {
       case .take:
@@ -82,10 +83,10 @@ extension ScoreReplay {
   }
 
   /// Broken numbers lose every comparison.
-  private func comparable(_ score: Float) -> Float { score.isNaN ? -.infinity : score }
+  private func comparable(_ score: Double) -> Double { score.isNaN ? -.infinity : score }
 
   private func resident(
-    of slot: Int32, clock: Int64, _ origins: SlotOrigins, _ scores: UnsafeMutablePointer<Float>
+    of slot: Int32, clock: Int64, _ origins: SlotOrigins, _ scores: UnsafeMutablePointer<Double>
   ) -> Carry {
     let score = comparable(scores[Int(slot)])
     guard origins.origin[Int(slot)] != SlotOrigins.unmoved else {
@@ -95,14 +96,14 @@ extension ScoreReplay {
   }
 
   private func put(
-    _ carry: Carry, _ slot: Int32, clock: Int64, _ origins: SlotOrigins, _ scores: UnsafeMutablePointer<Float>
+    _ carry: Carry, _ slot: Int32, clock: Int64, _ origins: SlotOrigins, _ scores: UnsafeMutablePointer<Double>
   ) {
     scores[Int(slot)] = carry.score
     origins.put(
       origin: carry.origin, clock: carry.clock, into: slot, at: clock == Placement.asItComes ? carry.clock : clock)
   }
 
-  private func lowest(_ range: Range<Int32>, _ scores: UnsafeMutablePointer<Float>) -> Int32 {
+  private func lowest(_ range: Range<Int32>, _ scores: UnsafeMutablePointer<Double>) -> Int32 {
     var lowest = range.lowerBound
     var score = comparable(scores[Int(lowest)])
     for slot in range.dropFirst() where !(scores[Int(slot)] >= score) {

@@ -35,9 +35,9 @@ final class ScoreReplay: LayerReplay {
 
   private(set) var rule = ScoreRule(decay: 1)
   /// What the scores of slots keep over the step.
-  private(set) var factor: Float = 1
+  private(set) var factor = 1.0
   /// `[place, slot]`
-  private(set) var scores: UnsafeMutablePointer<Float>
+  private(set) var scores: UnsafeMutablePointer<Double>
   /// Slots of all stages together, as the group stores them.
   private(set) var slots = 0
   /// Where the slots of each stage begin, and (last) where they end.
@@ -65,10 +65,12 @@ final class ScoreReplay: LayerReplay {
   /// What each thread decides with.
   private(set) var scratch: [SelectionScratch] = []
   private var keepsHalvesNow = false
+  /// What `scores` points to before the first step.
+  private let noScores = Buffer<Double>(count: 0)
   private let headDim: Int
 
   init(_ site: StateSite) {
-    scores = maxima.pointer
+    scores = noScores.pointer
     headDim = site.headDim
   }
 

@@ -32,13 +32,13 @@ public struct ScoreRule: Sendable, Hashable {
   }
 
   /// What remains of a score after so many tokens.
-  func factor(after tokens: Int) -> Float {
+  func factor(after tokens: Int) -> Double {
     var factor = 1.0
     for _ in 0..<tokens {
       factor *= decay
       if factor == 0 || decay == 1 { break }
     }
-    return Float(factor)
+    return factor
   }
 }
 

@@ -25,7 +25,7 @@ extension ScoreState {
   private func kept(of stage: ScoredStage, offset: Int, place: Int) -> [Int] {
     let scores = scores.pointer + place * slots
     // Broken numbers lose every comparison.
-    let worth = { (slot: Int) in scores[slot].isNaN ? -Float.infinity : scores[slot] }
+    let worth = { (slot: Int) in scores[slot].isNaN ? -Double.infinity : scores[slot] }
     let ranked = (offset..<offset + stage.count).sorted { a, b in
       let (x, y) = (worth(a), worth(b))
       return x == y ? a > b : x > y
@@ -39,7 +39,7 @@ extension ScoreState {
   ) {
     let (old, count) = (group.slots.storage(ofStage: stage), site.boundedSlots)
     let new = StageStorage(type: old.type, heads: site.count, headDim: site.headDim, growth: .bounded(count))
-    let scores = Buffer<Float>(count: site.count * count)
+    let scores = Buffer<Double>(count: site.count * count)
     team.parallelFor(site.count) { places in
       let row = Buffer<Float>(count: site.headDim)
       for place in places {
@@ -64,7 +64,7 @@ extension ScoreState {
     private let index: Int
     private let storage: StageStorage
     private let stage: any Stage
-    private let scores: Buffer<Float>
+    private let scores: Buffer<Double>
 
     init(_ state: ScoreState, of group: HeadGroup, stage index: Int) {
       (self.state, self.index) = (state, index)
@@ -72,7 +72,7 @@ extension ScoreState {
       scores = state.scores
     }
 
-    override var bytes: Int { state.scores === scores ? 0 : storage.bytes + scores.count * 4 }
+    override var bytes: Int { state.scores === scores ? 0 : storage.bytes + scores.count * 8 }
 
     override func undo(_ group: HeadGroup) {
       group.ledger.replace(stage: index, with: stage)

@@ -15,17 +15,19 @@ struct ScoreSpecification: StateSpecification {
 
   func conflict(with other: any StateSpecification) -> String { "scores its tokens in more than one way" }
 
-  func bytes(_ site: StateSite, tokens: Int) -> Int { site.count * site.boundedSlots(after: tokens) * 4 }
+  func bytes(_ site: StateSite, tokens: Int) -> Int { site.count * site.boundedSlots(after: tokens) * 8 }
   func makeState(_ site: StateSite) -> StageState { ScoreState(rule, site) }
 }
 
 /// The scores of all slots of a group whose heads decide who stays.
+///
+/// Float64: with decay 1 they are sums of all attention of a stream, which float32 would let drift and then stand still.
 final class ScoreState: StageState {
   let rule: ScoreRule
   /// Slots of a head.
   private(set) var slots: Int
   /// `[place, slot]`
-  private(set) var scores: Buffer<Float>
+  private(set) var scores: Buffer<Double>
   private var lastCut: Int64 = -1
 
   init(_ rule: ScoreRule, _ site: StateSite) {
@@ -36,7 +38,7 @@ final class ScoreState: StageState {
   }
 
   override var name: String { "scores" }
-  override var bytes: Int { scores.count * 4 }
+  override var bytes: Int { scores.count * 8 }
 
   override func reset() {
     lastCut = -1
@@ -48,7 +50,7 @@ final class ScoreState: StageState {
   }
 
   /// Puts other scores, of as many slots as there are, in the place of all.
-  func take(_ scores: Buffer<Float>) {
+  func take(_ scores: Buffer<Double>) {
     self.scores = scores
     slots = scores.count / site.count
   }
@@ -57,7 +59,7 @@ final class ScoreState: StageState {
   private func fit(_ group: HeadGroup) {
     let count = group.slots.boundedSlots
     guard count != slots else { return }
-    let others = Buffer<Float>(count: site.count * count)
+    let others = Buffer<Double>(count: site.count * count)
     for place in 0..<site.count {
       (others.pointer + place * count).update(from: scores.pointer + place * slots, count: min(count, slots))
     }
@@ -114,7 +116,7 @@ final class ScoreState: StageState {
 private final class ScoreUndo: StateUndo {
   private let state: ScoreState
   /// A ring, `[step][place, slot]`; as many slots as there were then.
-  private var copies: [Buffer<Float>]
+  private var copies: [Buffer<Double>]
   /// What a copy holds while no more slots are in use than the bounded ones.
   private let boundedCount: Int
   private var next = 0
@@ -126,7 +128,7 @@ private final class ScoreUndo: StateUndo {
     copies = (0..<depth).map { _ in Buffer(count: count) }
   }
 
-  override var bytes: Int { copies.reduce(0) { $0 + $1.count * 4 } }
+  override var bytes: Int { copies.reduce(0) { $0 + $1.count * 8 } }
 
   private func resize(_ index: Int, count: Int) {
     if copies[index].count != count { copies[index] = Buffer(count: count) }

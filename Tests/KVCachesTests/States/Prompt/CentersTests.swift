@@ -50,6 +50,27 @@ struct CentersTests {
     }
   }
 
+  @Test("a ratio keeps what a capacity of that share keeps, window included", arguments: [0.35, 0.42, 0.5, 0.9])
+  func ratio(share: Double) throws {
+    for count in [40, 150, 300, 1000] {
+      let kept = Int((1 - share) * Double(count))
+      // Less leaves nothing to choose.
+      guard kept > max(32, kept / 4) + 4 else { continue }
+      let held = try ["k-center[ratio=\(share)]", "k-center:\(kept)"].map { plan in
+        let subject = try PromptSubject(plan, count: count)
+        let cache = try subject.makeCache()
+        cache.recordTokens()
+        subject.run(cache, count)
+        subject.finish(cache)
+        return (0..<3).map { layer in (0..<2).map { cache.heldTokens(layer: layer, head: $0) } }
+      }
+      #expect(held[0] == held[1], "\(share) of \(count)")
+      #expect(held[0][0][0].count == kept)
+      let window = max(32, kept / 4)
+      #expect(Array(held[0][1][1].suffix(window)) == Array(count - window..<count))
+    }
+  }
+
   /// A sequence without positions in which every head of each layer has only `distinct` keys, each with its value.
   private func repeating(_ distinct: Int, _ sequence: TokenSequence) -> TokenSequence {
     var sequence = sequence

@@ -23,7 +23,8 @@ struct PromptSubject {
     "snapkv:40[choose=random,window=8]", "prompt[choose=random,ratio=0.75,window=8,layers=pyramid]",
     "k-center:44", "k-center:40[window=8,sinks=3]", "k-center:40[window=8]",
     "k-center:40[window=8,mode=every-prefill]", "k-center:40[window=8,layers=pyramid]",
-    "k-center:40[window=8,recompress=16]",
+    "k-center:40[window=8,recompress=16]", "k-center[ratio=0.3]", "k-center[ratio=0.4,layers=pyramid]",
+    "k-center[ratio=0.1,mode=every-prefill]",
   ]
 
   let text: String
@@ -76,15 +77,22 @@ struct PromptSubject {
 
   /// The tokens that each layer of a cache of `plan` chooses after so many, for a head; from the specification's text alone.
   func budgets(_ cache: KVCache) throws -> [Int] {
-    let window = number("window=") ?? 32
-    let candidates = Int(cache.tokenCount) - window
+    let count = Int(cache.tokenCount)
+    var window = number("window=") ?? 32
+    var mean = 0
+    if text.hasPrefix("k-center[ratio=0."), let tenths = number("ratio=0.") {
+      // What a capacity of the other tenths would keep: a quarter of it is the window.
+      let kept = count * (10 - tenths) / 10
+      window = max(32, kept / 4)
+      mean = max(0, kept - window)
+    }
+    let candidates = count - window
     // What falls from 2 × mean − mean / 20 to mean / 20 over three layers has the mean in the middle.
-    let mean: Int
     if text.contains("ratio=0.75") {
       mean = candidates / 4
     } else if text.contains("ratio=1") {
       mean = 0
-    } else {
+    } else if !text.contains("ratio=") {
       mean = min(try #require(number(":")) - window, candidates)
     }
     guard text.contains("layers=pyramid") else { return [mean, mean, mean] }

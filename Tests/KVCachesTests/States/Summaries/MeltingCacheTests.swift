@@ -135,7 +135,7 @@ struct MeltingCacheTests {
     let sizes = try ["streaming-llm:4+1020", "subgen:1024", "subgen:1024[mode=paper]", "uniform:1024"].map {
       KVCache.bytes(plan: try KVCache.Plan($0), shape: shape, slotType: .float16, tokens: 5000)
     }
-    for size in sizes.dropFirst() { #expect(Double(size) < 1.07 * Double(sizes[0])) }
+    for size in sizes.dropFirst() { #expect(Double(size) < 1.09 * Double(sizes[0])) }
   }
 
   @Test(

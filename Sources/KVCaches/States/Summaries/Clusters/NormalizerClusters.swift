@@ -10,7 +10,9 @@ import Kernels
 /// Source: UpdateSoftmaxNormalizer of SubGen, arXiv 2402.06082, Algorithm 1. What it does not say: at most `limit` clusters
 /// are kept. With a δ that was given, a key that would be one more joins the nearest and δ grows to its distance. Without,
 /// δ begins at 0 and grows by at least a tenth whenever room is needed, and representatives within δ of each other merge
-/// (Charikar et al., STOC 1997); the samples of merged clusters are drawn from both in proportion to their counts.
+/// (Charikar et al., STOC 1997); the samples of merged clusters are drawn from both in proportion to their counts. Keys of
+/// clusters that have merged are then up to 11 δ from the representative, δ (1 + 1 / 1.1 + 1 / 1.1² …), so what the theorem
+/// says of the denominator's variance holds with that distance and not with δ.
 ///
 /// A view of one head's part of larger buffers; `SubGenSummary` owns them.
 struct NormalizerClusters {

@@ -10,8 +10,8 @@ import Kernels
 /// Where tokens are to be forgotten, what a new token counts grows from each to the next, and everything is divided by it in
 /// attention: the same as letting all counts decay, without touching them.
 ///
-/// All decisions are made on keys as they are stored, so they follow from the slots alone. Slots narrower than float32 round
-/// a centroid each time that it moves: it stops moving when a token's share is below half a step of the format.
+/// All decisions are made on keys as they are stored, so they follow from the slots alone. Slots narrower
+/// than float32 would hold a heavy mean where it is, which `NarrowMeans` prevents.
 ///
 /// A view of one head's part of larger buffers; `WardSummary` owns them.
 struct WardClusters {
@@ -19,8 +19,12 @@ struct WardClusters {
   let capacity: Int
   /// Centroid keys and mean values.
   let slots: SlotStorage
-  /// Tokens of each cluster in terms of `unit`, `[slot]`; where nothing is forgotten counts end at 2^24.
-  let counts: UnsafeMutablePointer<Float>
+  /// How means stand in the slots; nil where those are float32.
+  let narrowMeans: NarrowMeans?
+  /// Tokens of each cluster in terms of `unit`, `[slot]`.
+  let counts: UnsafeMutablePointer<Double>
+  /// The same for kernels, `[slot]`.
+  let weights: UnsafeMutablePointer<Float>
   /// `[slot]`, what attention adds to the logits.
   let logCounts: UnsafeMutablePointer<Float>
   /// The cost of merging with the nearest other cluster, `[slot]`; where that one has changed since, a bound from below.
@@ -29,17 +33,17 @@ struct WardClusters {
   let nearest: UnsafeMutablePointer<Int32>
   let usedCount: UnsafeMutablePointer<Int32>
   /// What a token that comes now counts.
-  let unit: UnsafeMutablePointer<Float>
-  /// How much more the next one counts.
-  let growth: Float
+  let unit: UnsafeMutablePointer<Double>
+  /// How much more the next one counts. Float64: with a half-life of 2^23 tokens it is a step of float32 above 1.
+  let growth: Double
 
   /// Units beyond this are taken back, everything being multiplied with a power of two.
-  private static var largestUnit: Float { 0x1p20 }
+  private static var largestUnit: Double { 0x1p20 }
 
   /// Clusters in use: the first slots.
   var used: Int { Int(usedCount.pointee) }
 
-  static func scratchFloats(capacity: Int, headDim: Int) -> Int { 2 * capacity + 18 * headDim }
+  static func scratchFloats(capacity: Int, headDim: Int) -> Int { 2 * capacity + 19 * headDim }
 
   /// What one `add` needs of its thread's scratch.
   struct Scratch {
@@ -51,6 +55,8 @@ struct WardClusters {
     let first: UnsafeMutablePointer<Float>
     /// `[headDim]`
     let second: UnsafeMutablePointer<Float>
+    /// A row as its slot gives it back, `[headDim]`.
+    let stored: UnsafeMutablePointer<Float>
     /// One panel of keys of any type.
     let panel: UnsafeMutablePointer<Float>
 
@@ -59,7 +65,8 @@ struct WardClusters {
       changed = newcomer + capacity
       first = changed + capacity
       second = first + headDim
-      panel = second + headDim
+      stored = second + headDim
+      panel = stored + headDim
     }
   }
 
@@ -76,7 +83,7 @@ struct WardClusters {
     guard used == capacity else {
       let slot = used
       usedCount.pointee += 1
-      put(key: key, value: value, count: unit.pointee, in: slot, kernels)
+      put(key: key, value: value, count: unit.pointee, in: slot, scratch, kernels)
       connect(slot, scratch, kernels)
       return
     }
@@ -86,7 +93,7 @@ struct WardClusters {
     kernels.writeKey(key, to: 0, of: single)
     kernels.readKey(0, of: single, to: scratch.first)
     kernels.distances(
-      of: scratch.first, weight: unit.pointee, to: slots, slots: used, weights: counts, out: scratch.newcomer)
+      of: scratch.first, weight: Float(unit.pointee), to: slots, slots: used, weights: weights, out: scratch.newcomer)
     let target = kernels.firstSmallest(scratch.newcomer, count: used)
     if let slot = cheapestMerge(below: scratch.newcomer[target], scratch, kernels) {
       merge(slot, with: Int(nearest[slot]), admitting: key, value, scratch, kernels)
@@ -102,7 +109,7 @@ struct WardClusters {
     unit.pointee /= Self.largestUnit
     for slot in 0..<used {
       setCount(max(counts[slot] / Self.largestUnit, 1e-30), of: slot)
-      costs[slot] /= Self.largestUnit
+      costs[slot] /= Float(Self.largestUnit)
     }
   }
 
@@ -126,14 +133,17 @@ struct WardClusters {
     _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, into slot: Int, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
-    let share = unit.pointee / (counts[slot] + unit.pointee)
-    kernels.readKey(slot, of: slots, to: scratch.first)
-    kernels.readValue(slot, of: slots, to: scratch.second)
+    let count = counts[slot] + unit.pointee
+    let share = Float(unit.pointee / count)
+    read(slot, .key, to: scratch.first, kernels)
+    read(slot, .value, to: scratch.second, kernels)
     for index in 0..<slots.headDim {
       scratch.first[index] += (key[index] - scratch.first[index]) * share
       scratch.second[index] += (value[index] - scratch.second[index]) * share
     }
-    put(key: scratch.first, value: scratch.second, count: counts[slot] + unit.pointee, in: slot, kernels)
+    write(scratch.first, .key, to: slot, scratch, kernels)
+    write(scratch.second, .value, to: slot, scratch, kernels)
+    setCount(count, of: slot)
     connect(slot, scratch, kernels)
   }
 
@@ -143,38 +153,42 @@ struct WardClusters {
     _ scratch: Scratch, _ kernels: InstructionSet
   ) {
     let count = counts[slot] + counts[other]
-    let share = counts[other] / count
-    kernels.readKey(slot, of: slots, to: scratch.first)
-    kernels.readKey(other, of: slots, to: scratch.second)
-    mix(scratch.first, with: scratch.second, share)
-    kernels.writeKey(scratch.first, to: slot, of: slots)
-    kernels.readValue(slot, of: slots, to: scratch.first)
-    kernels.readValue(other, of: slots, to: scratch.second)
-    mix(scratch.first, with: scratch.second, share)
-    kernels.writeValue(scratch.first, to: slot, of: slots)
+    let share = Float(counts[other] / count)
+    mix(slot, with: other, .key, share, scratch, kernels)
+    mix(slot, with: other, .value, share, scratch, kernels)
     setCount(count, of: slot)
-    put(key: key, value: value, count: unit.pointee, in: other, kernels)
+    put(key: key, value: value, count: unit.pointee, in: other, scratch, kernels)
     costs[other] = .infinity
     connect(slot, scratch, kernels)
     scratch.newcomer[slot] = scratch.changed[other]
     connect(other, costs: scratch.newcomer, kernels)
   }
 
-  private func mix(_ a: UnsafeMutablePointer<Float>, with b: UnsafePointer<Float>, _ share: Float) {
-    for index in 0..<slots.headDim { a[index] += (b[index] - a[index]) * share }
+  private func mix(
+    _ slot: Int, with other: Int, _ row: NarrowMeans.Row, _ share: Float, _ scratch: Scratch, _ kernels: InstructionSet
+  ) {
+    read(slot, row, to: scratch.first, kernels)
+    read(other, row, to: scratch.second, kernels)
+    for index in 0..<slots.headDim { scratch.first[index] += (scratch.second[index] - scratch.first[index]) * share }
+    write(scratch.first, row, to: slot, scratch, kernels)
   }
 
+  /// Gives a slot to a token, which is rounded as slots round: its costs were computed so.
   private func put(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, count: Float, in slot: Int, _ kernels: InstructionSet
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, count: Double, in slot: Int, _ scratch: Scratch,
+    _ kernels: InstructionSet
   ) {
     kernels.writeKey(key, to: slot, of: slots)
     kernels.writeValue(value, to: slot, of: slots)
+    keepRest(of: key, .key, slot, scratch, kernels)
+    keepRest(of: value, .value, slot, scratch, kernels)
     setCount(count, of: slot)
   }
 
-  private func setCount(_ count: Float, of slot: Int) {
+  private func setCount(_ count: Double, of slot: Int) {
     counts[slot] = count
-    logCounts[slot] = logf(count)
+    weights[slot] = Float(count)
+    logCounts[slot] = logf(weights[slot])
   }
 
   /// Sets what is nearest to a cluster that has changed, and lets the others know.
@@ -205,7 +219,49 @@ struct WardClusters {
   private func measure(_ slot: Int, _ scratch: Scratch, _ kernels: InstructionSet) {
     kernels.readKey(slot, of: slots, to: scratch.first)
     kernels.distances(
-      of: scratch.first, weight: counts[slot], to: slots, slots: used, weights: counts, out: scratch.changed)
+      of: scratch.first, weight: weights[slot], to: slots, slots: used, weights: weights, out: scratch.changed)
+  }
+}
+
+// Means in slots.
+extension WardClusters {
+  private func read(
+    _ slot: Int, _ row: NarrowMeans.Row, to mean: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
+  ) {
+    readSlot(slot, row, to: mean, kernels)
+    narrowMeans?.add(slot, row, to: mean)
+  }
+
+  private func write(
+    _ mean: UnsafePointer<Float>, _ row: NarrowMeans.Row, to slot: Int, _ scratch: Scratch, _ kernels: InstructionSet
+  ) {
+    var rounded = mean
+    if let narrowMeans, narrowMeans.rests == nil {
+      narrowMeans.dither(mean, to: scratch.stored)
+      rounded = UnsafePointer(scratch.stored)
+    }
+    switch row {
+    case .key: kernels.writeKey(rounded, to: slot, of: slots)
+    case .value: kernels.writeValue(rounded, to: slot, of: slots)
+    }
+    keepRest(of: mean, row, slot, scratch, kernels)
+  }
+
+  private func keepRest(
+    of mean: UnsafePointer<Float>, _ row: NarrowMeans.Row, _ slot: Int, _ scratch: Scratch, _ kernels: InstructionSet
+  ) {
+    guard let narrowMeans, narrowMeans.rests != nil else { return }
+    readSlot(slot, row, to: scratch.stored, kernels)
+    narrowMeans.keep(slot, row, of: mean, beside: scratch.stored)
+  }
+
+  private func readSlot(
+    _ slot: Int, _ row: NarrowMeans.Row, to out: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
+  ) {
+    switch row {
+    case .key: kernels.readKey(slot, of: slots, to: out)
+    case .value: kernels.readValue(slot, of: slots, to: out)
+    }
   }
 }
 
@@ -219,7 +275,8 @@ func squaredLength(_ vector: UnsafePointer<Float>, _ count: Int) -> Float {
 extension WardClusters {
   /// Checks what a snapshot claims, and computes what follows from it.
   ///
-  /// - Throws: `KVCacheError` for a count that is no count, a cost that is not a number, or a nearest cluster that is none.
+  /// - Throws: `KVCacheError` for a count that is no count, a cost that is not a number, a nearest cluster that is none, or
+  ///   impossible rests.
   func validate() throws(KVCacheError) {
     guard (1..<Self.largestUnit).contains(unit.pointee) else { throw .badSnapshot("a token of \(unit.pointee)") }
     for slot in 0..<used {
@@ -233,5 +290,6 @@ extension WardClusters {
       }
       setCount(counts[slot], of: slot)
     }
+    try narrowMeans?.validate(slots: used)
   }
 }

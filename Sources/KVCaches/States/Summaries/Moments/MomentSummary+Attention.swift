@@ -66,8 +66,8 @@ extension MomentSummary {
     return (mean, sum)
   }
 
-  /// The part of a query's logits that all tokens share: that of their mean, and the expected effect of the spread in
-  /// directions that are dropped.
+  /// The part of a query's logits that all tokens share: that of the center, and in directions that are dropped that of
+  /// the tokens' mean and the expected effect of the spread.
   private func offset(of query: UnsafePointer<Float>, _ variables: UnsafePointer<Float>, head: Int) -> Float {
     let mean = mean(of: head)
     var product: (Float, Float) = (0, 0)
@@ -84,8 +84,12 @@ extension MomentSummary {
     }
     var kept: Float = 0
     for index in 0..<rank { kept += variables[index] * variables[index] }
+    let (drift, sums) = (driftSums(of: head), featureSums(of: head))
+    var moved = 0.0
+    for index in 0..<headDim { moved += Double(query[index]) * Double(drift[index]) }
+    for index in 0..<rank { moved -= Double(variables[index]) * sums[1 + index] }
     let dropped = max(0, square.0 + square.1 - kept) * residualVariance(of: head) / 2
-    return product.0 + product.1 + min(dropped, Self.largestResidual)
+    return product.0 + product.1 + Float(moved / sums[0]) + min(dropped, Self.largestResidual)
   }
 
   /// Joins exp(exponent) × (sum, output) into a row of the partial, so that no exponent is positive.

@@ -5,11 +5,14 @@ import Kernels
 ///
 /// A query's logits become a polynomial of its own choice in those products (`HermiteExponential`), so its part of the
 /// softmax costs the same after any number of tokens. Keys are centred, which takes the same number off all their logits,
-/// and projected to the directions in which they differed most while the cache filled; mean and directions are fixed when
+/// and projected to the directions in which they differed most while the cache filled; directions are fixed when
 /// the first token melts. Until then the memory of the sums holds the covariance.
 ///
-/// Counts and sums of features are Float64, sums with values Float32: those hardly move any more after some ten million
-/// tokens a head. A token whose numbers are broken or beyond 1e15 is left out, for it would stay forever.
+/// What melts may lie elsewhere than what came while the cache filled. So the center follows (`recentre`), else
+/// sums of large products would have to cancel; and of directions that are dropped the mean of what melted counts.
+///
+/// Counts and sums of features are Float64, sums with values Float32 without drift (`DitheredSums`). A token whose numbers
+/// are broken or beyond 1e15 is left out, for it would stay forever.
 final class MomentSummary: StageSummary {
   /// Of the polynomial.
   static let degree = 2
@@ -25,11 +28,14 @@ final class MomentSummary: StageSummary {
   let featureSums: Buffer<Double>
   /// `[head, feature, headDim]`, or the sums of `KeyStatistics` at the start of a head's part.
   private let valueSums: Buffer<Float>
-  /// `[head, headDim]`
+  /// What keys are centred by, `[head, headDim]`.
   private let means: Buffer<Float>
+  /// Sums of centred keys, `[head, headDim]`.
+  private let driftSums: Buffer<Float>
   /// `[head, headDim, rank]`
   private let directions: Buffer<Float>
   private let heads: Buffer<Head>
+  private let dither = DitheredSums.shared
 
   /// What a head has seen of keys.
   private struct Head {
@@ -39,10 +45,14 @@ final class MomentSummary: StageSummary {
     /// The mean variance of the directions that are dropped.
     var residualVariance: Float = 0
     var isFixed: Int32 = 0
+    /// The state of the random source.
+    var random: UInt64 = 0
   }
 
   /// The first tokens are attention sinks, whose keys are like no others.
-  private static let skippedArrivals = 4
+  static let skippedArrivals = 4
+  /// Keys in a covariance at most: as many as tell directions apart, and as few as float32 sums bear.
+  private static let largestSample = 1 << 16
 
   /// Numbers beyond this are not summed.
   private static let largestValue: Float = 1e15
@@ -60,9 +70,17 @@ final class MomentSummary: StageSummary {
     featureSums = Buffer(count: count * table.count)
     valueSums = Buffer(count: count * Self.valueFloats(features: table.count, dim: headDim))
     means = Buffer(count: count * headDim)
+    driftSums = Buffer(count: count * headDim)
     directions = Buffer(count: count * headDim * rank)
     heads = Buffer(count: count)
     super.init(site, isClipped: specification.distance == .clipped)
+    resetHeads()
+  }
+
+  private func resetHeads() {
+    for head in 0..<heads.count {
+      heads.pointer[head] = Head(random: SeededRandom(seed: 0, head: site.heads.modelHeads[head]).state)
+    }
   }
 
   /// Floats of a head's sums, which first hold a covariance.
@@ -73,7 +91,8 @@ final class MomentSummary: StageSummary {
   /// The bytes of one head's part.
   static func headBytes(rank: Int, dim: Int) -> Int {
     let features = MonomialTable.count(variables: rank, degree: degree) ?? 0
-    return features * 8 + 4 * (valueFloats(features: features, dim: dim) + dim + dim * rank) + MemoryLayout<Head>.stride
+    return 8 * features + 4 * (valueFloats(features: features, dim: dim) + 2 * dim + dim * rank)
+      + MemoryLayout<Head>.stride
   }
 
   override var bytes: Int {
@@ -94,8 +113,9 @@ final class MomentSummary: StageSummary {
     featureSums.elements.update(repeating: 0)
     valueSums.elements.update(repeating: 0)
     means.elements.update(repeating: 0)
+    driftSums.elements.update(repeating: 0)
     directions.elements.update(repeating: 0)
-    heads.elements.update(repeating: Head())
+    resetHeads()
   }
 
   // Parts of a head.
@@ -103,6 +123,7 @@ final class MomentSummary: StageSummary {
   func featureSums(of head: Int) -> UnsafeMutablePointer<Double> { featureSums.pointer + head * table.count }
   func directions(of head: Int) -> UnsafeMutablePointer<Float> { directions.pointer + head * headDim * rank }
   func mean(of head: Int) -> UnsafeMutablePointer<Float> { means.pointer + head * headDim }
+  func driftSums(of head: Int) -> UnsafeMutablePointer<Float> { driftSums.pointer + head * headDim }
   func residualVariance(of head: Int) -> Float { heads.pointer[head].residualVariance }
   func valueSums(of head: Int) -> UnsafeMutablePointer<Float> {
     valueSums.pointer + head * Self.valueFloats(features: table.count, dim: headDim)
@@ -112,7 +133,7 @@ final class MomentSummary: StageSummary {
     key: UnsafePointer<Float>, head: Int, scratch: UnsafeMutablePointer<Float>, _ kernels: InstructionSet
   ) {
     let state = heads.pointer + head
-    guard state.pointee.isFixed == 0 else { return }
+    guard state.pointee.isFixed == 0, state.pointee.counted < Self.largestSample else { return }
     state.pointee.arrived += 1
     guard state.pointee.arrived > Self.skippedArrivals, Self.isUsable(key, count: headDim) else { return }
     state.pointee.counted += 1
@@ -131,13 +152,20 @@ final class MomentSummary: StageSummary {
     kernels.sumRows(
       of: directions(of: head), count: dim, columns: rank, weights: centred, weightStride: dim, sums: 1, out: variables,
       outStride: rank)
-    guard Self.isUsable(variables, count: rank, limit: Self.largestVariable), Self.isUsable(value, count: dim) else {
-      return
-    }
+    guard Self.isUsable(variables, count: rank, limit: Self.largestVariable), Self.isUsable(centred, count: dim),
+      Self.isUsable(value, count: dim)
+    else { return }
     table.evaluate(variables, into: features)
     let sums = featureSums(of: head)
     for index in 0..<table.count { sums[index] += Double(features[index]) }
-    kernels.add(value, times: features, toRowsOf: valueSums(of: head), count: table.count, columns: dim)
+    var random = SeededRandom(state: heads.pointer[head].random)
+    dither.add(
+      value, times: features, toRowsOf: valueSums(of: head), count: table.count, columns: dim, seed: random.next())
+    // The first feature is 1.
+    dither.add(
+      centred, times: features, toRowsOf: driftSums(of: head), count: 1, columns: dim, seed: random.next())
+    heads.pointer[head].random = random.state
+    recentreWhereFar(head: head, scratch: centred)
   }
 
   /// Threads that share the work take turns by heads.
@@ -183,6 +211,7 @@ final class MomentSummary: StageSummary {
     writer.write(state.counted)
     writer.write(state.residualVariance.bitPattern)
     writer.write(state.isFixed)
+    writer.write(state.random)
     writer.write(featureSums(of: head), count: table.count)
     for part in floats(of: head) { writer.write(UnsafeRawBufferPointer(part)) }
   }
@@ -190,7 +219,8 @@ final class MomentSummary: StageSummary {
   override func read(head: Int, from reader: inout SectionReader) throws(KVCacheError) {
     let state = Head(
       arrived: try reader.read(), counted: try reader.read(),
-      residualVariance: Float(bitPattern: try reader.read(UInt32.self)), isFixed: try reader.read())
+      residualVariance: Float(bitPattern: try reader.read(UInt32.self)), isFixed: try reader.read(),
+      random: try reader.read())
     guard state.counted >= 0, state.arrived >= state.counted, (0...1).contains(state.isFixed),
       state.residualVariance >= 0, state.residualVariance.isFinite
     else { throw .badSnapshot("impossible counts of keys") }
@@ -208,10 +238,13 @@ final class MomentSummary: StageSummary {
     }
   }
 
-  /// A head's mean, directions and sums with values.
+  /// A head's mean, sums of centred keys, directions and sums with values.
   private func floats(of head: Int) -> [UnsafeMutableBufferPointer<Float>] {
     let sums = Self.valueFloats(features: table.count, dim: headDim)
-    return [(mean(of: head), headDim), (directions(of: head), headDim * rank), (valueSums(of: head), sums)].map {
+    return [
+      (mean(of: head), headDim), (driftSums(of: head), headDim), (directions(of: head), headDim * rank),
+      (valueSums(of: head), sums),
+    ].map {
       UnsafeMutableBufferPointer(start: $0.0, count: $0.1)
     }
   }

@@ -60,8 +60,11 @@ struct SubGenMomentTests {
       return eigenvalue.squareRoot()
     }
 
-    func answer(clusters: Int, t: Int, s: Int, delta: Double?, seed: UInt64) -> SubGenTests.Head.Answer {
-      let head = SubGenTests.head(clusters: clusters, t: t, s: s, delta: delta, seed: seed, headDim: query.count)
+    func answer(
+      clusters: Int, t: Int, s: Int, delta: Double?, seed: UInt64, slotType: KVCache.SlotType = .float32
+    ) -> SubGenTests.Head.Answer {
+      let head = SubGenTests.head(
+        clusters: clusters, t: t, s: s, delta: delta, seed: seed, headDim: query.count, slotType: slotType)
       tokens.forEach(head.melt)
       return head.attend(query)
     }
@@ -79,6 +82,30 @@ struct SubGenMomentTests {
     }
     let test = chiSquare(pairs, expected: pairs.map { _ in Double(runs) / 100 })
     #expect(test.value < rareChiSquare(degrees: test.degrees))
+  }
+
+  @Test("and still are when clusters have merged", arguments: [2, 3])
+  func merged(t: Int) {
+    // 0 and 1 merge when 50 comes, 50 and 50.5 join them when 200 comes: clusters of 2 and 1, and then of 4 and 2.
+    let keys: [Float] = [0, 1, 50, 0.25, 0.75, 50.5, 200]
+    let runs = 20_000
+    var (pairs, singles) = ([Int](repeating: 0, count: 36), [Int](repeating: 0, count: 6))
+    for seed in 0..<UInt64(runs) {
+      let head = SubGenTests.head(clusters: 2, t: t, s: 1, seed: seed, headDim: 2)
+      for key in keys { head.melt(Token(key: [key, 0], value: [0, 0])) }
+      let clusters = SubGenTests.clusters(head)
+      guard clusters.map(\.count) == [6, 1] else {
+        Issue.record("clusters of \(clusters.map(\.count))")
+        return
+      }
+      let drawn = clusters[0].samples.map { keys.firstIndex(of: $0[0])! }
+      pairs[drawn[t - 2] * 6 + drawn[t - 1]] += 1
+      singles[drawn[0]] += 1
+    }
+    for counts in [pairs, singles] {
+      let test = chiSquare(counts, expected: counts.map { _ in Double(runs) / Double(counts.count) })
+      #expect(test.value < rareChiSquare(degrees: test.degrees), "\(test.value) of \(test.degrees)")
+    }
   }
 
   @Test("tokens are drawn by the squared lengths of their values, slots independently")
@@ -119,6 +146,44 @@ struct SubGenMomentTests {
       #expect(abs(mean - expected) <= 4 * standardError, "\(index): \(mean) instead of \(expected)")
       #expect(standardError < 0.1 * stream.exact.denominator)
     }
+  }
+
+  @Test(
+    "and unbiased for what slots hold of keys and values", arguments: KVCache.SlotType.allCases,
+    [4, nil] as [Double?])
+  func unbiasedInSlots(slotType: KVCache.SlotType, delta: Double?) {
+    let stream = Stream(count: 40, dim: 32, queryLength: 1.5, keyScale: 0.5, seed: 15)
+    let exact = ExactSums(stream.tokens.map { Self.stored($0, slotType) }, query: stream.query)
+    let runs = 1500
+    var (sums, squares) = ([Double](repeating: 0, count: 33), [Double](repeating: 0, count: 33))
+    for seed in 0..<UInt64(runs) {
+      let answer = stream.answer(
+        clusters: delta == nil ? 9 : 40, t: 2, s: 6, delta: delta, seed: seed, slotType: slotType)
+      for (index, value) in (answer.numerator + [answer.denominator]).enumerated() {
+        sums[index] += value
+        squares[index] += value * value
+      }
+    }
+    for (index, expected) in (exact.numerator + [exact.denominator]).enumerated() {
+      let mean = sums[index] / Double(runs)
+      let standardError = (max(0, squares[index] / Double(runs) - mean * mean) / Double(runs)).squareRoot()
+      #expect(abs(mean - expected) <= 4 * standardError, "\(slotType), \(index): \(mean) instead of \(expected)")
+      #expect(standardError < 0.1 * exact.denominator)
+    }
+  }
+
+  /// A token as a slot gives it back.
+  private static func stored(_ token: Token, _ slotType: KVCache.SlotType) -> Token {
+    let (type, dim, kernels) = (slotType.elementType, token.key.count, InstructionSet.current)
+    let keys = Buffer<UInt8>(count: SlotStorage.keyBytes(type: type, headDim: dim, slots: 16))
+    let values = Buffer<UInt8>(count: SlotStorage.valueBytes(type: type, headDim: dim, slots: 16))
+    let slots = SlotStorage(type: type, headDim: dim, slots: 16, keys: keys.pointer, values: values.pointer)
+    var stored = token
+    kernels.writeKey(token.key, to: 0, of: slots)
+    kernels.writeValue(token.value, to: 0, of: slots)
+    kernels.readKey(0, of: slots, to: &stored.key)
+    kernels.readValue(0, of: slots, to: &stored.value)
+    return stored
   }
 
   @Test("second moments are those of the theory")

@@ -11,10 +11,11 @@ struct SubGenTests {
   typealias Head = SummaryHead<SubGenSummary>
 
   static func head(
-    clusters: Int, t: Int = 1, s: Int = 4, delta: Double? = nil, seed: UInt64 = 0, headDim: Int = 4, headIndex: Int = 0
+    clusters: Int, t: Int = 1, s: Int = 4, delta: Double? = nil, seed: UInt64 = 0, headDim: Int = 4, headIndex: Int = 0,
+    slotType: KVCache.SlotType = .float32
   ) -> Head {
     let sizes = SubGenSizes(clusters: clusters, samplesPerCluster: t, valueSamples: s, delta: delta, seed: seed)
-    let site = StateSite(keyValueHeads: headIndex + 1, headDim: headDim)
+    let site = StateSite(keyValueHeads: headIndex + 1, headDim: headDim, slotType: slotType)
     return Head(SubGenSummary(sizes, isClipped: true, site), head: headIndex)
   }
 
@@ -90,6 +91,22 @@ struct SubGenTests {
         }
       }
     }
+  }
+
+  @Test("keys of merged clusters lie farther than delta, but not farther than eleven")
+  func reach() {
+    var random = SplitMix64(seed: 6)
+    let head = Self.head(clusters: 12, t: 40)
+    var largest = 0.0
+    for _ in 0..<3000 {
+      head.melt(Token.random(dim: 4, using: &random))
+      let delta = head.summary.normalizerClusters(0).delta.pointee
+      guard delta > 0 else { continue }
+      for cluster in Self.clusters(head).suffix(3) {
+        largest = max(largest, cluster.samples.map { distance($0, cluster.first) / delta }.max() ?? 0)
+      }
+    }
+    #expect(largest > 1 && largest <= 11, "\(largest)")
   }
 
   @Test("with a delta that was given the last cluster's place is shared, and delta grows to the distance")

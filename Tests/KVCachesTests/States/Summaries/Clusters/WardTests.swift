@@ -21,7 +21,7 @@ struct WardTests {
   struct Cluster {
     var key: [Float]
     var value: [Float]
-    var count: Float
+    var count: Double
   }
 
   /// Clusters as they are stored.
@@ -56,8 +56,8 @@ struct WardTests {
 
   @Test("counts sum to the tokens and centroids average to the mean", arguments: KVCache.SlotType.allCases)
   func sumsArePreserved(slotType: KVCache.SlotType) {
-    // What slots narrower than float32 lose of the mean by rounding again and again, relative to a key's length.
-    let tolerance: [KVCache.SlotType: Double] = [.float32: 1e-6, .float16: 2e-3, .bfloat16: 1e-2, .q8_0: 2e-2]
+    // What slots narrower than float32 lose of the mean by rounding once, relative to a key's length.
+    let tolerance: [KVCache.SlotType: Double] = [.float32: 1e-6, .float16: 4e-4, .bfloat16: 3e-3, .q8_0: 4e-3]
     var random = SplitMix64(seed: 2)
     let centers = (0..<12).map { _ in random.normals(32, scale: 2) }
     let head = Self.head(24, slotType: slotType)
@@ -75,11 +75,11 @@ struct WardTests {
     }
     let clusters = Self.clusters(head)
     #expect(clusters.count == 24)
-    #expect(clusters.reduce(0) { $0 + Double($1.count) } == Double(count))
+    #expect(clusters.reduce(0) { $0 + $1.count } == Double(count))
     for (mean, rows) in [(keys, clusters.map(\.key)), (values, clusters.map(\.value))] {
       var error = mean.map { -$0 }
       for (row, cluster) in zip(rows, clusters) {
-        for index in 0..<32 { error[index] += Double(cluster.count) * Double(row[index]) / Double(count) }
+        for index in 0..<32 { error[index] += cluster.count * Double(row[index]) / Double(count) }
       }
       #expect(length(error) < tolerance[slotType]! * 32.0.squareRoot(), "\(slotType) \(length(error))")
     }
@@ -128,7 +128,7 @@ struct WardTests {
       lazy.melt(token)
       // Units are taken back by a power of two.
       let isTakenBack = settled.summary.clusters(0).unit.pointee < unit
-      let scale: Float = isTakenBack ? 0x1p-20 : 1
+      let scale = isTakenBack ? 0x1p-20 : 1
       #expect(Self.clusters(settled).map(\.count) == expected.map { $0 * scale }, "token \(step)")
       settled.settle()
       checkNearest(settled, step)
@@ -149,7 +149,7 @@ struct WardTests {
     for a in clusters.indices {
       let costs = clusters.indices.map { b -> Double in
         let weight =
-          Double(clusters[a].count) * Double(clusters[b].count) / Double(clusters[a].count + clusters[b].count)
+          clusters[a].count * clusters[b].count / (clusters[a].count + clusters[b].count)
         return a == b ? .infinity : weight * pow(distance(clusters[a].key, clusters[b].key), 2)
       }
       let smallest = costs.min()!
@@ -163,7 +163,7 @@ struct WardTests {
   }
 
   /// The counts that follow from section 6 of the algorithm, all pairs compared, with the kernel's own costs.
-  private static func expectedCounts(_ head: Head, _ token: Token) -> (counts: [Float], unit: Float) {
+  private static func expectedCounts(_ head: Head, _ token: Token) -> (counts: [Double], unit: Double) {
     let view = head.summary.clusters(0)
     let unit = view.unit.pointee
     var counts = clusters(head).map(\.count)
@@ -172,15 +172,15 @@ struct WardTests {
     let costs = { (key: [Float], weight: Float) -> [Float] in
       var out = [Float](repeating: 0, count: counts.count)
       head.kernels.distances(
-        of: key, weight: weight, to: view.slots, slots: counts.count, weights: view.counts, out: &out)
+        of: key, weight: weight, to: view.slots, slots: counts.count, weights: view.weights, out: &out)
       return out
     }
     let lone = WardTests.head(1, headDim: dim, slotType: view.slots.type == .q8_0 ? .q8_0 : .float32)
     lone.melt(token)
-    let joining = costs(clusters(lone)[0].key, unit)
+    let joining = costs(clusters(lone)[0].key, Float(unit))
     var pair = (cost: Float.infinity, first: 0, second: 0)
     for (first, cluster) in clusters(head).enumerated() {
-      let row = costs(cluster.key, cluster.count)
+      let row = costs(cluster.key, Float(cluster.count))
       for second in row.indices where second != first && row[second] < pair.cost { pair = (row[second], first, second) }
     }
     if joining.min()! <= pair.cost {
@@ -223,7 +223,6 @@ struct WardTests {
     for capacity in [1, 2, 3, 16, 17] {
       let head = Self.head(capacity)
       let bytes = head.summary.bytes
-      #expect(bytes == WardSummary.bytes(capacity: capacity, StateSite(headDim: 32)))
       for step in 0..<100 {
         var token = Token.random(dim: 32, using: &random)
         if step % 10 == 4 { token.key[7] = [.nan, .infinity, 1e30][step / 10 % 3] }

@@ -157,6 +157,7 @@ struct MomentTests {
       #expect(difference(found, expected) < 1e-4)
     }
     let (first, second) = (head(Array(0..<50)), head(Array(50..<120)))
+    // Nothing lies far from the center, which stays.
     for index in 0..<straight.summary.table.count {
       let sum = first.summary.featureSums[index] + second.summary.featureSums[index]
       #expect(abs(sum - straight.summary.featureSums[index]) < 1e-9 * max(1, abs(sum)))
@@ -237,10 +238,10 @@ struct MomentTests {
       let site = StateSite(layers: 3, keyValueHeads: 2, groupSize: 2, headDim: dim, slotType: .float16)
       #expect(specification.makeState(site).bytes == specification.bytes(site, tokens: 0))
     }
-    // The covariance has room in the sums: 153 features of 64 values and a count, 16 directions, a mean, 16 bytes.
-    #expect(MomentSummary.headBytes(rank: 16, dim: 64) == 153 * 8 + 4 * (153 * 64 + 64 + 64 * 16) + 16)
-    #expect(MomentSummary.headBytes(rank: 4, dim: 64) == 15 * 8 + 4 * (65 * 32 + 64 + 64 * 4) + 16)
-    #expect(Moments(16).tokenEquivalents(headDim: 64) == 175)
+    // The covariance has room in the sums: 153 features of 64 values and a count, 16 directions, two means, 24 bytes.
+    #expect(MomentSummary.headBytes(rank: 16, dim: 64) == 153 * 8 + 4 * (153 * 64 + 2 * 64 + 64 * 16) + 24)
+    #expect(MomentSummary.headBytes(rank: 4, dim: 64) == 15 * 8 + 4 * (65 * 32 + 2 * 64 + 64 * 4) + 24)
+    #expect(Moments(16).tokenEquivalents(headDim: 64) == 176)
   }
 
   @Test("the same stream gives the same sums, however it is cut, on any count of threads")
@@ -285,7 +286,7 @@ struct MomentTests {
     #expect(try take(writer.bytes).attend(query)[0].output == head.attend(query)[0].output)
     #expect(throws: KVCacheError.self) { try take(writer.bytes.dropLast()) }
     // Counts of keys, the variance, the flag, the count of tokens, and the last sum, each all ones.
-    for offset in [0, 4, 8, 12, 16, writer.bytes.count - 8] {
+    for offset in [0, 4, 8, 12, 24, writer.bytes.count - 8] {
       var bytes = writer.bytes
       for index in offset..<min(offset + 8, bytes.count) { bytes[index] = 0xFF }
       #expect(throws: KVCacheError.self, "\(offset)") { try take(bytes) }
