@@ -73,7 +73,12 @@ struct SpeedMeasurement {
 
   /// The median of as many measurements as are asked for.
   func median(_ body: () -> Double) -> Double {
-    let sorted = (0..<max(options.rounds, 1)).map { _ in body() }.sorted()
+    Self.median((0..<max(options.rounds, 1)).map { _ in body() })
+  }
+
+  /// - Precondition: there is a value.
+  static func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
     return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
   }
 

@@ -87,7 +87,8 @@ package struct SpeedRun: Sendable {
       })
   }
 
-  private static func checkMemory(
+  /// Refuses caches that together take more than this machine's memory.
+  static func checkMemory(
     _ engine: InferenceEngine, _ plan: KVCache.Plan, _ slotType: KVCache.SlotType, _ options: Options
   ) throws(KVCacheError) {
     let tokens = options.depth + max(options.prefill, options.decode + 1)

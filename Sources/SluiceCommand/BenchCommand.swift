@@ -18,6 +18,9 @@ struct BenchCommand: ParsableCommand {
 
       --machine measures those limits alone, --kernels single kernels beside them, --attention one attention layer over a
       prompt of --prefill tokens in the cache, against exact attention to all of it.
+
+      --recompute compares two ways to write a token after the last --windows tokens: to compute the window anew for it, in
+      chunks of --chunk, and to stream it into a cache of four sinks and a window that together hold as many.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -45,6 +48,10 @@ struct BenchCommand: ParsableCommand {
   var kernels = false
   @Flag(name: .long, help: "Measure one attention layer over a long prompt, 1,000,000 tokens without --prefill.")
   var attention = false
+  @Flag(name: .long, help: "Measure a token of a stream beside computing its window anew for it.")
+  var recompute = false
+  @Option(name: .long, help: "Tokens of the windows of --recompute; 256,512,1024,2048,4096 without it.")
+  var windows: NumberList<Int>?
   @Option(
     name: .long,
     help: ArgumentHelp(
@@ -71,8 +78,9 @@ struct BenchCommand: ParsableCommand {
     if let width, !(256...16384).contains(width) || width % 256 != 0 {
       throw ValidationError("--width must be a multiple of 256 up to 16384, but is \(width)")
     }
-    if [machine, kernels, attention].count(where: { $0 }) > 1 {
-      throw ValidationError("give one of --machine, --kernels and --attention")
+    try windows?.check("--windows", in: RecomputationRun.sinks + 1...1 << 20)
+    if [machine, kernels, attention, recompute].count(where: { $0 }) > 1 {
+      throw ValidationError("give one of --machine, --kernels, --attention and --recompute")
     }
     if fill && (depth ?? 0) == 0 { throw ValidationError("--fill fills a cache to --depth, which is missing") }
     try refuseForeignOptions()
@@ -80,25 +88,36 @@ struct BenchCommand: ParsableCommand {
 
   /// Options that the kind of measurement has no use for are errors, not silence.
   private func refuseForeignOptions() throws {
-    let ofModels = [
-      ("-m", model.model != nil), ("--exact", model.exact), ("--decode", decode != nil),
-      ("--sequences", sequences != nil), ("--fill", fill), ("--lora", !model.adapters.lora.isEmpty),
-    ]
-    let ofCaches = [
-      ("--chunk", model.chunk != 512), ("--cache", cache.cache != "full"),
-      ("--cache-type", cache.slots.cacheType != .float16),
-    ]
+    let ofLoading = [("-m", model.model != nil), ("--exact", model.exact), ("--lora", !model.adapters.lora.isEmpty)]
+    let ofDecoding = [("--decode", decode != nil)]
+    let ofModels = [("--sequences", sequences != nil), ("--fill", fill)]
+    let ofChunks = [("--chunk", model.chunk != 512), ("--cache-type", cache.slots.cacheType != .float16)]
+    let ofCaches = [("--cache", cache.cache != "full")]
+    let ofPrompts = [("--prefill", prefill != nil)]
+    let ofDepth = [("--depth", depth != nil)]
+    let ofRounds = [("--rounds", rounds != nil)]
     let ofKernels = [("--width", width != nil)]
     let ofAttention = [("--heads", heads != nil)]
-    let ofTime = [("--depth", depth != nil), ("--rounds", rounds != nil)]
-    let (kind, foreign) =
-      machine
-      ? ("--machine", ofModels + ofCaches + ofKernels + ofAttention + ofTime + [("--prefill", prefill != nil)])
-      : kernels
-        ? ("--kernels", ofModels + ofCaches + ofAttention)
-        : attention
-          ? ("--attention", ofModels + ofKernels + ofTime) : ("a model's measurement", ofKernels + ofAttention)
-    for (name, isGiven) in foreign where isGiven { throw ValidationError("\(name) means nothing to \(kind)") }
+    let ofRecomputation = [("--windows", windows != nil)]
+    let (kind, foreign): (String, [[(String, Bool)]]) =
+      if machine {
+        (
+          "--machine",
+          [
+            ofLoading, ofDecoding, ofModels, ofChunks, ofCaches, ofPrompts, ofDepth, ofRounds, ofKernels, ofAttention,
+            ofRecomputation,
+          ]
+        )
+      } else if kernels {
+        ("--kernels", [ofLoading, ofDecoding, ofModels, ofChunks, ofCaches, ofAttention, ofRecomputation])
+      } else if attention {
+        ("--attention", [ofLoading, ofDecoding, ofModels, ofDepth, ofRounds, ofKernels, ofRecomputation])
+      } else if recompute {
+        ("--recompute", [ofModels, ofCaches, ofPrompts, ofDepth, ofKernels, ofAttention])
+      } else {
+        ("a model's measurement", [ofKernels, ofAttention, ofRecomputation])
+      }
+    for (name, isGiven) in foreign.joined() where isGiven { throw ValidationError("\(name) means nothing to \(kind)") }
   }
 
   func run() throws {
@@ -109,6 +128,8 @@ struct BenchCommand: ParsableCommand {
       if machine { write(limits) } else { measureKernels(team, instructions, limits) }
     } else if attention {
       try measureAttention()
+    } else if recompute {
+      try measureRecomputation()
     } else {
       try measureModel()
     }
@@ -150,6 +171,21 @@ struct BenchCommand: ParsableCommand {
       json
         ? report.json(result, cache: cache.cache, heads: heads, options: options).text + "\n"
         : report.text(result, cache: cache.cache, heads: heads, options: options))
+  }
+
+  private func measureRecomputation() throws {
+    let loaded = try model.load()
+    var options = RecomputationRun.Options()
+    options.windows = windows?.values ?? options.windows
+    options.decode = decode ?? options.decode
+    options.rounds = rounds ?? options.rounds
+    let report = BenchReport()
+    var rows: [RecomputationRun.Row] = []
+    try RecomputationRun.measure(loaded.engine, slotType: cache.slots.cacheType, options: options) { row in
+      rows.append(row)
+      if json { StandardOutput.write(report.json(row).text + "\n") }
+    }
+    if !json { StandardOutput.write(report.table(rows).text) }
   }
 
   private func measureModel() throws {

@@ -15,7 +15,8 @@ struct RecallCommand: ParsableCommand {
       The prompts come from a file, a line each: {"prompt": "...", "expected_number": 48213}; a "depth" from 0 to 1 lets \
       --plot sort them. Or they are made, by --task:
 
-      pass-key: a five-digit key in a text, said twice in one place.
+      pass-key: a five-digit key in a text, said twice in one place; with --needle cascade six times behind an \
+      instruction, as in the published runs of cascades, where digit accuracy counts the first five digits of an answer.
       needle: a number in a text, said once and by name.
       lines: a record of named lines with a number each, one of which is asked for.
       stream-eval: an endless stream of numbered lines with a query after every tenth, which asks for the number some \
@@ -29,7 +30,7 @@ struct RecallCommand: ParsableCommand {
   var cache: [String] = ["full"]
   @OptionGroup var slots: SlotTypeOption
   @OptionGroup var sweep: SweepOptions
-  @Option(name: .long, help: "The most tokens of an answer; 32 without it.")
+  @Option(name: .long, help: "The most tokens of an answer; 32 without it, 50 with --needle cascade.")
   var answerTokens: Int?
   @Flag(name: .long, help: "Print a line for every length and depth, too.")
   var perPoint = false
@@ -76,7 +77,7 @@ struct RecallCommand: ParsableCommand {
     }
     if !json { StandardOutput.write(report.table(results).text) }
     if let plot {
-      let what = file.map { ($0 as NSString).lastPathComponent } ?? sweep.kind.rawValue
+      let what = file.map { ($0 as NSString).lastPathComponent } ?? sweep.title
       let title = "\(what), \((loaded.path as NSString).lastPathComponent)"
       try OutputFile.write(RecallReport(grid: sweep.grid).plot(results, title: title).svg(), to: plot)
     }
@@ -89,7 +90,7 @@ struct RecallCommand: ParsableCommand {
     let measurement = RecallMeasurement(
       loaded: loaded, plan: plan, name: name, slotType: slots.cacheType, progressEvery: progressEvery)
     guard let cases else { return try measurement.run(streams: sweep) }
-    return try measurement.run(cases, answerTokens: answerTokens ?? 32)
+    return try measurement.run(cases, answerTokens: answerTokens ?? sweep.answerTokens)
   }
 
   private func read(_ source: TextSource, path: String, _ loaded: LanguageModel.Loaded) throws -> RecallCases {

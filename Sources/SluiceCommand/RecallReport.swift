@@ -33,14 +33,14 @@ struct RecallReport {
     let place: [TextTable.Column] = grid.map { [.init("tokens", .trailing), .init(placeTitle($0), .trailing)] } ?? []
     var table = TextTable(
       [.init("cache")] + place + [
-        .init("cases", .trailing), .init("exact match", .trailing), .init("digits", .trailing),
+        .init("cases", .trailing), .init("digits", .trailing), .init("exact match", .trailing),
         .init("cache memory", .trailing),
       ])
     func append(_ result: RecallResult, _ score: RecallScore, _ place: [String], memory: String) {
       table.append(
         [result.cache] + place + [
-          HumanReadable.count(score.cases), HumanReadable.decimal(score.exactMatch, places: 3),
-          HumanReadable.decimal(score.digitAccuracy, places: 3), memory,
+          HumanReadable.count(score.cases), HumanReadable.decimal(score.digitAccuracy, places: 3),
+          HumanReadable.decimal(score.exactMatch, places: 3), memory,
         ])
     }
     for result in results {

@@ -6,9 +6,21 @@ import Tokenizers
 struct SweepOptions: ParsableArguments {
   @Option(name: .long, help: "What is made: pass-key, needle, lines or stream-eval; pass-key without it.")
   var task: RecallTask?
+  @Option(
+    name: .long,
+    help: """
+      How a pass key stands in its text: plain, twice among sentences, or cascade, six times behind an instruction, among \
+      common words in random order (the form of arXiv 2406.17808); plain without it.
+      """)
+  var needle: PassKeyNeedle?
   @Option(name: .long, help: "Tokens of the prompts; 1000,2000,4000 without it.")
   var lengths: NumberList<Int>?
-  @Option(name: .long, help: "Where the number stands, from 0 to 1; 0,0.25,0.5,0.75,1 without it.")
+  @Option(
+    name: .long,
+    help: """
+      Where the number stands, from 0 to 1; 0,0.25,0.5,0.75,1 without it. With --needle cascade anywhere up to 0.1 from \
+      there; 0.1,0.3,0.5,0.7,0.9 without it.
+      """)
   var depths: NumberList<Double>?
   @Option(name: .long, help: "How far back the queries of stream-eval ask; 20 without it.")
   var linesBack: NumberList<Int>?
@@ -18,10 +30,15 @@ struct SweepOptions: ParsableArguments {
   var seed: UInt64?
   @Option(
     name: .long, parsing: .upToNextOption,
-    help: "Files of the text around keys and needles; made-up sentences without it.")
+    help: "Files of the text around keys and needles; made-up sentences or, with --needle cascade, words without it.")
   var text: [String] = []
 
   var kind: RecallTask { task ?? .passKey }
+  var passKeyNeedle: PassKeyNeedle { needle ?? .plain }
+  /// What is made, for titles.
+  var title: String { kind.rawValue + (passKeyNeedle == .plain ? "" : " (\(passKeyNeedle.rawValue))") }
+  /// The most tokens of an answer; as published, where its digits are looked for beyond the first number.
+  var answerTokens: Int { passKeyNeedle == .cascade ? 50 : 32 }
   var streams: Int { cases ?? 5 }
   var streamSeed: UInt64 { seed ?? 1 }
 
@@ -31,7 +48,8 @@ struct SweepOptions: ParsableArguments {
     guard kind != .streamEval else {
       return RecallGrid(lengths: lengths.sorted(), places: .linesBack(linesBack?.values ?? [20]))
     }
-    return RecallGrid(lengths: lengths, places: .depths(depths?.values ?? [0, 0.25, 0.5, 0.75, 1]))
+    let standard = passKeyNeedle == .cascade ? [0.1, 0.3, 0.5, 0.7, 0.9] : [0, 0.25, 0.5, 0.75, 1]
+    return RecallGrid(lengths: lengths, places: .depths(depths?.values ?? standard))
   }
 
   func validate() throws {
@@ -48,7 +66,7 @@ struct SweepOptions: ParsableArguments {
     if hasFile {
       let making = [
         ("--task", task != nil), ("--cases", cases != nil), ("--seed", seed != nil), ("--text", !text.isEmpty),
-        ("--lines-back", linesBack != nil),
+        ("--lines-back", linesBack != nil), ("--needle", needle != nil),
       ]
       if let (name, _) = making.first(where: \.1) {
         throw ValidationError("\(name) makes cases, so give it or a file of cases, not both")
@@ -56,6 +74,8 @@ struct SweepOptions: ParsableArguments {
       if !needsGrid, lengths != nil || depths != nil {
         throw ValidationError("--lengths and --depths sort the cases of a file for --plot and --per-point only")
       }
+    } else if kind != .passKey, needle != nil {
+      throw ValidationError("--needle is for pass keys only, not for --task \(kind.rawValue)")
     } else if kind == .streamEval, depths != nil {
       throw ValidationError("--depths means nothing to stream-eval, which has --lines-back")
     } else if kind != .streamEval, linesBack != nil {
@@ -65,11 +85,11 @@ struct SweepOptions: ParsableArguments {
     }
   }
 
-  /// The text that fills prompts.
+  /// The text that fills prompts; nil where none is given.
   ///
   /// - Throws: `CommandError` where a file cannot be read or holds none.
-  func filler() throws -> FillerText {
-    guard !text.isEmpty else { return .builtIn }
+  func filler() throws -> FillerText? {
+    guard !text.isEmpty else { return nil }
     var filler = FillerText()
     for path in text {
       var bytes: [UInt8] = []
@@ -84,15 +104,16 @@ struct SweepOptions: ParsableArguments {
   }
 
   /// The cases of a sweep; nil for streams, which have none.
-  func cases(tokenizer: Tokenizer, filler: FillerText) throws -> RecallCases? {
+  func cases(tokenizer: Tokenizer, filler: FillerText?) throws -> RecallCases? {
     guard kind != .streamEval, case .depths(let depths) = grid.places else { return nil }
     return try RecallCases(
-      RecallPrompts(kind, tokenizer: tokenizer, filler: filler), lengths: grid.lengths, depths: depths,
-      casesPerPoint: streams, seed: streamSeed)
+      RecallPrompts(kind, tokenizer: tokenizer, filler: filler, needle: passKeyNeedle), lengths: grid.lengths,
+      depths: depths, casesPerPoint: streams, seed: streamSeed)
   }
 }
 
 extension RecallTask: ExpressibleByArgument {}
+extension PassKeyNeedle: ExpressibleByArgument {}
 
 /// Numbers with commas in between.
 struct NumberList<Number: LosslessStringConvertible & Comparable & Sendable>: ExpressibleByArgument, Sendable {

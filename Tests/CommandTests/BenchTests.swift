@@ -83,6 +83,18 @@ import Testing
     #expect(Set(rows.compactMap { $0["kernel"] as? String }) == ["linear", "attention", "RMS norm", "softmax"])
   }
 
+  @Test func `a recomputed window beside the stream is one object a window`() throws {
+    let options = ["--recompute", "--windows", "8,20", "--decode", "2", "--rounds", "2"]
+    let rows = try bench(options + ["--json"]).split(separator: "\n").map(object)
+    #expect(rows.map { $0["window"] as? Int } == [8, 20])
+    for row in rows {
+      #expect(Set(row.keys) == ["window", "recomputationSecondsPerToken", "streamSecondsPerToken", "ratio"])
+      for value in row.values { #expect(value as? Double ?? 0 > 0, "\(row)") }
+    }
+    let lines = try bench(options).split(separator: "\n")
+    #expect(lines.count == 4 && lines[0].contains("ms/token") && lines[0].hasSuffix("ratio"))
+  }
+
   @Test func `a depth that no memory holds is refused before it is filled`() throws {
     try withTemporaryDirectory { folder in
       let model = try TinyModel().write(in: folder)

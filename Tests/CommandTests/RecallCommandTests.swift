@@ -84,6 +84,23 @@ import Testing
     }
   }
 
+  @Test func `pass keys in the form of the cascade's authors`() throws {
+    try withModel { model, folder in
+      let plot = folder + "/plot.svg"
+      let options = [
+        "-m", model, "--task", "pass-key", "--needle", "cascade", "--lengths", "900", "--cases", "1", "--cache",
+        "cascading:40/2[sinks=8]", "--cache", "full",
+      ]
+      let lines = try objects(success(options + ["--plot", plot, "--per-point", "--json"]).output)
+      #expect(lines.compactMap { $0["depth"] as? Double } == [0.1, 0.3, 0.5, 0.7, 0.9, 0.1, 0.3, 0.5, 0.7, 0.9])
+      #expect(try String(contentsOfFile: plot, encoding: .utf8).contains("pass-key (cascade), tiny.gguf"))
+      let table = try success(options).output
+      let head = try #require(table.split(separator: "\n").first)
+      #expect(head.split(separator: " ").dropFirst(2).first == "digits", "digits come first")
+      #expect(table != (try success(options.filter { $0 != "--needle" && $0 != "cascade" }).output))
+    }
+  }
+
   @Test func `text of one's own fills the prompts`() throws {
     try withModel { model, folder in
       let text = try write(String(repeating: "The sea is wide. ", count: 9), to: "a.txt", in: folder)

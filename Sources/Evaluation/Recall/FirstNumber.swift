@@ -24,3 +24,22 @@ package struct FirstNumber: Sendable, Hashable {
     }
   }
 }
+
+/// The first digits (ASCII) of a text that arrives in pieces, whatever stands between them.
+package struct FirstDigits: Sendable, Hashable {
+  private let count: Int
+  private var bytes: [UInt8] = []
+
+  package init(_ count: Int) { self.count = count }
+
+  /// Whether all are there, so that no later text changes them.
+  package var isComplete: Bool { bytes.count == count }
+
+  /// The digits so far; nil before the first.
+  package var digits: String? { bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self) }
+
+  package mutating func append(_ text: String) {
+    let digits = text.utf8.filter { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    bytes += digits.prefix(count - bytes.count)
+  }
+}

@@ -8,12 +8,26 @@ package struct RecallCase: Sendable, Hashable {
   package var point: RecallGrid.Point?
   /// Where it comes from, for messages: "a prompt of 4000 tokens", "cases.jsonl, line 3: the prompt".
   package var origin: String
+  /// Which digits of the answer are compared with the expected ones, place by place.
+  package var digits: Digits
 
-  package init(prompt: [Int32], expected: String, point: RecallGrid.Point? = nil, origin: String = "a prompt") {
+  /// Digits of an answer.
+  package enum Digits: Sendable, Hashable {
+    /// Those of its first number.
+    case firstNumber
+    /// Its first five, whatever is between them.
+    case firstFive
+  }
+
+  package init(
+    prompt: [Int32], expected: String, point: RecallGrid.Point? = nil, origin: String = "a prompt",
+    digits: Digits = .firstNumber
+  ) {
     self.prompt = prompt
     self.expected = expected
     self.point = point
     self.origin = origin
+    self.digits = digits
   }
 }
 

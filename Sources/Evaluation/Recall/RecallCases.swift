@@ -37,7 +37,8 @@ package struct RecallCases: Sendable {
       var random = RandomSource(seed: seed, task, length, Int(depth * 1e6), index % casesPerPoint)
       let prompt = try prompts.prompt(length: length, depth: depth, random: &random)
       return RecallCase(
-        prompt: prompt.tokens, expected: prompt.expected, point: point, origin: "a prompt of length \(length)")
+        prompt: prompt.tokens, expected: prompt.expected, point: point, origin: "a prompt of length \(length)",
+        digits: prompts.digits)
     }
     // The shortest length is where room may be missing.
     if let shortest = lengths.indices.min(by: { lengths[$0] < lengths[$1] }) {

@@ -4,14 +4,16 @@ package import Tokenizers
 
 /// Whether a model finds numbers in its prompts again: each prompt is completed greedily, and the first number counts.
 ///
-/// Every case starts with an empty cache, and ends as soon as its first number is complete, the model ends its text, or
-/// the answer has as many tokens as it may.
+/// Every case starts with an empty cache, and ends as soon as its first number is complete (and its first five digits are
+/// there, where they count), the model ends its text, or the answer has as many tokens as it may.
 package final class RecallRun {
   /// What was said to a prompt.
   package struct Answer: Sendable, Hashable {
     package var text: String
     /// The digits of the first number; nil where there is none.
     package var number: String?
+    /// The digits that are compared with the expected ones place by place; nil where there are none.
+    package var digits: String?
     package var tokens: Int
   }
 
@@ -49,18 +51,19 @@ package final class RecallRun {
     try sequence.check(tokens: tokens, origin: recallCase.origin, isPrompt: true)
     sequence.reset()
     sequence.read(prompt: recallCase.prompt, afterChunk: afterChunk)
-    let answer = try decode()
+    let answer = try decode(recallCase.digits)
     var score = RecallScore()
-    score.add(answer: answer.number, expected: recallCase.expected)
+    score.add(answer: answer.number, digits: answer.digits, expected: recallCase.expected)
     result.add(score, at: recallCase.point)
     result.cacheBytesPeak = sequence.cacheBytesPeak
     return answer
   }
 
-  private func decode() throws(LanguageModelError) -> Answer {
+  private func decode(_ digits: RecallCase.Digits) throws(LanguageModelError) -> Answer {
     var decoder = IncrementalDecoder(tokenizer)
-    var answer = Answer(text: "", number: nil, tokens: 0)
+    var answer = Answer(text: "", number: nil, digits: nil, tokens: 0)
     var number = FirstNumber()
+    var firstFive = FirstDigits(5)
     while true {
       let token = try sequence.likeliest()
       if tokenizer.endOfGeneration.contains(token) { break }
@@ -68,10 +71,13 @@ package final class RecallRun {
       answer.text += text
       answer.tokens += 1
       number.append(text)
-      if number.isComplete || answer.tokens == answerTokens { break }
+      firstFive.append(text)
+      let isComplete = number.isComplete && (digits == .firstNumber || firstFive.isComplete)
+      if isComplete || answer.tokens == answerTokens { break }
       sequence.read(answer: token)
     }
     answer.number = number.digits
+    answer.digits = digits == .firstNumber ? number.digits : firstFive.digits
     return answer
   }
 }

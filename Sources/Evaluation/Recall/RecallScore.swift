@@ -20,9 +20,14 @@ package struct RecallScore: Sendable, Hashable {
 
   /// Counts an answer by its first number; nil is an answer without one.
   package mutating func add(answer: String?, expected: String) {
+    add(answer: answer, digits: answer, expected: expected)
+  }
+
+  /// Counts an answer by its first number and, digit by digit, by other digits of it; nil is an answer without any.
+  package mutating func add(answer: String?, digits: String?, expected: String) {
     add(
       exact: answer.map { Self.significant($0) == Self.significant(expected) } ?? false,
-      digitShare: Self.digitShare(of: answer, expected: expected))
+      digitShare: Self.digitShare(of: digits, expected: expected))
   }
 
   package mutating func add(_ other: RecallScore) {

@@ -54,7 +54,7 @@ struct Preset: Sendable {
     let budget = try parameters.number(parts[0], "budget", in: 1...StageParameters.largestCount)
     let levels = try parameters.number(parts[1], "levels", in: 1...64)
     let sinks = try parameters.sinks(default: 4)
-    let size = (budget - sinks) / levels
+    let (size, rest) = max(budget - sinks, 0).quotientAndRemainder(dividingBy: levels)
     guard size >= 1 else {
       throw parameters.fail("a budget of \(budget) leaves no slot for \(levels) levels beside \(sinks) sinks")
     }
@@ -63,6 +63,8 @@ struct Preset: Sendable {
     let isEager = try parameters.flag("eager", default: true)
     var stages: [any StageSpecification] = sinks == 0 ? [] : [Sinks(sinks)]
     for level in 0..<levels {
+      // Published runs divide without a remainder; here the newest tokens get it, so that a budget is a budget.
+      let size = level == 0 ? size + rest : size
       stages.append(
         Window(size, every: schedule.period(level: level, of: levels), scoring: scoring, fillsEagerly: isEager))
     }

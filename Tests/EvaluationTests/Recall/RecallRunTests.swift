@@ -71,6 +71,26 @@ import Tokenizers
     #expect(ends.count >= 2, "\(ends)")
   }
 
+  @Test func `where the first five digits count, the answer goes on until they are there`() throws {
+    var splitNumbers = 0
+    for seed in 0..<12 {
+      var tiny = TinyModel(seed: UInt64(seed))
+      for digit in "0123456789" { tiny.biases[Self.id(digit)] = 0.6 }
+      let loaded = try load(tiny)
+      let prompt = loaded.tokenizer.encode("the river and the sea, \(seed)")
+      let expected = "12345"
+      let run = try run(loaded, answerTokens: 40)
+      let answer = try run.answer(RecallCase(prompt: prompt, expected: expected, digits: .firstFive))
+      let digits = String(answer.text.filter { $0.isASCII && $0.isNumber }.prefix(5))
+      #expect(answer.digits ?? "" == digits && answer.number == FirstNumber(in: answer.text).digits)
+      #expect(run.result.score.digitAccuracy == RecallScore.digitShare(of: answer.digits, expected: expected))
+      let other = try self.run(loaded, answerTokens: 40).answer(RecallCase(prompt: prompt, expected: expected))
+      #expect(answer.text.utf8.starts(with: other.text.utf8) && other.digits == other.number)
+      if other.text != answer.text { splitNumbers += 1 }
+    }
+    #expect(splitNumbers > 0)
+  }
+
   @Test(arguments: ["full", "window:16", "streaming-llm:4+12"])
   func `every case starts from an empty cache`(plan: String) throws {
     let loaded = try load(chunk: 7)

@@ -23,6 +23,25 @@ import Testing
     #expect(number.digits == "482")
   }
 
+  @Test(arguments: [
+    ("48213", "48213"), ("4 8, 21-3.", "48213"), ("4821399", "48213"), ("no digit", nil), ("a 7 and ٣", "7"),
+    ("1\n2", "12"),
+  ])
+  func `first digits count whatever is between them`(text: String, digits: String?) {
+    var whole = FirstDigits(5)
+    whole.append(text)
+    var pieces = FirstDigits(5)
+    for character in text { pieces.append(String(character)) }
+    #expect(whole.digits == digits && pieces == whole)
+    #expect(whole.isComplete == (digits?.count == 5))
+  }
+
+  @Test func `digits count beside the number`() {
+    var score = RecallScore()
+    score.add(answer: "48", digits: "48213", expected: "48213")
+    #expect(score.exactMatch == 0 && score.digitAccuracy == 1)
+  }
+
   @Test(
     arguments: [
       ("48213", "48213", true, 1.0), ("48213", "48219", false, 0.8), ("48213", "58213", false, 0.8),

@@ -25,7 +25,7 @@ struct PlanGrammarTests {
       ("cascading:1024/4", "sinks:4,window:255/1,window:255/2,window:255/4,window:255/8"),
       (
         "cascading:9/2[sinks=0,select=off,eager=off]",
-        "window:4/1[select=off,eager=off],window:4/2[select=off,eager=off]"
+        "window:5/1[select=off,eager=off],window:4/2[select=off,eager=off]"
       ),
       (
         "cascading:8/2[gamma=1e-3,reduce=mean,homogeneous=on]",
@@ -34,6 +34,8 @@ struct PlanGrammarTests {
       ("window:9/3[gamma=0.9999,select=on]", "window:9/3"),
       ("window:9/3[homogeneous=on]", "window:9/3[homogeneous=on]"),
       ("cascading:8/1[sinks=0]", "window:8/1"),
+      ("cascading:19/3", "sinks:4,window:5/1,window:5/2,window:5/4"),
+      ("cascading:20/3", "sinks:4,window:6/1,window:5/2,window:5/4"),
       ("h2o:1024", "sinks:4,window:510,scored:510[positions=original]"),
       ("h2o:12[sinks=0,window=5,positions=clipped]", "window:5,scored:7"),
       ("tova:64", "sinks:4,window:1,scored:59[gamma=0.0,positions=original]"),

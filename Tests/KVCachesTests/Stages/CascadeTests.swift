@@ -201,6 +201,17 @@ struct CascadeTests {
     #expect(plan == (try KVCache.Plan(plan.description)))
   }
 
+  /// The first level gets what the division leaves over.
+  @Test("a budget is as many slots, whatever the levels", arguments: [64, 100, 256, 1023])
+  func budget(slots: Int) throws {
+    for levels in 1...60 {
+      let plan = try KVCache.Plan("cascading:\(slots)/\(levels)")
+      #expect(plan.capacity == slots, "\(levels) levels")
+      let sizes = plan.stages.compactMap { ($0 as? Window)?.size }
+      #expect(sizes.count == levels && Set(sizes.dropFirst()).count <= 1 && sizes[0] - (slots - 4) / levels < levels)
+    }
+  }
+
   @Test("a deep cascade's periods can be written down")
   func deepCascade() throws {
     for schedule in CascadeSchedule.allCases {
