@@ -196,7 +196,7 @@ import Testing
     try withModel { model, _ in
       let options = ["inspect", "-m", model, "--cache", "streaming-llm:4+28"]
       let text = try success(options).output
-      for part in ["llama", "2", "4 query, 2 KV, of 8 dimensions", "sinks:4", "window:28", "128 tokens", "allocated"] {
+      for part in ["llama", "2", "4 query, 2 KV heads of 8 dimensions", "sinks:4", "window:28", "128 tokens", "allocated"] {
         #expect(text.contains(part), "\(part)")
       }
       let line = try success(options + ["--json"]).output
@@ -211,9 +211,9 @@ import Testing
       // 40 slots x 2 layers x 2 KV heads x 8 dimensions x 2 x 2 bytes.
       #expect(voting.contains("of a prompt that long 40 tokens stay when it ends, 5,120 bytes"))
       let whole = try success(["inspect", "-m", model, "--cache", "h2o:32[prompt=whole]"]).output
-      // 32 slots, and 128 (after 48 and 80), of 4 heads x 32 bytes, and 4 bytes a slot and head for scores.
+      // 32 slots, and 128 (after 48 and 80), of 4 heads x 32 bytes, and 8 bytes a slot and head for scores.
       #expect(
-        whole.contains("4,608") && whole.contains("and 18,432 bytes while a prompt of 128 tokens is read"), "\(whole)")
+        whole.contains("5,120") && whole.contains("and 20,480 bytes while a prompt of 128 tokens is read"), "\(whole)")
       let joining = try success(["inspect", "-m", model, "--cache", "k-center:40[window=4,recompress=8]"]).output
       // Each slot takes 12 bytes more for the tokens that it stands for.
       #expect(joining.contains("40 tokens stay when it ends, 7,040 bytes;"), "\(joining)")

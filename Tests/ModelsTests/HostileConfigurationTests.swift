@@ -40,7 +40,7 @@ struct HostileConfigurationTests {
     ("gemma3", "\"head_dim\": 8", "\"head_dim\": 1048576", "head size"),
     ("gemma3", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3", "multiple of KV heads"),
     ("gemma3-images", "\"factor\": 8.0", "\"factor\": 0", "rope scaling"),
-    ("gemma3-images", "\"type\": \"linear\"", "\"type\": \"yarn\"", "yarn"),
+    ("gemma3-images", "\"type\": \"linear\"", "\"type\": \"dynamic\"", "dynamic"),
     ("gemma3-images", "\"final_logit_softcapping\": 3.0", "\"final_logit_softcapping\": -3.0", "softcapping"),
     ("gptneox", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 1.5", "rotary_pct"),
     ("gptneox", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 0.2", "rotary dimensions"),

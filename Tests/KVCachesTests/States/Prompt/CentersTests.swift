@@ -53,7 +53,8 @@ struct CentersTests {
   @Test("a ratio keeps what a capacity of that share keeps, window included", arguments: [0.35, 0.42, 0.5, 0.9])
   func ratio(share: Double) throws {
     for count in [40, 150, 300, 1000] {
-      let kept = Int((1 - share) * Double(count))
+      // In hundredths, which binary fractions of them are not.
+      let kept = count - (count * Int((100 * share).rounded()) + 99) / 100
       // Less leaves nothing to choose.
       guard kept > max(32, kept / 4) + 4 else { continue }
       let held = try ["k-center[ratio=\(share)]", "k-center:\(kept)"].map { plan in
