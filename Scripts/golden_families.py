@@ -9,7 +9,9 @@ import json
 import pathlib
 import shutil
 import sys
+import tempfile
 
+import gguf
 import numpy as np
 import torch
 import transformers as t
@@ -123,6 +125,10 @@ MODELS = {
                                                      linear_num_value_heads=2, num_experts=5, num_experts_per_tok=2,
                                                      moe_intermediate_size=24, shared_expert_intermediate_size=16,
                                                      layer_types=RECURRENT), gguf="qwen35moe"),
+    "gpt-oss-mxfp4": dict(config=t.GptOssConfig(**(BASE | {"hidden_size": 64, "intermediate_size": 96}), head_dim=16,
+                                                num_local_experts=4, num_experts_per_tok=2, sliding_window=9,
+                                                rope_parameters=YARN | {"truncate": False}),
+                          gguf="gpt-oss", has_mxfp4=True),
 }
 
 
@@ -148,6 +154,36 @@ def fill(model, seed):
         parameter.data = torch.from_numpy(x.astype(np.float16).astype(np.float32))
 
 
+def round_experts(model):
+    """Makes gpt-oss's experts, whose columns lie along the last axis but one, values that MXFP4 has."""
+    kind = gguf.GGMLQuantizationType.MXFP4
+    for name, parameter in model.named_parameters():
+        if ".experts." in name and not name.endswith("_bias"):
+            x = np.ascontiguousarray(parameter.detach().numpy().swapaxes(1, 2))
+            rounded = gguf.dequantize(gguf.quantize(x, kind), kind).reshape(x.shape).swapaxes(1, 2)
+            parameter.data = torch.from_numpy(np.ascontiguousarray(rounded))
+
+
+def record_mxfp4(name, seed, config):
+    """A GGUF file alone: as a directory the model would be one of float16 as any other."""
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+    fill(model, seed)
+    round_experts(model)
+    ids, logits = run(model, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        weights = {key: x.float().numpy() for key, x in load_file(folder + "/model.safetensors").items()}
+    write_gguf(GOLDEN / f"{name}.gguf", "gpt-oss", model.config, weights, has_mxfp4=True)
+    write_logits(GOLDEN / f"{name}.gguf.golden.json", ids, logits)
+
+
+def run(model, seed):
+    random = np.random.Generator(np.random.PCG64(100 + seed))
+    ids = [1] + random.integers(3, model.config.vocab_size, 47).tolist()
+    with torch.inference_mode():
+        return ids, model(torch.tensor([ids])).logits[0].numpy()
+
+
 def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
     folder = GOLDEN / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -157,10 +193,7 @@ def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
     (folder / "generation_config.json").unlink(missing_ok=True)
     # As users have it: from what was stored, in float32.
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-    random = np.random.Generator(np.random.PCG64(100 + seed))
-    ids = [1] + random.integers(3, config.vocab_size, 47).tolist()
-    with torch.inference_mode():
-        logits = model(torch.tensor([ids])).logits[0].numpy()
+    ids, logits = run(model, seed)
     weights = {key: x.float().numpy() for key, x in load_file(folder / "model.safetensors").items()}
     if gguf_architecture:
         write_gguf(GOLDEN / f"{name}.gguf", gguf_architecture, model.config, weights)
@@ -187,6 +220,9 @@ def write_logits(path, ids, logits):
 def record_families(names=()):
     for seed, (name, model) in enumerate(MODELS.items()):
         if names and name not in names:
+            continue
+        if model.get("has_mxfp4"):
+            record_mxfp4(name, 50 + seed, model["config"])
             continue
         record(name, 50 + seed, model["config"], model.get("gguf"), model.get("old"), model.get("prefix", ""))
 
