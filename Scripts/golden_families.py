@@ -9,7 +9,9 @@ import json
 import pathlib
 import shutil
 import sys
+import tempfile
 
+import gguf
 import numpy as np
 import torch
 import transformers as t
@@ -61,12 +63,14 @@ MODELS = {
         old={"rope_theta": 2000.0, "rope_local_base_freq": 50.0, "rope_scaling": {"type": "linear", "factor": 8.0}},
         prefix="language_model."),
     "gemma4": dict(
+        seed=54,
         config=t.Gemma4TextConfig(**(BASE | {"num_hidden_layers": 6}), head_dim=8, global_head_dim=16,
                                   num_global_key_value_heads=1, num_kv_shared_layers=2, use_double_wide_mlp=True,
                                   hidden_size_per_layer_input=8, vocab_size_per_layer_input=96, sliding_window=9,
                                   layer_types=["sliding_attention", "full_attention"] * 3,
                                   final_logit_softcapping=4.0), gguf="gemma4"),
     "gemma4-moe": dict(
+        seed=55,
         config=t.Gemma4TextConfig(**(BASE | {"num_hidden_layers": 4}), head_dim=12, global_head_dim=24,
                                   num_global_key_value_heads=1, attention_k_eq_v=True, hidden_size_per_layer_input=0,
                                   enable_moe_block=True, num_experts=5, top_k_experts=2, moe_intermediate_size=16,
@@ -123,6 +127,10 @@ MODELS = {
                                                      linear_num_value_heads=2, num_experts=5, num_experts_per_tok=2,
                                                      moe_intermediate_size=24, shared_expert_intermediate_size=16,
                                                      layer_types=RECURRENT), gguf="qwen35moe"),
+    "gpt-oss-mxfp4": dict(seed=82, config=t.GptOssConfig(**(BASE | {"hidden_size": 64, "intermediate_size": 96}), head_dim=16,
+                                                num_local_experts=4, num_experts_per_tok=2, sliding_window=9,
+                                                rope_parameters=YARN | {"truncate": False}),
+                          gguf="gpt-oss", has_mxfp4=True),
 }
 
 
@@ -148,6 +156,36 @@ def fill(model, seed):
         parameter.data = torch.from_numpy(x.astype(np.float16).astype(np.float32))
 
 
+def round_experts(model):
+    """Makes gpt-oss's experts, whose columns lie along the last axis but one, values that MXFP4 has."""
+    kind = gguf.GGMLQuantizationType.MXFP4
+    for name, parameter in model.named_parameters():
+        if ".experts." in name and not name.endswith("_bias"):
+            x = np.ascontiguousarray(parameter.detach().numpy().swapaxes(1, 2))
+            rounded = gguf.dequantize(gguf.quantize(x, kind), kind).reshape(x.shape).swapaxes(1, 2)
+            parameter.data = torch.from_numpy(np.ascontiguousarray(rounded))
+
+
+def record_mxfp4(name, seed, config):
+    """A GGUF file alone: as a directory the model would be one of float16 as any other."""
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+    fill(model, seed)
+    round_experts(model)
+    ids, logits = run(model, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        weights = {key: x.float().numpy() for key, x in load_file(folder + "/model.safetensors").items()}
+    write_gguf(GOLDEN / f"{name}.gguf", "gpt-oss", model.config, weights, has_mxfp4=True)
+    write_logits(GOLDEN / f"{name}.gguf.golden.json", ids, logits)
+
+
+def run(model, seed):
+    random = np.random.Generator(np.random.PCG64(100 + seed))
+    ids = [1] + random.integers(3, model.config.vocab_size, 47).tolist()
+    with torch.inference_mode():
+        return ids, model(torch.tensor([ids])).logits[0].numpy()
+
+
 def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
     folder = GOLDEN / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -157,10 +195,7 @@ def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
     (folder / "generation_config.json").unlink(missing_ok=True)
     # As users have it: from what was stored, in float32.
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-    random = np.random.Generator(np.random.PCG64(100 + seed))
-    ids = [1] + random.integers(3, config.vocab_size, 47).tolist()
-    with torch.inference_mode():
-        logits = model(torch.tensor([ids])).logits[0].numpy()
+    ids, logits = run(model, seed)
     weights = {key: x.float().numpy() for key, x in load_file(folder / "model.safetensors").items()}
     if gguf_architecture:
         write_gguf(GOLDEN / f"{name}.gguf", gguf_architecture, model.config, weights)
@@ -185,10 +220,16 @@ def write_logits(path, ids, logits):
 
 
 def record_families(names=()):
-    for seed, (name, model) in enumerate(MODELS.items()):
+    # Some have seeds of their own, so that what was added among others leaves theirs as they are.
+    seeds = iter(range(50, 50 + len(MODELS)))
+    for name, model in MODELS.items():
+        seed = model.get("seed") or next(seeds)
         if names and name not in names:
             continue
-        record(name, 50 + seed, model["config"], model.get("gguf"), model.get("old"), model.get("prefix", ""))
+        if model.get("has_mxfp4"):
+            record_mxfp4(name, seed, model["config"])
+            continue
+        record(name, seed, model["config"], model.get("gguf"), model.get("old"), model.get("prefix", ""))
 
 
 if __name__ == "__main__":

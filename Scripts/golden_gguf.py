@@ -8,8 +8,8 @@ INTERLEAVED = {"llama", "granite", "granitemoe", "smollm3"}
 ADDS_ONE = {"gemma", "gemma2", "gemma3", "qwen35", "qwen35moe"}
 
 
-def write_gguf(path, architecture, config, weights):
-    """F16 matrices, F32 vectors, as the converters write them."""
+def write_gguf(path, architecture, config, weights, has_mxfp4=False):
+    """F16 matrices, F32 vectors, as the converters write them; experts in MXFP4 where asked for, as of gpt-oss."""
     writer = gguf.GGUFWriter(path, architecture)
     layers = config.num_hidden_layers
     writer.add_name(path.stem)
@@ -21,6 +21,10 @@ def write_gguf(path, architecture, config, weights):
         if architecture in ADDS_ONE and name.endswith("norm.weight") and "linear_attn.norm" not in name:
             x = x + np.float32(1)
         for target, part in converted(architecture, config, name, x, names):
+            if has_mxfp4 and target.endswith("_exps.weight"):
+                kind = gguf.GGMLQuantizationType.MXFP4
+                writer.add_tensor(target, gguf.quantize(part, kind), raw_dtype=kind)
+                continue
             writer.add_tensor(target, part.astype(np.float16) if part.ndim > 1 and "conv" not in target else part)
     for name, x in extra_tensors(architecture, config).items():
         writer.add_tensor(name, x)

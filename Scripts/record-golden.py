@@ -337,7 +337,8 @@ def record_adapters(ids):
 # Bytes of a block and where its float16 scales are; the rest of a block may hold any bits.
 BLOCKS = {"F16": (2, []), "BF16": (2, []), "Q8_0": (34, [0]), "Q4_0": (18, [0]), "Q4_1": (20, [0, 2]),
           "Q5_0": (22, [0]), "Q5_1": (24, [0, 2]), "Q2_K": (84, [80, 82]), "Q3_K": (110, [108]),
-          "Q4_K": (144, [0, 2]), "Q5_K": (176, [0, 2]), "Q6_K": (210, [208]), "IQ4_NL": (18, [0])}
+          "Q4_K": (144, [0, 2]), "Q5_K": (176, [0, 2]), "Q6_K": (210, [208]), "IQ4_NL": (18, [0]),
+          "IQ4_XS": (136, [0]), "MXFP4": (17, [])}
 
 
 def record_blocks():
@@ -361,6 +362,8 @@ def record_blocks():
                 if count > 2:
                     scale[2:4] = 0, 5e-6
                 data[:, offset:offset + 2] = scale.view(np.uint8).reshape(count, 2)
+            if name == "MXFP4":  # the smallest scale of all, which is denormal as the next, and large ones
+                data[:, 0] = [0, 1, 121, 230]
         values = gguf.dequantize(data.reshape(-1), kind)
         lines.append(f'"{name}": {{"bytes": "{data.tobytes().hex()}",\n  "values": {numbers(values)}}}')
     (GOLDEN / "blocks.json").write_text("{" + ",\n".join(lines) + "}\n")

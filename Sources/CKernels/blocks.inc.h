@@ -41,6 +41,22 @@ INLINE lanes six_bits(quantized_layout layout, const uint8_t *group, int part, i
   return __builtin_convertvector((lanes_i)number, lanes);
 }
 
+/// IQ4_XS's scale of a part, of six bits.
+INLINE lanes shared_six_bits(const uint8_t *group, int part) {
+  lanes_u high = bits_of_bytes(group + 32 + 16 * (part / 4)) >> 2 * (part & 3);
+  lanes_u low = bits_of_bytes(group + 64 + 16 * (part / 2)) >> 4 * (part & 1);
+  return __builtin_convertvector((lanes_i)((low & 15) | (high & 3) << 4), lanes);
+}
+
+/// 2^(e - 128) of a byte e, down to the denormals of e = 0 and 1: MXFP4's scale of integers that are twice its values.
+/// Values of e = 255, which the standard calls no numbers, are what the power gives, infinity if need be, as in ggml
+/// and transformers.
+INLINE lanes power_of_exponent(const uint8_t *bytes) {
+  lanes_u e = bits_of_bytes(bytes);
+  lanes tiny = lanes_of_bits((lanes_u)0x00200000 << (e & 1));
+  return lanes_select((lanes_i)(e > 1), lanes_of_bits((e - 1) << 23), tiny);
+}
+
 INLINE block_scales scales_of(sluice_type type, const uint8_t *group, int part, int span) {
   quantized_layout layout = quantized_layout_of(type);
   const uint8_t *small = group + part_offset(layout, part) + 16 * span;
@@ -59,17 +75,32 @@ INLINE block_scales scales_of(sluice_type type, const uint8_t *group, int part, 
       return (block_scales){scale * __builtin_convertvector(pair & 15, lanes),
                             -lanes_of_halves(group + 32) * __builtin_convertvector(pair >> 4, lanes)};
     }
+    case SLUICE_IQ4_XS: return (block_scales){scale * (shared_six_bits(group, part) - 32), 0};
+    case SLUICE_MXFP4: return (block_scales){power_of_exponent(group), 0};
     default: return (block_scales){scale, 0};
   }
 }
 
-/// IQ4_NL's sixteen values (ggml-common.h).
+/// The sixteen values of IQ4_NL and IQ4_XS (ggml-common.h).
 static const int8_t nonlinear_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+/// Twice the sixteen values of E2M1 (Open Compute Project, Microscaling Formats 1.0, 5.3.3).
+static const int8_t doubled_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+/// The values that a type's quants count; null where they are the values.
+INLINE const int8_t *values_of(sluice_type type) {
+  switch (type) {
+    case SLUICE_IQ4_NL:
+    case SLUICE_IQ4_XS: return nonlinear_values;
+    case SLUICE_MXFP4: return doubled_values;
+    default: return 0;
+  }
+}
 
 /// The bytes of quad `q`: quants as the format numbers them, or values where they are signed.
 INLINE lanes_u quad_of(sluice_type type, const uint8_t *group, int part, int q) {
   quantized_layout layout = quantized_layout_of(type);
-  const uint8_t *plane = group + part_offset(layout, part) + layout.small;
+  const uint8_t *plane = group + part_offset(layout, part) + small_bytes_of(layout);
   lanes_u quad = 0;
   int low = 0;
   UNROLL for (int width = 8; width > 0; width /= 2) {
@@ -79,7 +110,8 @@ INLINE lanes_u quad_of(sluice_type type, const uint8_t *group, int part, int q) 
     plane += 64 * width;
     low += width;
   }
-  return type == SLUICE_IQ4_NL ? bytes_lookup(nonlinear_values, quad) : quad;
+  const int8_t *values = values_of(type);
+  return values ? bytes_lookup(values, quad) : quad;
 }
 
 INLINE lanes column_of(sluice_type type, const uint8_t *group, int part, block_scales scales, int q, int j) {

@@ -15,8 +15,9 @@ typedef enum block_kind {
 } block_kind;
 
 /// Small integers by which a part of 32 columns scales the halves of its group: none, two of six bits, of which the
-/// part itself keeps four, or two of a byte.
-enum { SMALL_NONE = 0, SMALL_SIX_BITS = 16, SMALL_BYTES = 32 };
+/// part itself keeps four, or two of a byte; or such as the group keeps: an exponent of two instead of halves, or
+/// one of six bits for each part, which take so many bytes of a row.
+enum { SMALL_NONE = 0, SMALL_EXPONENT = 1, SMALL_SHARED = 6, SMALL_SIX_BITS = 16, SMALL_BYTES = 32 };
 
 // The quantised types, one a row: parts of 32 columns in a group, bytes of the group in a GGUF row, halves it begins
 // with, small integers of a part, bits of a quant, kind, offset.
@@ -31,9 +32,11 @@ enum { SMALL_NONE = 0, SMALL_SIX_BITS = 16, SMALL_BYTES = 32 };
   X(q4_k, Q4_K, 8, 144, 2, SMALL_SIX_BITS, 4, KIND_AFFINE, 0)        \
   X(q5_k, Q5_K, 8, 176, 2, SMALL_SIX_BITS, 5, KIND_AFFINE, 0)        \
   X(q6_k, Q6_K, 8, 210, 1, SMALL_BYTES, 6, KIND_OFFSET_SPANS, 32)    \
-  X(iq4_nl, IQ4_NL, 1, 18, 1, SMALL_NONE, 4, KIND_SIGNED, 0)
+  X(iq4_nl, IQ4_NL, 1, 18, 1, SMALL_NONE, 4, KIND_SIGNED, 0)         \
+  X(iq4_xs, IQ4_XS, 8, 136, 1, SMALL_SHARED, 4, KIND_SIGNED, 0)      \
+  X(mxfp4, MXFP4, 1, 17, 0, SMALL_EXPONENT, 4, KIND_SIGNED, 0)
 
-/// A group of a quantised type in a panel: its halves, upper bits of its small integers, then its parts.
+/// A group of a quantised type in a panel: its halves, what it keeps of its small integers, then its parts.
 typedef struct quantized_layout {
   int parts, row_bytes, halves, small, bits;
   block_kind kind;
@@ -51,14 +54,23 @@ static inline quantized_layout quantized_layout_of(sluice_type type) {
   }
 }
 
+/// Bytes of a row's group that its panel keeps before the first part, as they are.
+static inline int shared_bytes_of(quantized_layout layout) {
+  return layout.small == SMALL_EXPONENT || layout.small == SMALL_SHARED ? layout.small : 0;
+}
+
+/// Bytes of a part's small integers, of 16 rows.
+static inline int small_bytes_of(quantized_layout layout) { return shared_bytes_of(layout) ? 0 : layout.small; }
+
 /// Bytes of a group before its first part.
 static inline int head_bytes_of(quantized_layout layout) {
-  return 32 * layout.halves + (layout.small == SMALL_SIX_BITS ? 8 * layout.parts : 0);
+  int upper_bits = layout.small == SMALL_SIX_BITS ? 8 * layout.parts : 0;
+  return 32 * layout.halves + PANEL * shared_bytes_of(layout) + upper_bits;
 }
 
 /// Where a part's small integers begin; its quants follow them.
 static inline size_t part_offset(quantized_layout layout, int part) {
-  return (size_t)(head_bytes_of(layout) + part * (layout.small + 64 * layout.bits));
+  return (size_t)(head_bytes_of(layout) + part * (small_bytes_of(layout) + 64 * layout.bits));
 }
 
 static inline int spans_of(block_kind kind) { return kind == KIND_OFFSET_SPANS || kind == KIND_AFFINE_SPANS ? 2 : 1; }

@@ -35,15 +35,17 @@ static uint8_t read_q3_k_scale(const uint8_t *packed, int index) {
   return (uint8_t)(low | high << 4);
 }
 
-/// Quad `q` of part `part`, a byte a quant. The layouts are ggml-common.h: types of 32 columns keep columns 0 to 15 in
-/// the low and 16 to 31 in the high nibbles of 16 bytes, and fifth bits in a word; the K types keep parts side by side
-/// in 32 bytes: two in nibbles, four in pairs of bits, eight in single bits.
+/// Quad `q` of part `part`, a byte a quant. The layouts are ggml-common.h: types of 32 columns and IQ4_XS keep columns
+/// 0 to 15 in the low and 16 to 31 in the high nibbles of 16 bytes, and fifth bits in a word; the K types keep parts side
+/// by side in 32 bytes: two in nibbles, four in pairs of bits, eight in single bits.
 static uint32_t read_quad(sluice_type type, const uint8_t *row, int part, int q) {
   const uint8_t *at = row + 4 * q, *short_at = row + 4 * (q % 4);
   int nibbles = 32 * (part / 2), nibble = 4 * (part % 2), pairs = 32 * (part / 4), pair = 2 * (part % 4);
   switch (type) {
     case SLUICE_Q4_0:
     case SLUICE_IQ4_NL: return bits_of(short_at + 2, q & 4, 4);
+    case SLUICE_IQ4_XS: return bits_of(short_at + 8 + 16 * part, q & 4, 4);
+    case SLUICE_MXFP4: return bits_of(short_at + 1, q & 4, 4);
     case SLUICE_Q4_1: return bits_of(short_at + 4, q & 4, 4);
     case SLUICE_Q5_0: return bits_of(short_at + 6, q & 4, 4) | spread_bits(row + 2, q) << 4;
     case SLUICE_Q5_1: return bits_of(short_at + 8, q & 4, 4) | spread_bits(row + 4, q) << 4;
@@ -78,10 +80,15 @@ static int halves_at(sluice_type type) {
   return type == SLUICE_Q2_K ? 80 : type == SLUICE_Q3_K ? 108 : type == SLUICE_Q6_K ? 208 : 0;
 }
 
+/// Where the bytes begin that a group keeps as they are.
+static int shared_at(sluice_type type) { return type == SLUICE_IQ4_XS ? 2 : 0; }
+
 void pack_quantized_row(sluice_type type, const uint8_t *row, int lane, int columns, uint8_t *panel) {
   quantized_layout layout = quantized_layout_of(type);
   for (int c = 0; c < columns; c += layout.parts * BLOCK, row += layout.row_bytes, panel += PANEL * layout.row_bytes) {
     for (int i = 0; i < layout.halves; i++) memcpy(panel + 32 * i + 2 * lane, row + halves_at(type) + 2 * i, 2);
+    for (int i = 0; i < shared_bytes_of(layout); i++)
+      panel[32 * layout.halves + PANEL * i + lane] = row[shared_at(type) + i];
     for (int part = 0; part < layout.parts; part++) {
       uint8_t *out = panel + part_offset(layout, part), small[2] = {0, 0};
       read_small(type, row, part, small);
@@ -96,7 +103,7 @@ void pack_quantized_row(sluice_type type, const uint8_t *row, int lane, int colu
       }
       uint32_t quads[8];
       for (int q = 0; q < 8; q++) quads[q] = read_quad(type, row, part, q);
-      out += layout.small;
+      out += small_bytes_of(layout);
       for (int width = 8, low = 0; width > 0; width /= 2) {
         if (!(layout.bits & width)) continue;
         for (int vector = 0; vector < width; vector++, out += 64) {
@@ -126,16 +133,17 @@ static int quant_at(const uint8_t *plane, int bits, int lane, int c) {
 
 void unpack_quantized_row(sluice_type type, const uint8_t *panel, int lane, int columns, float *out) {
   quantized_layout layout = quantized_layout_of(type);
+  const int8_t *values = values_of(type);
   for (int block = 0; block < columns / BLOCK; block++) {
     int part = block % layout.parts;
     const uint8_t *group = panel + (ptrdiff_t)(block / layout.parts) * PANEL * layout.row_bytes;
-    const uint8_t *planes = group + part_offset(layout, part) + layout.small;
+    const uint8_t *planes = group + part_offset(layout, part) + small_bytes_of(layout);
     for (int span = 0; span < 2; span++) {
       block_scales scales = scales_of(type, group, part, span);
       float scale = scales.scale[lane], minimum = scales.minimum[lane];
       for (int c = SPAN * span; c < SPAN * (span + 1); c++) {
         int quant = quant_at(planes, layout.bits, lane, c) - layout.offset;
-        if (layout.kind == KIND_SIGNED) quant = type == SLUICE_IQ4_NL ? nonlinear_values[quant] : (int8_t)quant;
+        if (layout.kind == KIND_SIGNED) quant = values ? values[quant] : (int8_t)quant;
         *out++ = has_minimum(layout.kind) ? scale * (float)quant + minimum : scale * (float)quant;
       }
     }

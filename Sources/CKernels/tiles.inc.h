@@ -108,7 +108,8 @@ INLINE void integer_step(block_format format, int panels, int tokens, block_posi
 INLINE void prefetch_part(quantized_layout layout, block_position at) {
   enum { PREFETCH_BYTES = 8192 };
   uintptr_t ahead = (uintptr_t)at.group + part_offset(layout, at.part) + PREFETCH_BYTES;
-  UNROLL for (int i = 0; i < layout.small + 64 * layout.bits; i += 64) __builtin_prefetch((const void *)(ahead + i));
+  int bytes = small_bytes_of(layout) + 64 * layout.bits;
+  UNROLL for (int i = 0; i < bytes; i += 64) __builtin_prefetch((const void *)(ahead + i));
 }
 
 /// Block `b` of quantised weights times quantised activations. `offset` is the type's.

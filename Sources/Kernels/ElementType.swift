@@ -16,7 +16,9 @@ package enum ElementType: UInt32, CaseIterable, Sendable {
   case q5_K = 13
   case q6_K = 14
   case iq4_NL = 20
+  case iq4_XS = 23
   case bfloat16 = 30
+  case mxfp4 = 39
 
   /// GGUF's name of the type.
   package var name: String { format.name }
@@ -42,7 +44,9 @@ package enum ElementType: UInt32, CaseIterable, Sendable {
     case .q5_K: ("Q5_K", 256, 176)
     case .q6_K: ("Q6_K", 256, 210)
     case .iq4_NL: ("IQ4_NL", 32, 18)
+    case .iq4_XS: ("IQ4_XS", 256, 136)
     case .bfloat16: ("BF16", 1, 2)
+    case .mxfp4: ("MXFP4", 32, 17)
     }
   }
 

@@ -24,7 +24,8 @@ struct GGUFReader {
     let position: Int
   }
 
-  init(_ file: MappedFile) throws(WeightsError) {
+  /// - Parameter fileIndex: the file's place among the model's.
+  init(_ file: MappedFile, fileIndex: Int = 0) throws(WeightsError) {
     var reader = ByteReader(file)
     try reader.skip(Self.magic.count, "the magic")
     let number: UInt32 = try reader.read("the version")
@@ -41,7 +42,8 @@ struct GGUFReader {
     let padding = (alignment - reader.position % alignment) % alignment
     let dataStart = min(reader.position + padding, file.bytes.count)
     for entry in entries {
-      tensors.append(try Self.place(entry, dataStart: dataStart, alignment: alignment, file: file))
+      tensors.append(
+        try Self.place(entry, dataStart: dataStart, alignment: alignment, file: file, fileIndex: fileIndex))
     }
     try TensorTable.checkRanges(of: tensors, path: file.path)
   }
@@ -89,7 +91,7 @@ struct GGUFReader {
 
   /// Turns an offset into a range that lies inside the file.
   private static func place(
-    _ entry: Entry, dataStart: Int, alignment: Int, file: MappedFile
+    _ entry: Entry, dataStart: Int, alignment: Int, file: MappedFile, fileIndex: Int
   ) throws(WeightsError) -> StoredTensor {
     let available = file.bytes.count - dataStart
     let failure = { (code: WeightsError.Code) in
@@ -105,6 +107,7 @@ struct GGUFReader {
     }
     let start = dataStart + Int(entry.offset)
     return StoredTensor(
-      name: entry.name, type: entry.type, shape: entry.shape, fileIndex: 0, byteRange: start..<start + (needed ?? 0))
+      name: entry.name, type: entry.type, shape: entry.shape, fileIndex: fileIndex,
+      byteRange: start..<start + (needed ?? 0))
   }
 }

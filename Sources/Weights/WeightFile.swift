@@ -1,4 +1,5 @@
-/// A model's tensors and its description, from a GGUF file, a safetensors file or a Hugging Face directory.
+/// A model's tensors and its description, from a GGUF file or the parts of one, a safetensors file or a Hugging Face
+/// directory.
 ///
 /// Opening maps the files and checks everything the headers say; no weight is read. Everything that a `Tensor` gives
 /// lies inside its file. A damaged or hostile file throws, naming the tensor or key and the offset.
@@ -88,8 +89,10 @@ extension WeightFile {
     var table = TensorTable()
     for tensor in reader.tensors { try table.add(tensor, path: file.path) }
     let metadata = Metadata(gguf: file, keys: reader.keys, values: reader.values)
+    var files = [file]
+    if let split = try SplitGGUF(metadata) { try addParts(of: split, to: &table, files: &files) }
     return WeightFile(
-      path: file.path, format: .gguf(version: reader.version), metadata: metadata, files: [file], table: table,
+      path: file.path, format: .gguf(version: reader.version), metadata: metadata, files: files, table: table,
       directory: nil)
   }
 

@@ -31,6 +31,12 @@ public struct WeightsError: Error, Sendable, Hashable {
     case json(reason: String)
     case shardName(String)
     case shardLacksTensor(shard: String)
+    case laterPart(number: Int, count: Int, first: String?, ending: String)
+    case partName(count: Int, ending: String)
+    case missingPart(number: Int, count: Int, name: String)
+    case badPart(number: Int, count: Int)
+    case otherPart(number: Int, count: Int, foundNumber: Int?, foundCount: Int?)
+    case partTensors(found: Int, expected: Int)
     case unsupportedType(String)
     case noSuchTensor
     case noSuchKey
@@ -116,8 +122,23 @@ extension WeightsError: CustomStringConvertible {
     case .json(let reason): reason
     case .shardName(let name): "names the file '\(Self.printable(name))', which is not a plain file name"
     case .shardLacksTensor(let shard): "is not in '\(Self.printable(shard))', where the index says it is"
+    case .laterPart(let number, let count, let first, let ending):
+      "is part \(number) of \(count) of a split model; open the first, "
+        + (first.map(Self.printable) ?? "whose name ends in \(ending)")
+    case .partName(let count, let ending):
+      "is part 1 of \(count) of a split model, but its name does not end in \(ending), so the others cannot be found"
+    case .missingPart(let number, let count, let name):
+      "is part 1 of \(count) of a split model; part \(number) is missing, \(Self.printable(name))"
+    case .badPart(let number, let count): "says that it is part \(number) of \(count) of a split model"
+    case .otherPart(let number, let count, let foundNumber?, let foundCount?):
+      "is part \(foundNumber) of \(foundCount) of a split model, where part \(number) of \(count) belongs"
+    case .otherPart(let number, let count, _, _):
+      "is no part of a split model, where part \(number) of \(count) belongs"
+    case .partTensors(let found, let expected):
+      "is the first part of a split model of \(expected) tensors, but all parts together have \(found)"
     case .unsupportedType(let type):
-      "is stored as \(Self.printable(type)), which this version cannot read (it reads \(StoredType.readableNames))"
+      "is stored as \(Self.printable(type)), which this version cannot read; take the model as a GGUF file in Q4_K_M or "
+        + "Q8_0 (types that can be read: \(StoredType.readableNames))"
     case .noSuchTensor: "does not exist"
     case .noSuchKey: "does not exist"
     case .wrongKind(let found, let wanted): "is \(found), not \(wanted)"

@@ -38,12 +38,14 @@ struct GGUFRows {
     }
   }
 
-  /// One block of a quantised type with these halves (the second where the type has one), all else from `fill`.
+  /// One block of a quantised type with these halves (the second where the type has one), all else from `fill`. Of
+  /// MXFP4's scale the power of two counts.
   static func block(_ type: ElementType, scale: Float, minimum: Float, fill: () -> UInt8) -> [UInt8] {
     var block = (0..<type.blockBytes).map { _ in fill() }
     for (offset, value) in zip(type.offsetsOfHalves, [scale, minimum]) {
       block.replaceSubrange(offset..<offset + 2, with: halfBytes(value))
     }
+    if type == .mxfp4 { block[0] = UInt8(scale == 0 ? 0 : 127 + Int(scale.exponent)) }
     return block
   }
 

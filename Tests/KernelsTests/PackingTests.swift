@@ -75,6 +75,7 @@ import Testing
     let rows: [(ElementType, Int)] = [
       (.float32, 3072), (.float16, 1536), (.bfloat16, 1536), (.q4_0, 432), (.q4_1, 480), (.q5_0, 528), (.q5_1, 576),
       (.q8_0, 816), (.q2_K, 252), (.q3_K, 330), (.q4_K, 432), (.q5_K, 528), (.q6_K, 630), (.iq4_NL, 432),
+      (.iq4_XS, 408), (.mxfp4, 408),
     ]
     #expect(Set(rows.map(\.0)) == Set(ElementType.allCases))
     for (type, bytes) in rows {

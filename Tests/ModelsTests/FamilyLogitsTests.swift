@@ -10,7 +10,7 @@ struct FamilyLogitsTests {
   static let models = [
     "falcon", "falcon-groups", "falcon-groups.gguf", "falcon.gguf", "gemma", "gemma.gguf", "gemma2", "gemma2-odd",
     "gemma2.gguf", "gemma3", "gemma3-images", "gemma3.gguf", "gemma4", "gemma4-moe", "gemma4-moe.gguf",
-    "gemma4.gguf", "gpt-oss", "gpt-oss.gguf", "gptneox", "gptneox-sequential",
+    "gemma4.gguf", "gpt-oss", "gpt-oss-mxfp4.gguf", "gpt-oss.gguf", "gptneox", "gptneox-sequential",
     "gptneox.gguf", "granite", "granite-moe", "granite-moe.gguf", "granite.gguf", "lfm2", "lfm2-moe", "lfm2-moe.gguf",
     "lfm2.gguf", "llama-yarn", "llama-yarn.gguf", "mixtral", "mixtral.gguf", "mpt", "mpt-odd", "mpt-odd.gguf",
     "mpt.gguf", "olmo2", "olmo2.gguf", "olmo3", "phi3", "phi3-partial", "phi3.gguf", "qwen2", "qwen2-windowed",

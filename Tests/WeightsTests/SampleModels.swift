@@ -24,7 +24,9 @@ func sampleGGUF(alignment: Int = 32) -> GGUFWriter {
   let ramp = (0..<128).map { Float($0) / 8 - 6 }
   writer.add("blk.0.q8.weight", [2, 64], ramp, as: .q8_0)
   writer.add("blk.0.q4.weight", [2, 2, 32], ramp, as: .q4_1)
-  writer.add("blk.0.attn_q.weight", [1, 256], type: 23, data: [UInt8](repeating: 7, count: 136))
+  writer.add("blk.0.experts.weight", [2, 3, 32], type: 39, data: [UInt8](repeating: 7, count: 102))
+  writer.add("blk.0.attn_k.weight", [1, 256], type: 23, data: [UInt8](repeating: 7, count: 136))
+  writer.add("blk.0.attn_q.weight", [1, 256], type: 22, data: [UInt8](repeating: 7, count: 82))
   return writer
 }
 

@@ -7,10 +7,12 @@
 //   F16   each column: 16 halves
 //   BF16  each pair of columns: 16 x (even, odd); an odd last column is paired with zeros
 // Quantised types take exactly the bytes of 16 GGUF rows. A group of columns that share half-precision scales (32, or
-// 256 for the K types) is
+// 256 for the K types and IQ4_XS) is
 //   16 x d, and 16 x m or dmin where the type has it, as halves
-//   where scales have six bits: 4 x 16 bytes; byte `lane` of vector p / 2 holds, in nibble p % 2, the upper two bits of
-//         both numbers of part p
+//   bytes that all parts share, 16 x each in the row's order: the exponent of MXFP4, which has no half; for IQ4_XS,
+//         whose scales have six bits, two bytes with the upper bits of four parts each and four with the nibbles of two each
+//   where the K types' scales have six bits: 4 x 16 bytes; byte `lane` of vector p / 2 holds, in nibble p % 2, the
+//         upper two bits of both numbers of part p
 //   each part p of 32 columns: for the K types its two small numbers (scale and minimum, or the scales of 16 columns
 //         each), 16 x (low nibbles of both), for Q6_K 16 + 16 bytes, for Q2_K 16 + 16 pairs of nibbles; then the quants
 // Quants of b bits are kept in planes whose widths are the powers of two in b, the widest plane first and with the
@@ -36,7 +38,9 @@ typedef enum sluice_type {
   SLUICE_Q5_K = 13,
   SLUICE_Q6_K = 14,
   SLUICE_IQ4_NL = 20,
+  SLUICE_IQ4_XS = 23,
   SLUICE_BF16 = 30,
+  SLUICE_MXFP4 = 39,
 } sluice_type;
 
 enum { SLUICE_PANEL_ROWS = 16, SLUICE_BLOCK_COLUMNS = 32 };
