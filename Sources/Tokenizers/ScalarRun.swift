@@ -89,10 +89,11 @@ extension ScalarRun {
 
 /// `\s+$`
 enum TrailingSpacePattern {
-  static func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
-    let runEnd = text.endOfRun(of: .space, from: start, end: end)
-    if runEnd == start { return SplitMatch(end: start, sawEnd: false) }
-    return SplitMatch(end: runEnd == end ? end : start, sawEnd: runEnd == end)
+  /// Looks from the end, since a search from the start would read a long run inside of the text once for each character.
+  static func nextPiece(in text: ScalarText, from start: Int, to end: Int, isOpen: Bool) -> SplitPiece {
+    let runStart = Tokenizer.startOfSpace(text.bytes, before: end, from: start)
+    if isOpen { return runStart > start ? .openGap(end: runStart) : .undecided }
+    return .settled(end: runStart > start ? runStart : end)
   }
 }
 

@@ -16,7 +16,8 @@ struct WordEncoder {
 
   @inline(__always)
   private mutating func encodeWord(_ word: UnsafeBufferPointer<UInt8>, _ parts: Tokenizer.Parts) {
-    if parts.keepsWholeWords, let id = parts.table.find(word, in: parts.pieces) {
+    let staysWhole = parts.keepsWholeWords || parts.keepsLineBreakRuns && word[0] == 0x0A
+    if staysWhole, let id = parts.table.find(word, in: parts.pieces) {
       ids.append(id)
       return
     }
