@@ -53,7 +53,9 @@ struct RecordedVocabularyTests {
   func roundTrip(_ name: String) throws {
     let tokenizer = try Self.anyTokenizer(name)
     for seed in 0..<20 as Range<UInt64> {
-      let text = TinyVocabulary.text(scalars: 200, seed: seed)
+      var text = TinyVocabulary.text(scalars: 200, seed: seed)
+      // Falcon's vocabulary lacks bytes of control characters, which vanish in every implementation.
+      if name.hasPrefix("falcon") { text.unicodeScalars.removeAll { $0.value < 0x20 && $0 != "\n" } }
       let expected = name == "gpt-neox-20b" ? text.precomposedStringWithCanonicalMapping : text
       #expect(tokenizer.decode(tokenizer.encode(text)).utf8.elementsEqual(expected.utf8), "\(name), seed \(seed)")
     }
