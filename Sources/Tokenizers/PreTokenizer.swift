@@ -87,7 +87,7 @@ enum SplitPattern: Sendable {
     case .neighbours(let pairs): covering(pairs.match(in: text, from: start, to: end), isOpen)
     case .spaces: covering(SpacePattern.match(in: text, from: start, to: end), isOpen)
     case .deepseek3: Self.search(text, start, end, isOpen) { DeepSeek3Pattern.match(in: text, from: $0, to: end) }
-    case .runs(let run): Self.search(text, start, end, isOpen) { run.match(in: text, from: $0, to: end) }
+    case .runs(let run): run.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
     case .trailingSpace: TrailingSpacePattern.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
     case .lines: LinePattern.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
     case .bloom: Self.search(text, start, end, isOpen) { BloomPattern.match(in: text, from: $0, to: end) }
