@@ -9,19 +9,58 @@ struct AddedToken: Sendable {
 }
 
 /// Finds added tokens in text, leftmost first, the longest where several start at one place.
+///
+/// A trie, because vocabularies have thousands that begin alike (`<unused0>` and so on): a place costs as many steps as
+/// its bytes agree with some token, and one step where no token starts.
 struct AddedTokens: Sendable {
-  /// By first byte, longest content first.
-  private var byFirstByte = [[AddedToken]](repeating: [], count: 256)
-  private(set) var isEmpty = true
+  private var tokens: [AddedToken] = []
+  /// [first byte] the node after it; node 0 is none.
+  private var roots = [Int32](repeating: 0, count: 256)
+  /// Node and next byte (`node << 8 | byte`) to the node after.
+  private var edges: [UInt64: Int32] = [:]
+  /// [node] the place in `tokens` of the one that ends there, -1 where none does.
+  private var ends: [Int32] = [-1]
+  /// [node] whether longer tokens go on from it.
+  private var goesOn: [Bool] = [false]
   private(set) var takesSpaceBefore = false
 
+  var isEmpty: Bool { tokens.isEmpty }
+
   init(_ tokens: [AddedToken]) {
-    for token in tokens.sorted(by: { $0.content.count > $1.content.count }) {
-      guard let first = token.content.first else { continue }
-      byFirstByte[Int(first)].append(token)
-      isEmpty = false
+    for token in tokens where !token.content.isEmpty {
+      var node = roots[Int(token.content[0])]
+      if node == 0 {
+        node = addNode()
+        roots[Int(token.content[0])] = node
+      }
+      for byte in token.content.dropFirst() {
+        let key = Self.key(node, byte)
+        goesOn[Int(node)] = true
+        if let next = edges[key] {
+          node = next
+        } else {
+          let next = addNode()
+          edges[key] = next
+          node = next
+        }
+      }
+      // Of two with the same spelling the first counts.
+      if ends[Int(node)] >= 0 { continue }
+      ends[Int(node)] = Int32(self.tokens.count)
+      self.tokens.append(token)
       if token.takesSpaceBefore { takesSpaceBefore = true }
     }
+  }
+
+  private mutating func addNode() -> Int32 {
+    ends.append(-1)
+    goesOn.append(false)
+    return Int32(ends.count - 1)
+  }
+
+  @inline(__always)
+  private static func key(_ node: Int32, _ byte: UInt8) -> UInt64 {
+    UInt64(UInt32(bitPattern: node)) << 8 | UInt64(byte)
   }
 
   enum Finding {
@@ -33,18 +72,26 @@ struct AddedTokens: Sendable {
   /// The first added token at or after `start`; with `isOpen` more text may follow.
   func next(in text: UnsafeBufferPointer<UInt8>, from start: Int, isOpen: Bool) -> Finding {
     if isEmpty { return .none(before: text.count) }
-    var position = start
-    while position < text.count {
-      for token in byFirstByte[Int(text[position])] {
-        let available = min(token.content.count, text.count - position)
-        guard available == token.content.count || isOpen else { continue }
-        var matched = 1
-        while matched < available, text[position + matched] == token.content[matched] { matched += 1 }
-        if matched == token.content.count { return .token(token, start: position) }
-        if matched == available && available < token.content.count { return .none(before: position) }
+    return roots.withUnsafeBufferPointer { roots in
+      var position = start
+      while position < text.count {
+        var node = roots[Int(text[position])]
+        var longest: Int32 = -1
+        var end = position + 1
+        while node != 0 {
+          if ends[Int(node)] >= 0 { longest = ends[Int(node)] }
+          if end == text.count {
+            if isOpen && goesOn[Int(node)] { return .none(before: position) }
+            break
+          }
+          if !goesOn[Int(node)] { break }
+          node = edges[Self.key(node, text[end])] ?? 0
+          end += 1
+        }
+        if longest >= 0 { return .token(tokens[Int(longest)], start: position) }
+        position += 1
       }
-      position += 1
+      return .none(before: text.count)
     }
-    return .none(before: text.count)
   }
 }

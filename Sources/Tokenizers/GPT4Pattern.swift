@@ -26,9 +26,12 @@ struct GPT4Pattern: Sendable, Equatable {
   var digits = 3
   /// Whether a slash may follow symbols as line breaks may.
   var takesSlash = false
+  /// Whether line breaks belong to the symbols before them.
+  var takesLineBreaks = true
 
   static let llama3 = Self()
   static let qwen2 = Self(digits: 1)
+  static let seedCoder = Self(digits: 1, takesLineBreaks: false)
   static let qwen35 = Self(words: .lettersAndMarks, digits: 1)
   static let gpt4o = Self(words: .cased, contractions: .attached, takesSlash: true)
   static let tekken = Self(words: .cased, contractions: .none, digits: 1, takesSlash: true)
@@ -77,7 +80,7 @@ struct GPT4Pattern: Sendable, Equatable {
     in text: ScalarText, from start: Int, to end: Int, without noSymbol: ScalarClass
   ) -> SplitMatch {
     var position = text.endOfRun(without: noSymbol, from: start, end: end)
-    while position < end {
+    while position < end, takesLineBreaks {
       let byte = text.bytes[position]
       guard byte == 0x0A || byte == 0x0D || (takesSlash && byte == UInt8(ascii: "/")) else { break }
       position += 1

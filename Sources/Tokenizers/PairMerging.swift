@@ -14,8 +14,17 @@ struct PairMerging {
   private var previous: [Int32] = []
   private var heap: [UInt64] = []
 
+  #if DEBUG
+    /// Pairs looked up and places of the heap compared by this value, for tests of how the work grows.
+    private(set) var lookUps = 0
+    private(set) var heapSteps = 0
+  #endif
+
   mutating func merge(with table: MergeTable) {
     if symbols.count < 2 { return }
+    #if DEBUG
+      if symbols.count <= Self.longestScanned { lookUps += 3 * symbols.count - 3 }
+    #endif
     if symbols.count <= Self.longestScanned { mergeByScanning(table) } else { mergeByHeap(table) }
   }
 
@@ -94,6 +103,9 @@ struct PairMerging {
       ranks[place] = MergeTable.noRank
       return
     }
+    #if DEBUG
+      lookUps += 1
+    #endif
     let (rank, result) = table.find(symbols[place], symbols[right])
     ranks[place] = rank
     results[place] = result
@@ -104,6 +116,9 @@ struct PairMerging {
     heap.append(entry)
     var index = heap.count - 1
     while index > 0, heap[(index - 1) / 2] > heap[index] {
+      #if DEBUG
+        heapSteps += 1
+      #endif
       heap.swapAt(index, (index - 1) / 2)
       index = (index - 1) / 2
     }
@@ -115,6 +130,9 @@ struct PairMerging {
     heap[0] = last
     var index = 0
     while true {
+      #if DEBUG
+        heapSteps += 1
+      #endif
       var child = index * 2 + 1
       if child >= heap.count { break }
       if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }

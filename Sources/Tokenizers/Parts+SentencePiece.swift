@@ -72,7 +72,7 @@ extension Tokenizer.Parts {
         if byteTokens[Int(byte)] < 0 { byteTokens[Int(byte)] = id }
       case .normal, .userDefined:
         bytes.removeAll(keepingCapacity: true)
-        if kinds[index] == .normal { LowerBlock.append(token.utf8, to: &bytes) } else { bytes += token.utf8 }
+        LowerBlock.append(token.utf8, to: &bytes)
         pieces.append(bytes)
         if bytes.isEmpty { continue }
         table.insert(id, in: pieces)

@@ -1,7 +1,9 @@
 /// A map from the bytes of a token to its id: open addressing over bytes that live elsewhere.
 ///
-/// One 8-byte slot a place (upper half of the hash, id + 1), at most half of the places taken.
+/// Two words a place, at most half of the places taken: the upper half of the hash with id + 1, and the piece itself
+/// where it is short. Most are, and are found without a look at where their bytes lie, each a miss of the cache.
 struct PieceTable: Sendable {
+  /// [place, 2]
   private var slots: [UInt64]
   private let mask: Int
   private var isListed: [Bool]
@@ -13,7 +15,7 @@ struct PieceTable: Sendable {
   init(capacity count: Int) {
     var places = 16
     while places < count * 2 { places *= 2 }
-    slots = [UInt64](repeating: 0, count: places)
+    slots = [UInt64](repeating: 0, count: places * 2)
     mask = places - 1
     isListed = [Bool](repeating: false, count: count)
   }
@@ -43,17 +45,29 @@ struct PieceTable: Sendable {
     return product.high ^ product.low
   }
 
+  private static let isLong = UInt64.max
+
+  /// A piece of up to 7 bytes with its length; `isLong` for others, whose bytes are to be compared where they lie.
+  @inline(__always)
+  private static func packed(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+    if bytes.count > 7 { return isLong }
+    var value = UInt64(truncatingIfNeeded: bytes.count)
+    for byte in bytes { value = value << 8 | UInt64(byte) }
+    return value
+  }
+
   /// The id of a piece, or nil; `pieces` gives the bytes of an id.
   @inline(__always)
   func find(_ bytes: UnsafeBufferPointer<UInt8>, in pieces: Pieces) -> Int32? {
     let hash = self.hash(bytes)
+    let packed = Self.packed(bytes)
     var place = Int(truncatingIfNeeded: hash) & mask
     while true {
-      let slot = slots[place]
+      let slot = slots[place * 2]
       if slot == 0 { return nil }
-      if slot >> 32 == hash >> 32 {
+      if slot >> 32 == hash >> 32, slots[place * 2 + 1] == packed {
         let id = Int32(truncatingIfNeeded: (slot & 0xFFFF_FFFF) - 1)
-        if pieces.equals(id, bytes) { return id }
+        if packed != Self.isLong || pieces.equals(id, bytes) { return id }
       }
       place = (place + 1) & mask
     }
@@ -68,16 +82,18 @@ struct PieceTable: Sendable {
   mutating func insert(_ id: Int32, in pieces: Pieces) {
     pieces.withBytes(of: id) { bytes in
       let hash = self.hash(bytes)
+      let packed = Self.packed(bytes)
       var place = Int(truncatingIfNeeded: hash) & mask
-      while slots[place] != 0 {
-        if slots[place] >> 32 == hash >> 32 {
-          let known = Int32(truncatingIfNeeded: (slots[place] & 0xFFFF_FFFF) - 1)
-          if pieces.equals(known, bytes) { return }
+      while slots[place * 2] != 0 {
+        if slots[place * 2] >> 32 == hash >> 32, slots[place * 2 + 1] == packed {
+          let known = Int32(truncatingIfNeeded: (slots[place * 2] & 0xFFFF_FFFF) - 1)
+          if packed != Self.isLong || pieces.equals(known, bytes) { return }
         }
         place = (place + 1) & mask
       }
       isListed[Int(id)] = true
-      slots[place] = (hash >> 32) << 32 | (UInt64(id) + 1)
+      slots[place * 2] = (hash >> 32) << 32 | (UInt64(id) + 1)
+      slots[place * 2 + 1] = packed
     }
   }
 }

@@ -26,11 +26,12 @@ extension PreTokenizer {
       Named(preTokenizer: PreTokenizer([.gpt4(.llama3)]))
     case "glm4", "glm5":
       Named(preTokenizer: PreTokenizer([.gpt4(.llama3)]), keepsWholeWords: true)
-    case "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2":
+    case "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez", "stablelm2", "hunyuan", "solar-open", "grok-2",
+      "bailingmoe", "bailingmoe2", "llada-moe":
       Named(preTokenizer: PreTokenizer([.gpt4(.qwen2)]))
     case "qwen35":
       Named(preTokenizer: PreTokenizer([.gpt4(.qwen35)]))
-    case "gpt-4o", "llama4", "kanana2", "talkie":
+    case "gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2":
       Named(preTokenizer: PreTokenizer([.gpt4(.gpt4o)]))
     case "tekken":
       Named(preTokenizer: PreTokenizer([.gpt4(.tekken)]), keepsWholeWords: true, addsBeginOfSequence: true)
@@ -38,9 +39,9 @@ extension PreTokenizer {
       Named(preTokenizer: .deepSeekLLM)
     case "deepseek-coder":
       Named(preTokenizer: .deepSeekCoder)
-    case "deepseek-v3", "hunyuan-dense", "joyai-llm":
+    case "deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4":
       Named(preTokenizer: .deepSeek3)
-    default: nil
+    default: rare(name)
     }
   }
 

@@ -73,6 +73,10 @@ enum SplitPattern: Sendable {
   case byteDigits(maximum: Int)
   /// Cuts before every space: `Metaspace` in a tokenizer.json.
   case spaces
+  /// Cuts between runs of line breaks and the text between them.
+  case lines
+  /// The words of Bloom, with what is around them as gaps.
+  case bloom
   /// Cuts between characters that are neighbours in no token, which no merge can cross.
   case neighbours(ScalarPairs)
 
@@ -83,9 +87,10 @@ enum SplitPattern: Sendable {
     case .neighbours(let pairs): covering(pairs.match(in: text, from: start, to: end), isOpen)
     case .spaces: covering(SpacePattern.match(in: text, from: start, to: end), isOpen)
     case .deepseek3: Self.search(text, start, end, isOpen) { DeepSeek3Pattern.match(in: text, from: $0, to: end) }
-    case .runs(let run): Self.search(text, start, end, isOpen) { run.match(in: text, from: $0, to: end) }
-    case .trailingSpace:
-      Self.search(text, start, end, isOpen) { TrailingSpacePattern.match(in: text, from: $0, to: end) }
+    case .runs(let run): run.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
+    case .trailingSpace: TrailingSpacePattern.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
+    case .lines: LinePattern.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
+    case .bloom: Self.search(text, start, end, isOpen) { BloomPattern.match(in: text, from: $0, to: end) }
     case .byteDigits(let maximum):
       Self.search(text, start, end, isOpen, byteByByte: true) {
         ByteDigitsPattern.match(in: text, from: $0, to: end, maximum: maximum)

@@ -1,13 +1,53 @@
 /// A set of scalars: classes, or ranges of a regular expression's brackets.
 struct ScalarSet: Sendable {
-  var classes: ScalarClass = []
+  let classes: ScalarClass
   /// Ascending and apart.
-  var ranges: [ClosedRange<UInt32>] = []
+  let ranges: [ClosedRange<UInt32>]
+
+  /// Which scalars of ASCII are in the set, as bits; most text asks for nothing else.
+  private let ascii: (low: UInt64, high: UInt64)
+
+  init(classes: ScalarClass = [], ranges: [ClosedRange<UInt32>] = []) {
+    self.classes = classes
+    self.ranges = ranges
+    var bits: (low: UInt64, high: UInt64) = (0, 0)
+    for scalar in 0..<128 as Range<UInt32> {
+      guard
+        !ScalarClasses.shared[scalar].isDisjoint(with: classes) || ranges.contains(where: { $0.contains(scalar) })
+      else { continue }
+      if scalar < 64 { bits.low |= 1 << UInt64(scalar) } else { bits.high |= 1 << UInt64(scalar - 64) }
+    }
+    ascii = bits
+  }
 
   @inline(__always)
   func contains(_ scalar: UInt32, _ scalarClass: ScalarClass) -> Bool {
+    if scalar < 128 { return containsASCII(UInt8(truncatingIfNeeded: scalar)) }
     if !scalarClass.isDisjoint(with: classes) { return true }
     return !ranges.isEmpty && rangesContain(scalar)
+  }
+
+  /// As `contains`, for a byte below 128.
+  @inline(__always)
+  func containsASCII(_ byte: UInt8) -> Bool {
+    (byte < 64 ? ascii.low : ascii.high) >> UInt64(byte & 63) & 1 != 0
+  }
+
+  /// The first scalar of the set at or after a position; `end` where there is none.
+  @inline(__always)
+  func first(in text: ScalarText, from start: Int, to end: Int) -> Int {
+    var position = start
+    while position < end {
+      if text.bytes[position] < 0x80 {
+        if containsASCII(text.bytes[position]) { break }
+        position += 1
+      } else {
+        let (value, length) = text.scalar(at: position, end: end)
+        if contains(value, text.classes[value]) { break }
+        position += length
+      }
+    }
+    return position
   }
 
   private func rangesContain(_ scalar: UInt32) -> Bool {
@@ -27,6 +67,25 @@ struct ScalarRun: Sendable {
   var minimum = 1
   var maximum = Int.max
   var takesSpaceBefore = false
+
+  /// The leftmost run at or after `start`: itself where it starts there, else the gap before it.
+  func nextPiece(in text: ScalarText, from start: Int, to end: Int, isOpen: Bool) -> SplitPiece {
+    var position = start
+    while true {
+      position = firstCandidate(in: text, from: position, to: end)
+      if position >= end { return isOpen ? .openGap(end: end) : .settled(end: end) }
+      let found = match(in: text, from: position, to: end)
+      if isOpen && found.sawEnd { return position > start ? .openGap(end: position) : .undecided }
+      if found.end > position { return .settled(end: position > start ? position : found.end) }
+      position += text.scalar(at: position, end: end).length
+    }
+  }
+
+  /// The first place where a run could start.
+  @inline(__always)
+  private func firstCandidate(in text: ScalarText, from start: Int, to end: Int) -> Int {
+    takesSpaceBefore ? start : set.first(in: text, from: start, to: end)
+  }
 
   func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
     if takesSpaceBefore {
@@ -89,10 +148,11 @@ extension ScalarRun {
 
 /// `\s+$`
 enum TrailingSpacePattern {
-  static func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
-    let runEnd = text.endOfRun(of: .space, from: start, end: end)
-    if runEnd == start { return SplitMatch(end: start, sawEnd: false) }
-    return SplitMatch(end: runEnd == end ? end : start, sawEnd: runEnd == end)
+  /// Looks from the end, since a search from the start would read a long run inside of the text once for each character.
+  static func nextPiece(in text: ScalarText, from start: Int, to end: Int, isOpen: Bool) -> SplitPiece {
+    let runStart = Tokenizer.startOfSpace(text.bytes, before: end, from: start)
+    if isOpen { return runStart > start ? .openGap(end: runStart) : .undecided }
+    return .settled(end: runStart > start ? runStart : end)
   }
 }
 

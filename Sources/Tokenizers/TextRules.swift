@@ -80,6 +80,8 @@ struct TextRules {
   }
 
   private mutating func readSplit(_ step: JSONValue) throws(TokenizerError) {
+    // Gemma splits at spaces that its normalizer has replaced: none is left to split at.
+    if replacesSpaces, step["pattern"]?["String"]?.string == " ", step["invert"]?.bool != true { return }
     guard let pattern = step["pattern"]?["Regex"]?.string ?? step["pattern"]?["String"]?.string else {
       throw .malformed("the pattern of a Split", expected: "a Regex or a String")
     }
@@ -127,6 +129,14 @@ extension SplitPattern {
       return .gpt4(.llama3)
     case "\(contractions)|\(letters)|\\p{N}|\(rest)", "\(anyCase)|\(letters)|\\p{N}|\(rest)":
       return .gpt4(.qwen2)
+    case #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#:
+      // One line break after `\s*` reaches as far as many, and what is possessive has nothing to give back.
+      return .gpt4(.qwen2)
+    case #"\#(contractions)|\#(letters)|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+"#:
+      return .gpt4(.seedCoder)
+    case "\(letters)|\\p{N}|\(rest)":
+      return .gpt4(GPT4Pattern(contractions: .none, digits: 1))
+    case #" ?[^(\s|.,!?…。，、।۔،)]+"#, #" ?[^(\s|[.,!?…。，、।۔،])]+"#: return .bloom
     case "\(contractions)|\(letters)|\\p{N}+|\(rest)":
       return .gpt4(GPT4Pattern(digits: .max))
     case #"\#(contractions)|\#(marks)|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#:

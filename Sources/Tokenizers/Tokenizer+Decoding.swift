@@ -18,7 +18,7 @@ extension Tokenizer {
   func append(_ id: Int32, to bytes: inout [UInt8], skipsSpecial: Bool, isStart: inout Bool) {
     guard let kind = kind(id) else { return }
     if kind == .control || kind == .unknown {
-      if !skipsSpecial { bytes.append(contentsOf: parts.pieces[id]) }
+      if !skipsSpecial || parts.visibleControls.contains(id) { bytes.append(contentsOf: parts.pieces[id]) }
       return
     }
     var piece = parts.pieces[id]

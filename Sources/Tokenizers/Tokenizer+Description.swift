@@ -10,16 +10,18 @@ extension Tokenizer {
     try description.checkCounts()
     let kinds = try description.tokenKinds()
     var parts =
-      switch description.model {
+      switch description.algorithm {
       case "gpt2": try Parts(byteLevel: description, kinds)
       case "llama": try Parts(sentencePiece: description, kinds)
+      case "gemma4": try Parts(gemma4: description, kinds)
       default: throw .unsupportedModel(description.model)
       }
     parts.beginOfSequence = description.beginOfSequence.map(Int32.init)
     parts.endOfSequence = description.endOfSequence.map(Int32.init)
     parts.unknown = description.unknown.map(Int32.init)
-    parts.addsBeginOfSequence =
-      parts.beginOfSequence != nil && (description.addsBeginOfSequence ?? parts.addsBeginOfSequence)
+    // Gemma 4 is nothing without its first token, so it is there whatever the key says.
+    let addsBegin = parts.keepsLineBreakRuns ? true : description.addsBeginOfSequence ?? parts.addsBeginOfSequence
+    parts.addsBeginOfSequence = parts.beginOfSequence != nil && addsBegin
     parts.addAddedTokens()
     for id in [description.endOfSequence, description.endOfTurn, description.endOfMessage] {
       if let id { parts.endOfGeneration.insert(Int32(id)) }
@@ -48,7 +50,7 @@ extension TokenizerDescription {
   fileprivate func tokenKinds() throws(TokenizerError) -> [TokenKind] {
     if !kinds.isEmpty { return kinds.map(TokenKind.init(number:)) }
     var result = [TokenKind](repeating: .normal, count: tokens.count)
-    if model == "llama" {
+    if model == "llama" || model == "gemma4" {
       for (id, token) in tokens.enumerated() where byteSpelled(by: token) != nil { result[id] = .byte }
     }
     for id in [beginOfSequence, endOfSequence, endOfTurn, endOfMessage] {
@@ -61,20 +63,13 @@ extension TokenizerDescription {
 
 /// The byte that a token like `<0x0A>` spells.
 func byteSpelled(by token: String) -> UInt8? {
-  let bytes = Array(token.utf8)
-  guard bytes.count == 6, token.hasPrefix("<0x"), bytes[5] == UInt8(ascii: ">"), bytes[3] != UInt8(ascii: "+") else {
-    return nil
-  }
-  return UInt8(String(decoding: bytes[3..<5], as: UTF8.self), radix: 16)
+  let bytes = token.utf8
+  guard bytes.count == 6, bytes.starts(with: "<0x".utf8), bytes.last == UInt8(ascii: ">") else { return nil }
+  let digits = bytes.dropFirst(3).prefix(2).compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
+  return digits.count == 2 ? UInt8(digits[0] << 4 | digits[1]) : nil
 }
 
 extension Tokenizer.Parts {
-  /// The spellings that end an answer in the families of models that do not name the token in their files.
-  private static let endings: [String] = [
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<|eom_id|>", "<EOT>",
-    "<｜end▁of▁sentence｜>", "<end_of_utterance>", "</s>",
-  ]
-
   /// Lists special and user-defined tokens by kind, and the special ones that end an answer.
   mutating func addAddedTokens() {
     for index in kinds.indices {
@@ -85,7 +80,6 @@ extension Tokenizer.Parts {
       default: break
       }
     }
-    let endings = Set(Self.endings.map { Array($0.utf8) })
-    for token in special where endings.contains(token.content) { endOfGeneration.insert(token.id) }
+    addEndings()
   }
 }

@@ -42,6 +42,8 @@ public final class Tokenizer: Sendable {
     var merges: MergeTable
     var preTokenizer: PreTokenizer
     var keepsWholeWords = false
+    /// A run of line breaks that is a token is that token, whatever the merges say; the first pass is `lines`.
+    var keepsLineBreakRuns = false
     var composesCanonically = false
     var spacePrefix = SpacePrefix.never
     var stripsLeadingSpace = false
@@ -52,6 +54,8 @@ public final class Tokenizer: Sendable {
     var unknown: Int32?
     var addsBeginOfSequence = false
     var endOfGeneration: Set<Int32> = []
+    /// Control tokens that are decoded as text all the same.
+    var visibleControls: Set<Int32> = []
   }
 
   let parts: Parts

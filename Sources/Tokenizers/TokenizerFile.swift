@@ -105,12 +105,13 @@ struct TokenizerFile {
     let templateStart = templateStart.flatMap(parts.id(of:))
     parts.beginOfSequence = named("bos_token") ?? templateStart
     if configuration == nil && parts.beginOfSequence == nil {
-      parts.beginOfSequence = ["<s>", "<|begin_of_text|>", "<|endoftext|>"].lazy.compactMap(parts.id(of:)).first
+      parts.beginOfSequence =
+        ["<s>", "<bos>", "<|begin_of_text|>", "<|endoftext|>"].lazy.compactMap(parts.id(of:)).first
     }
     parts.endOfSequence = named("eos_token")
     if configuration == nil {
       parts.endOfSequence =
-        ["</s>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"].lazy.compactMap(parts.id(of:)).first
+        ["<eos>", "</s>", "<|end_of_text|>", "<|im_end|>", "<|endoftext|>"].lazy.compactMap(parts.id(of:)).first
     }
     let startsByTemplate = templateStart != nil && templateStart == parts.beginOfSequence
     parts.addsBeginOfSequence =
@@ -163,7 +164,11 @@ extension Tokenizer.Parts {
       added.takesSpaceAfter = token.takesSpaceAfter
     }
     for index in special.indices { apply(&special[index]) }
-    for index in userDefined.indices { apply(&userDefined[index]) }
+    for index in userDefined.indices {
+      apply(&userDefined[index])
+      // Text is searched before its spaces are replaced, so U+2581 is looked for as it is written.
+      if let token = tokens[userDefined[index].id] { userDefined[index].content = Array(token.content.utf8) }
+    }
   }
 
   /// The id of an added token by its spelling.

@@ -8,50 +8,54 @@ struct WordEncoder {
 
   /// Encodes text and returns how much of it is done; with `isOpen` it stops before what text to come could change.
   mutating func encode(_ text: UnsafeBufferPointer<UInt8>, isOpen: Bool) -> Int {
-    let parts = tokenizer.parts
-    return parts.preTokenizer.forEachWord(in: ScalarText(text), from: 0, to: text.count, isOpen: isOpen) { start, end in
-      encodeWord(UnsafeBufferPointer(rebasing: text[start..<end]), parts)
+    // A reference, since a copy of the parts for each word costs more than the word.
+    let tokenizer = tokenizer
+    return tokenizer.parts.preTokenizer.forEachWord(
+      in: ScalarText(text), from: 0, to: text.count, isOpen: isOpen
+    ) { start, end in
+      encodeWord(UnsafeBufferPointer(rebasing: text[start..<end]), tokenizer)
     }
   }
 
   @inline(__always)
-  private mutating func encodeWord(_ word: UnsafeBufferPointer<UInt8>, _ parts: Tokenizer.Parts) {
-    if parts.keepsWholeWords, let id = parts.table.find(word, in: parts.pieces) {
+  private mutating func encodeWord(_ word: UnsafeBufferPointer<UInt8>, _ tokenizer: Tokenizer) {
+    let staysWhole = tokenizer.parts.keepsWholeWords || tokenizer.parts.keepsLineBreakRuns && word[0] == 0x0A
+    if staysWhole, let id = tokenizer.parts.table.find(word, in: tokenizer.parts.pieces) {
       ids.append(id)
       return
     }
     merging.symbols.removeAll(keepingCapacity: true)
-    switch parts.symbols {
-    case .bytes: for byte in word { appendByte(byte, parts) }
-    case .scalars: appendScalars(of: word, parts)
+    switch tokenizer.parts.symbols {
+    case .bytes: for byte in word { appendByte(byte, tokenizer) }
+    case .scalars: appendScalars(of: word, tokenizer)
     }
-    merging.merge(with: parts.merges)
+    merging.merge(with: tokenizer.parts.merges)
     ids.append(contentsOf: merging.symbols)
   }
 
   /// The token of a byte; where the vocabulary has none, the unknown token, and nothing where it lacks that too.
   @inline(__always)
-  private mutating func appendByte(_ byte: UInt8, _ parts: Tokenizer.Parts) {
-    let id = parts.byteTokens[Int(byte)]
+  private mutating func appendByte(_ byte: UInt8, _ tokenizer: Tokenizer) {
+    let id = tokenizer.parts.byteTokens[Int(byte)]
     if id >= 0 {
       merging.symbols.append(id)
-    } else if let unknown = parts.unknown {
+    } else if let unknown = tokenizer.parts.unknown {
       merging.symbols.append(unknown)
     }
   }
 
-  private mutating func appendScalars(of word: UnsafeBufferPointer<UInt8>, _ parts: Tokenizer.Parts) {
+  private mutating func appendScalars(of word: UnsafeBufferPointer<UInt8>, _ tokenizer: Tokenizer) {
     let text = ScalarText(word)
     var position = 0
     while position < word.count {
       let length = text.scalar(at: position, end: word.count).length
       let scalar = UnsafeBufferPointer(rebasing: word[position..<position + length])
       position += length
-      if let id = parts.table.find(scalar, in: parts.pieces) {
+      if let id = tokenizer.parts.table.find(scalar, in: tokenizer.parts.pieces) {
         merging.symbols.append(id)
-      } else if scalar.allSatisfy({ parts.byteTokens[Int($0)] >= 0 }) {
-        for byte in scalar { appendByte(byte, parts) }
-      } else if let unknown = parts.unknown {
+      } else if scalar.allSatisfy({ tokenizer.parts.byteTokens[Int($0)] >= 0 }) {
+        for byte in scalar { appendByte(byte, tokenizer) }
+      } else if let unknown = tokenizer.parts.unknown {
         merging.symbols.append(unknown)
       }
     }

@@ -41,6 +41,17 @@ struct PreTokenizerTests {
     Case("deepseek-llm", "ab 12  \n你好", ["ab", " ", "12", "  ", "\n", "你好"]),
     Case("deepseek-coder", "ab, 12", ["ab", ",", " ", "1", "2"]),
     Case("deepseek-v3", "don't 1234 你好", ["don", "'t", " ", "123", "4", " ", "你好"]),
+    Case("deepseek-llm", "a   你  ", ["a", "   ", "你", "  "]),
+    Case("bailingmoe2", "It'S 12\n \n x", ["It", "'S", " ", "1", "2", "\n \n", " x"]),
+    Case("seed-coder", "a; \n.\n\nb 12", ["a", ";", " \n", ".", "\n\n", "b", " ", "1", "2"]),
+    Case("laguna", "a;\n\n b\r\nc", ["a", ";", "\n\n", " b", "\r", "\n", "c"]),
+    Case("ufakzeka", "Ali'nin it's 12", ["Ali", "'nin", " it", "'s", " ", "1", "2"]),
+    Case("minicpm5", "I'm x1234567", ["I", "'m", " x", "123", "456", "7"]),
+    Case("youtu", "가나ㄱ、。々中あHello 12", ["가나ㄱ", "、。", "々", "中あ", "Hello", " ", "1", "2"]),
+    Case("bloom", "Hello, (the) 12.5  x", ["Hello", ", (", "the", ")", " 12", ".", "5", " ", " x"]),
+    Case("viking", "a 12,3", ["a", " ", "1", "2", ",", "3"]),
+    Case("minimax-m2", "isn't 1234", ["isn't", " ", "123", "4"]),
+    Case("hy_v4", "12345", ["123", "45"]),
   ]
 
   private func words(_ preTokenizer: PreTokenizer, _ text: String) -> [String] {
@@ -70,7 +81,7 @@ struct PreTokenizerTests {
     "Open text gives the same words wherever it is cut",
     arguments: [
       "gpt-2", "smollm", "llama-bpe", "qwen35", "gpt-4o", "tekken", "falcon", "default", "deepseek-llm",
-      "deepseek-coder", "deepseek-v3",
+      "deepseek-coder", "deepseek-v3", "seed-coder", "laguna", "ufakzeka", "minicpm5", "youtu", "bloom", "viking",
     ])
   func openText(_ name: String) throws {
     let preTokenizer = try #require(PreTokenizer.named(name)).preTokenizer
