@@ -9,14 +9,30 @@ struct WordEncoder {
   /// Encodes text and returns how much of it is done; with `isOpen` it stops before what text to come could change.
   mutating func encode(_ text: UnsafeBufferPointer<UInt8>, isOpen: Bool) -> Int {
     let parts = tokenizer.parts
+    if let pieces = parts.prefixedPieces {
+      return pieces.forEachWord(in: ScalarText(text), from: 0, to: text.count, isOpen: isOpen) { start, end in
+        encodePiece(UnsafeBufferPointer(rebasing: text[start..<end]), parts)
+      }
+    }
     return parts.preTokenizer.forEachWord(in: ScalarText(text), from: 0, to: text.count, isOpen: isOpen) { start, end in
       encodeWord(UnsafeBufferPointer(rebasing: text[start..<end]), parts)
     }
   }
 
+  /// Encodes a piece that gets a space in front unless it starts with one.
+  private mutating func encodePiece(_ piece: UnsafeBufferPointer<UInt8>, _ parts: Tokenizer.Parts) {
+    var prefixed: [UInt8] = piece.first == 0x20 ? [] : [0x20]
+    prefixed.append(contentsOf: piece)
+    prefixed.withUnsafeBufferPointer { text in
+      _ = parts.preTokenizer.forEachWord(in: ScalarText(text), from: 0, to: text.count, isOpen: false) { start, end in
+        encodeWord(UnsafeBufferPointer(rebasing: text[start..<end]), parts)
+      }
+    }
+  }
+
   @inline(__always)
   private mutating func encodeWord(_ word: UnsafeBufferPointer<UInt8>, _ parts: Tokenizer.Parts) {
-    if parts.keepsWholeWords, let id = parts.table.find(word, in: parts.pieces) {
+    if parts.keepsWholeWords, let id = parts.table.find(word, in: parts.pieces), parts.isText(id) {
       ids.append(id)
       return
     }
@@ -26,6 +42,25 @@ struct WordEncoder {
     case .scalars: appendScalars(of: word, parts)
     }
     merging.merge(with: parts.merges)
+    if parts.unlisted.count == 0 {
+      ids.append(contentsOf: merging.symbols)
+    } else {
+      appendListed(parts)
+    }
+  }
+
+  /// Appends what the merges made, with the bytes of what is no token in its place.
+  private mutating func appendListed(_ parts: Tokenizer.Parts) {
+    let symbols = merging.symbols
+    merging.symbols.removeAll(keepingCapacity: true)
+    for symbol in symbols {
+      let place = Int(symbol) - parts.pieces.count
+      if place < 0 {
+        merging.symbols.append(symbol)
+      } else {
+        for byte in parts.unlisted[Int32(place)] { appendByte(byte, parts) }
+      }
+    }
     ids.append(contentsOf: merging.symbols)
   }
 
@@ -35,7 +70,7 @@ struct WordEncoder {
     let id = parts.byteTokens[Int(byte)]
     if id >= 0 {
       merging.symbols.append(id)
-    } else if let unknown = parts.unknown {
+    } else if let unknown = parts.unknown, !parts.fusesUnknown || merging.symbols.last != unknown {
       merging.symbols.append(unknown)
     }
   }
@@ -52,6 +87,7 @@ struct WordEncoder {
       } else if scalar.allSatisfy({ parts.byteTokens[Int($0)] >= 0 }) {
         for byte in scalar { appendByte(byte, parts) }
       } else if let unknown = parts.unknown {
+        if parts.fusesUnknown, merging.symbols.last == unknown { continue }
         merging.symbols.append(unknown)
       }
     }

@@ -48,6 +48,25 @@ import Tokenizers
     #expect(try again.scheduler.next(of: &generation) == nil)
   }
 
+  /// Special tokens never show in text, so a text cannot be searched for them.
+  @Test func `a stop string that is a special token ends the text`() throws {
+    // The token comes often, but ends nothing by itself.
+    var tiny = TinyModel(biases: [TinyModel.startOfMessage: 0.5])
+    tiny.seed = 3
+    let loaded = try loadTiny(tiny, chunk: 16)
+    var texts: [String] = []
+    for stops in [[], ["<|im_start|>"]] {
+      let stream = try loaded.single()
+      stream.append(randomIDs(20, seed: 1))
+      var generation = Generation(
+        stream.sequence, tokenizer: loaded.tokenizer, sampling: SamplingOptions(temperature: 1, seed: 5),
+        stopStrings: stops, limit: 200)
+      texts.append(try text(&generation, of: loaded))
+      #expect(generation.finish == (stops.isEmpty ? .limit : .stopString))
+    }
+    #expect(texts[0].hasPrefix(texts[1]) && texts[1].utf8.count < texts[0].utf8.count)
+  }
+
   @Test func `a limit of no tokens computes nothing`() throws {
     let stream = try prompted()
     var generation = generation(stream, limit: 0)
