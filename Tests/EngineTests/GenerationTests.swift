@@ -50,21 +50,20 @@ import Tokenizers
 
   /// Special tokens never show in text, so a text cannot be searched for them.
   @Test func `a stop string that is a special token ends the text`() throws {
-    // The token comes often, but ends nothing by itself.
-    var tiny = TinyModel(biases: [TinyModel.startOfMessage: 2])
-    tiny.seed = 3
-    let loaded = try loadTiny(tiny, chunk: 16)
-    var texts: [String] = []
-    for stops in [[], ["<|im_start|>"]] {
+    // The token is the answer to everything, but ends nothing by itself.
+    let loaded = try loadTiny(TinyModel(biases: [TinyModel.startOfMessage: 30]), chunk: 16)
+    let cases: [([String], Generation.Finish, Int)] = [
+      ([], .limit, 8), (["<|im_start|>"], .stopString, 0), (["<|im_end|>"], .limit, 8),
+      (["x", "<|im_start|>"], .stopString, 0),
+    ]
+    for (stops, finish, count) in cases {
       let stream = try loaded.single()
       stream.append(randomIDs(20, seed: 1))
       var generation = Generation(
-        stream.sequence, tokenizer: loaded.tokenizer, sampling: SamplingOptions(temperature: 1, seed: 5),
-        stopStrings: stops, limit: 200)
-      texts.append(try text(&generation, of: loaded))
-      #expect(generation.finish == (stops.isEmpty ? .limit : .stopString))
+        stream.sequence, tokenizer: loaded.tokenizer, sampling: .greedy, stopStrings: stops, limit: 8)
+      #expect(try text(&generation, of: loaded) == "")
+      #expect(generation.finish == finish && generation.generatedTokens == count, "\(stops)")
     }
-    #expect(texts[0].hasPrefix(texts[1]) && texts[1].utf8.count < texts[0].utf8.count)
   }
 
   @Test func `a limit of no tokens computes nothing`() throws {
