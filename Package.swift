@@ -33,7 +33,8 @@ let package = Package(
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(
-      name: "Engine", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches", "Models", "Tokenizers"],
+      name: "Engine",
+      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Weights", "KVCaches", "Models", "Tokenizers"],
       swiftSettings: fast),
     .target(
       name: "Evaluation",
@@ -68,7 +69,9 @@ let package = Package(
     // What a test imports is named here even where it comes with something else: it is rebuilt when that changes.
     .testTarget(
       name: "EngineTests",
-      dependencies: ["Engine", "Kernels", "KVCaches", "Models", "Tokenizers", "TestSupport", "CAllocationCounter"],
+      dependencies: [
+        "Engine", "Kernels", "KVCaches", "Models", "Tokenizers", "Weights", "TestSupport", "CAllocationCounter",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "EvaluationTests",

@@ -1,4 +1,5 @@
 package import Tokenizers
+package import Weights
 
 /// The ChatML prompt: `<|im_start|>role\ncontent<|im_end|>\n` for each message.
 ///
@@ -12,6 +13,13 @@ package struct ChatML: Sendable {
 
   /// The system message that SmolLM2's own template writes where there is none.
   package static let defaultInstructions = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+
+  /// The system message that a model's own template writes where there is none: that of SmolLM2 where the template has
+  /// it, or where there is no template to ask.
+  package static func defaultInstructions(of file: WeightFile) throws -> String? {
+    guard let template = try file.chatTemplate() else { return defaultInstructions }
+    return template.contains(defaultInstructions) ? defaultInstructions : nil
+  }
 
   private let tokenizer: Tokenizer
   private let start: Int32

@@ -23,6 +23,8 @@ package struct Generation {
   private var sampler: Sampler
   private var decoder: IncrementalDecoder
   private var stops: StopStrings
+  /// Stop strings that are special tokens, which never show in text.
+  private let stopTokens: Set<Int32>
   /// Tokens generated so far, the end token not counted.
   package private(set) var generatedTokens = 0
   package private(set) var finish: Finish?
@@ -40,6 +42,7 @@ package struct Generation {
     sampler = Sampler(sampling)
     decoder = IncrementalDecoder(tokenizer)
     stops = StopStrings(stopStrings)
+    stopTokens = Set(stopStrings.compactMap(tokenizer.id(ofSpecial:)))
     if limit == 0 { finish = .limit }
   }
 
@@ -63,6 +66,7 @@ package struct Generation {
       throw .noFiniteLogit
     }
     if tokenizer.endOfGeneration.contains(token) { return end(.endOfText) }
+    if stopTokens.contains(token) { return end(.stopString) }
     sequence.append(token)
     generatedTokens += 1
     let (text, stopped) = stops.append(decoder.append(token))

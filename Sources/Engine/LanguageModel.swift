@@ -37,6 +37,8 @@ public final class LanguageModel: Sendable {
   public let path: String
   /// Text to tokens and back.
   public let tokenizer: Tokenizer
+  /// The system message that the model's own template writes where there is none.
+  let defaultInstructions: String?
   let thread: InferenceThread
   private let confined: Confined
 
@@ -55,6 +57,7 @@ public final class LanguageModel: Sendable {
     self.path = path
     self.thread = thread
     tokenizer = loaded.tokenizer
+    defaultInstructions = loaded.defaultInstructions
     confined = Confined(responses: ResponseScheduler(engine: loaded.engine, thread: thread))
   }
 
@@ -90,6 +93,8 @@ public final class LanguageModel: Sendable {
   package struct Loaded: @unchecked Sendable {
     package let path: String
     package let tokenizer: Tokenizer
+    /// The system message that the model's own template writes where there is none.
+    package let defaultInstructions: String?
     package let engine: InferenceEngine
 
     /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `LanguageModelError` or `KernelError`.
@@ -101,15 +106,15 @@ public final class LanguageModel: Sendable {
       let kernels = try InstructionSet.select()
       let file = try WeightFile.open(path)
       let adapters = try options.adapters.map { try $0.open() }
-      let tokenizer = try Tokenizer.load(from: file)
+      var tokenizer = try Tokenizer.load(from: file)
       let team = try WorkerTeam(threads: options.threads)
       let model = try ModelRegistry.load(file, adapters: adapters, team: team)
-      guard tokenizer.vocabularySize <= model.configuration.vocabularySize else {
-        throw LanguageModelError.vocabularyMismatch(
-          tokenizer: tokenizer.vocabularySize, model: model.configuration.vocabularySize)
+      if tokenizer.vocabularySize > model.configuration.vocabularySize {
+        tokenizer = try Tokenizer.load(from: file, limit: model.configuration.vocabularySize)
       }
       self.path = path
       self.tokenizer = tokenizer
+      defaultInstructions = try ChatML.defaultInstructions(of: file)
       engine = InferenceEngine(
         model: model, team: team, kernels: kernels, chunk: options.chunk,
         arithmetic: options.exactArithmetic ? .float32 : .int8)

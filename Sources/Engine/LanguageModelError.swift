@@ -4,8 +4,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case notFound(model: String)
     case noDefaultModel(directory: String)
     case noTokenizer(directory: String)
-    case unreadable(String)
-    case vocabularyMismatch(tokenizer: Int, model: Int)
+    case malformed(String, reason: String)
     case noFiniteLogit
     case badOptions(String)
     case superseded
@@ -16,9 +15,8 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
   package static func notFound(model: String) -> Self { Self(code: .notFound(model: model)) }
   package static func noDefaultModel(directory: String) -> Self { Self(code: .noDefaultModel(directory: directory)) }
   package static func noTokenizer(directory: String) -> Self { Self(code: .noTokenizer(directory: directory)) }
-  package static func unreadable(_ path: String) -> Self { Self(code: .unreadable(path)) }
-  package static func vocabularyMismatch(tokenizer: Int, model: Int) -> Self {
-    Self(code: .vocabularyMismatch(tokenizer: tokenizer, model: model))
+  package static func malformed(_ path: String, _ reason: String) -> Self {
+    Self(code: .malformed(path, reason: reason))
   }
   package static let noFiniteLogit = Self(code: .noFiniteLogit)
   package static func badOptions(_ reason: String) -> Self { Self(code: .badOptions(reason)) }
@@ -30,9 +28,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case .noDefaultModel(let directory):
       "the default model is not in \(directory); get it with 'make model' or Scripts/fetch-model, or name one with -m"
     case .noTokenizer(let directory): "\(directory): there is no tokenizer.json beside the weights"
-    case .unreadable(let path): "\(path): cannot be read"
-    case .vocabularyMismatch(let tokenizer, let model):
-      "the tokenizer knows \(tokenizer) tokens, but the model only \(model)"
+    case .malformed(let path, let reason): "\(path): \(reason)"
     case .noFiniteLogit: "the model gave no finite logit; its weights or its cache are broken"
     case .badOptions(let reason): reason
     case .superseded: "a newer request of the same session replaced this one"

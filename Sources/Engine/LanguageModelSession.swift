@@ -46,7 +46,7 @@ public final class LanguageModelSession: Sendable {
     self.model = model
     state = SessionState(
       tokenizer: model.tokenizer, plan: cache, slotType: slotType,
-      instructions: instructions ?? ChatML.defaultInstructions, undoDepth: undoDepth)
+      instructions: instructions ?? model.defaultInstructions, undoDepth: undoDepth)
   }
 
   /// Answers a prompt.

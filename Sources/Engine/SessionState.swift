@@ -13,7 +13,7 @@ final class SessionState: @unchecked Sendable {
   private let tokenizer: Tokenizer
   private let plan: KVCache.Plan
   private let slotType: KVCache.SlotType
-  private let instructions: String
+  private let instructions: String?
   private let undoDepth: Int
   private(set) var existing: Sequence?
   private var generation: Generation?
@@ -32,7 +32,7 @@ final class SessionState: @unchecked Sendable {
   }
 
   init(
-    tokenizer: Tokenizer, plan: KVCache.Plan, slotType: KVCache.SlotType, instructions: String, undoDepth: Int = 0
+    tokenizer: Tokenizer, plan: KVCache.Plan, slotType: KVCache.SlotType, instructions: String?, undoDepth: Int = 0
   ) {
     self.tokenizer = tokenizer
     self.plan = plan
@@ -92,7 +92,7 @@ final class SessionState: @unchecked Sendable {
         throw LanguageModelError.badOptions("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
       }
       if isInsideAnswer { tokens += format.endOfMessage }
-      if !hasInstructions { tokens += format.message(.system, instructions) }
+      if !hasInstructions, let instructions { tokens += format.message(.system, instructions) }
       tokens += format.message(.user, prompt) + format.messageHead(.assistant)
       (isInsideAnswer, hasInstructions) = (true, true)
     }

@@ -1,26 +1,67 @@
-import Foundation
+import ModelJSON
 package import Tokenizers
 package import Weights
 
 extension Tokenizer {
   /// The tokenizer of a model file: the GGUF's own, or the `tokenizer.json` beside the weights.
   ///
+  /// - Parameter limit: the most tokens that the model has rows for
   /// - Throws: `WeightsError` for missing or mistyped metadata, `TokenizerError` for a vocabulary that makes no sense.
-  package static func load(from file: WeightFile) throws -> Tokenizer {
+  package static func load(from file: WeightFile, limit: Int? = nil) throws -> Tokenizer {
     switch file.format {
-    case .gguf: return try Tokenizer(TokenizerDescription(file.metadata))
+    case .gguf: return try Tokenizer(TokenizerDescription(file.metadata), limit: limit)
     case .huggingFace, .safetensors:
       guard let path = file.tokenizerJSONPath else {
         throw LanguageModelError.noTokenizer(directory: file.path)
       }
-      let config = try file.tokenizerConfigJSONPath.map { try bytes(of: $0) }
-      return try Tokenizer(json: bytes(of: path), configuration: config)
+      let config = try file.tokenizerConfigJSONPath.map { try MappedFile.contents(of: $0) }
+      return try Tokenizer(
+        json: MappedFile.contents(of: path), configuration: config, ends: endsOfSequence(file), limit: limit)
     }
   }
 
-  private static func bytes(of path: String) throws -> [UInt8] {
-    guard let data = FileManager.default.contents(atPath: path) else { throw LanguageModelError.unreadable(path) }
-    return Array(data)
+  /// The tokens that end an answer by `config.json` and `generation_config.json`, of which one may know more than the other.
+  private static func endsOfSequence(_ file: WeightFile) throws -> [Int] {
+    let key = "eos_token_id"
+    var ends: [Int] = []
+    for key in [key, "text_config." + key] where file.metadata.contains(key) {
+      if file.metadata.count(ofArray: key) != nil {
+        ends += try file.metadata.integers(key)
+      } else {
+        ends.append(try file.metadata.integer(key))
+      }
+    }
+    guard let path = file.companion("generation_config.json") else { return ends }
+    let text = try MappedFile.contents(of: path)
+    let value: JSONValue
+    do {
+      value = try JSONValue(parsing: text)
+    } catch {
+      throw LanguageModelError.malformed(path, error.description)
+    }
+    switch value[key] {
+    case .array(let list)?: ends += list.compactMap(\.integer)
+    case let single?: ends += single.integer.map { [$0] } ?? []
+    case nil: break
+    }
+    return ends
+  }
+
+}
+
+extension WeightFile {
+  /// The template by which the model's messages are written; nil where its files have none.
+  func chatTemplate() throws -> String? {
+    switch format {
+    case .gguf: return try metadata.string(ifPresent: "tokenizer.chat_template")
+    case .huggingFace, .safetensors:
+      if let path = companion("chat_template.jinja") {
+        return String(decoding: try MappedFile.contents(of: path), as: UTF8.self)
+      }
+      guard let path = tokenizerConfigJSONPath else { return nil }
+      let template = try? JSONValue(parsing: MappedFile.contents(of: path))["chat_template"]
+      return template?.string ?? template?.array?.first?["template"]?.string
+    }
   }
 }
 
@@ -34,6 +75,7 @@ extension TokenizerDescription {
     scores = try metadata.floats(ifPresent: prefix + "scores") ?? []
     kinds = (try metadata.integers(ifPresent: prefix + "token_type") ?? []).map { Int32(clamping: $0) }
     merges = try metadata.strings(ifPresent: prefix + "merges") ?? []
+    if model == "gpt2", !metadata.contains(prefix + "merges") { throw TokenizerError.missingMerges }
     beginOfSequence = try metadata.integer(ifPresent: prefix + "bos_token_id")
     endOfSequence = try metadata.integer(ifPresent: prefix + "eos_token_id")
     endOfTurn = try metadata.integer(ifPresent: prefix + "eot_token_id")

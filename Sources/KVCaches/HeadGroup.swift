@@ -38,11 +38,7 @@ final class HeadGroup {
     for state in part.plan.states {
       if let problem = state.problem(for: part.attention) { throw .badSpecification(part.plan.description, problem) }
     }
-    guard SlotStorage.supports(type: slotType.elementType, headDim: part.attention.headDim) else {
-      throw .badSpecification(
-        part.plan.description,
-        "slots of type \(slotType.rawValue) do not fit heads of \(part.attention.headDim) dimensions")
-    }
+    try part.check(slotType)
   }
 
   /// The state of a mechanism, for that mechanism.

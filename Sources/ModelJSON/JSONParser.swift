@@ -1,6 +1,7 @@
 /// A recursive-descent parser over bytes: one pass, no look-ahead beyond a byte, nothing copied but the strings.
 ///
-/// Accepts RFC 8259 and nothing else, save a byte order mark at the start. Memory is bounded by a constant times the
+/// Accepts RFC 8259 and nothing else, save a byte order mark at the start, and `NaN`, `Infinity` and `-Infinity`, which
+/// Python writes. Memory is bounded by a constant times the
 /// text, stack by the depth limit. An 8 MB `tokenizer.json` takes about 50 ms in a release build.
 struct JSONParser {
   let bytes: UnsafeBufferPointer<UInt8>
@@ -48,6 +49,10 @@ struct JSONParser {
     case UInt8(ascii: "t"): return try literal("true", .bool(true))
     case UInt8(ascii: "f"): return try literal("false", .bool(false))
     case UInt8(ascii: "n"): return try literal("null", .null)
+    case UInt8(ascii: "N"): return try literal("NaN", .number(.nan))
+    case UInt8(ascii: "I"): return try literal("Infinity", .number(.infinity))
+    case UInt8(ascii: "-") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "I"):
+      return try literal("-Infinity", .number(-.infinity))
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
     default: throw failure(.expectedValue)
     }

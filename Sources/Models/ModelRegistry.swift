@@ -34,6 +34,12 @@ package enum ModelRegistry {
       adapters, base: file, family: type, headDim: family.configuration.attention.headDim)
     let source = TensorSource(
       file: file, names: type.names, configuration: family.configuration, team: team, adapters: adapters)
+    let tied = try metadata.bool(ifPresent: .init(huggingFace: "tie_word_embeddings"))
+    if !source.isGGUF, tied == false, !family.tiesOutput, !source.has(.output) {
+      throw ModelError.unusableTensor(
+        type.names.text(.output, "weight", in: file.format) ?? "lm_head.weight",
+        "is missing, and the embedding does not stand for it: 'tie_word_embeddings' is false", in: file.path)
+    }
     let model = try GraphModel(family, source)
     try adapters.checkAllUsed()
     return model

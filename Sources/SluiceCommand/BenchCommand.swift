@@ -65,8 +65,10 @@ struct BenchCommand: ParsableCommand {
 
   func validate() throws {
     let least = [("--prefill", prefill), ("--decode", decode), ("--sequences", sequences), ("--rounds", rounds)]
-    for case (let name, let value?) in least where value < 1 {
-      throw ValidationError("\(name) must be at least 1, but is \(value)")
+    for case (let name, let value?) in least {
+      guard value >= 1 else { throw ValidationError("\(name) must be at least 1, but is \(value)") }
+      // Sums of such counts are far from overflowing.
+      guard value <= 1 << 40 else { throw ValidationError("\(name) must be at most \(1 << 40), but is \(value)") }
     }
     let depths = kernels ? 1...1 << 20 : 0...1 << 40
     if let depth, !depths.contains(depth) {
@@ -207,7 +209,7 @@ struct BenchCommand: ParsableCommand {
     }
     StandardOutput.write(
       """
-      \((loaded.path as NSString).lastPathComponent), \(loaded.engine.team.threads) threads \
+      \(FilePath.name(of: loaded.path)), \(loaded.engine.team.threads) threads \
       (\(loaded.engine.kernels.name)), depth \(HumanReadable.count(options.depth)), cache \(cache.cache)
       \(report.text(run))
       """)

@@ -56,7 +56,7 @@ struct ChatCommand: ParsableCommand {
     }
     var writer = try TextWriter(loaded, plan: plan, slotType: slots.cacheType)
     if undo > 0 { try writer.sequence.keepUndoLog(depth: undo) }
-    writer.read(format.message(.system, system ?? ChatML.defaultInstructions))
+    if let system = system ?? loaded.defaultInstructions { writer.read(format.message(.system, system)) }
     let isInteractive = isatty(STDIN_FILENO) == 1
     // How many tokens the sequence had before each message.
     var marks: [Int] = []

@@ -52,7 +52,7 @@ struct ComparisonOptions: ParsableArguments {
     return Comparison(
       plans: plans, loaded: loaded, positions: positions,
       text: try TextSource.tokens(of: sources, upTo: positions.last ?? 0, loaded.tokenizer),
-      textName: texts.count == 1 ? (texts[0] as NSString).lastPathComponent : "\(texts.count) texts",
-      modelName: (loaded.path as NSString).lastPathComponent)
+      textName: texts.count == 1 ? FilePath.name(of: texts[0]) : "\(texts.count) texts",
+      modelName: FilePath.name(of: loaded.path))
   }
 }

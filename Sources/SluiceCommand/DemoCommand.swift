@@ -30,8 +30,12 @@ struct DemoCommand: ParsableCommand {
   var question = "Why does a river keep flowing?"
 
   func validate() throws {
-    guard budget >= 8 else { throw ValidationError("--budget must be at least 8, but is \(budget)") }
-    guard tokens >= 2 else { throw ValidationError("--tokens must be at least 2, but is \(tokens)") }
+    guard (8...1 << 28).contains(budget) else {
+      throw ValidationError("--budget must be from 8 to \(1 << 28), but is \(budget)")
+    }
+    guard (2...1 << 40).contains(tokens) else {
+      throw ValidationError("--tokens must be from 2 to \(1 << 40), but is \(tokens)")
+    }
   }
 
   func run() throws {
@@ -42,7 +46,7 @@ struct DemoCommand: ParsableCommand {
     let ids = try read(paths, loaded.tokenizer)
     let trained = loaded.engine.model.configuration.trainedLength
     StandardOutput.write(
-      "\((loaded.path as NSString).lastPathComponent), trained for \(HumanReadable.tokens(trained)), reads "
+      "\(FilePath.name(of: loaded.path)), trained for \(HumanReadable.tokens(trained)), reads "
         + "\(HumanReadable.tokens(ids.count)) on \(loaded.engine.team.threads) threads (\(loaded.engine.kernels.name)).\n\n"
     )
     let curves = try policies.map { try measure($0, ids, loaded) }
@@ -119,9 +123,8 @@ struct DemoCommand: ParsableCommand {
   private func answer(_ loaded: LanguageModel.Loaded) throws {
     guard let format = ChatML(tokenizer: loaded.tokenizer) else { return }
     var writer = try TextWriter(loaded, plan: streamingPlan, slotType: .float16)
-    writer.read(
-      format.message(.system, ChatML.defaultInstructions) + format.message(.user, question)
-        + format.messageHead(.assistant))
+    if let system = loaded.defaultInstructions { writer.read(format.message(.system, system)) }
+    writer.read(format.message(.user, question) + format.messageHead(.assistant))
     StandardOutput.write("> \(question)\n")
     _ = try writer.write(sampling: .greedy, stopStrings: [], limit: 120) { StandardOutput.write($0) }
     StandardOutput.write("\n")

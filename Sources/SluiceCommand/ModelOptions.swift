@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import KVCaches
+import Tokenizers
 
 /// Which model runs, and on what.
 struct ModelOptions: ParsableArguments {
@@ -31,10 +32,12 @@ struct ModelOptions: ParsableArguments {
 
   func load() throws -> LanguageModel.Loaded {
     let path = try ModelLocator.path(of: model)
-    return try LanguageModel.Loaded(
+    let loaded = try LanguageModel.Loaded(
       path: path,
       options: LanguageModel.Options(
         threads: threads, chunk: chunk, exactArithmetic: exact, adapters: adapters.lora))
+    StandardError.warn(loaded.tokenizer.warnings)
+    return loaded
   }
 }
 

@@ -28,13 +28,13 @@ enum OutputFile {
   ///
   /// - Throws: `CommandError` where there is no right or no such folder.
   static func check(_ path: String) throws(CommandError) {
-    let folder = (path as NSString).deletingLastPathComponent
+    let folder = FilePath.folder(of: path)
     var information = stat()
     if stat(path, &information) == 0, information.st_mode & S_IFMT == S_IFDIR {
       errno = EISDIR
       throw failure(path)
     }
-    guard access(isSpecial(path) ? path : folder.isEmpty ? "." : folder, W_OK) == 0 else { throw failure(path) }
+    guard access(isSpecial(path) ? path : folder, W_OK) == 0 else { throw failure(path) }
   }
 
   /// Whether something other than an ordinary file stands there, such as a device, which cannot be replaced.

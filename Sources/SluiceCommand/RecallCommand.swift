@@ -77,8 +77,8 @@ struct RecallCommand: ParsableCommand {
     }
     if !json { StandardOutput.write(report.table(results).text) }
     if let plot {
-      let what = file.map { ($0 as NSString).lastPathComponent } ?? sweep.title
-      let title = "\(what), \((loaded.path as NSString).lastPathComponent)"
+      let what = file.map(FilePath.name(of:)) ?? sweep.title
+      let title = "\(what), \(FilePath.name(of: loaded.path))"
       try OutputFile.write(RecallReport(grid: sweep.grid).plot(results, title: title).svg(), to: plot)
     }
   }

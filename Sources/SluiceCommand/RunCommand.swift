@@ -51,7 +51,7 @@ struct RunCommand: ParsableCommand {
       guard let format = ChatML(tokenizer: loaded.tokenizer) else {
         throw CommandError("this model's vocabulary has no ChatML tokens, so --chat cannot be used with it yet")
       }
-      writer.read(format.message(.system, ChatML.defaultInstructions))
+      if let system = loaded.defaultInstructions { writer.read(format.message(.system, system)) }
       writer.read(format.messageHead(.user))
       try writer.read(source, parsesSpecialTokens: special)
       writer.read(format.endOfMessage + format.messageHead(.assistant))

@@ -23,7 +23,7 @@ struct SluiceCommand: ParsableCommand {
     // A reader that goes away shows as an error of writing, which ends the command there.
     signal(SIGPIPE, SIG_IGN)
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(CommandArguments.all)
       try command.run()
     } catch {
       Foundation.exit(report(error))

@@ -18,6 +18,11 @@ enum StandardOutput {
 enum StandardError {
   /// Writes text; where that is impossible there is nobody to tell.
   static func write(_ text: String) { _ = writeAll(text, to: STDERR_FILENO) }
+
+  /// Says what was wrong and is borne, a line each.
+  static func warn(_ warnings: [String]) {
+    for warning in warnings { write("sluice: warning: \(warning)\n") }
+  }
 }
 
 /// Writes all of a text and returns the error number of a failure.

@@ -23,10 +23,19 @@ struct TextWriter {
   mutating func read(_ source: TextSource, parsesSpecialTokens: Bool) throws {
     var encoder = IncrementalEncoder(loaded.tokenizer, special: parsesSpecialTokens ? .parse : .plainText)
     try source.forEachPiece { bytes in
-      read(encoder.append(bytes))
+      read(withoutSecondBegin(encoder.append(bytes)))
       return true
     }
-    read(encoder.finish())
+    read(withoutSecondBegin(encoder.finish()))
+  }
+
+  /// Leaves out a begin-of-sequence token that stands at the start of the text where one has been added already.
+  private func withoutSecondBegin(_ tokens: [Int32]) -> [Int32] {
+    guard sequence.count == 1, loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence,
+      tokens.first == begin
+    else { return tokens }
+    StandardError.warn(["the text begins with the token that begins every text; it is read once"])
+    return Array(tokens.dropFirst())
   }
 
   mutating func read(_ tokens: [Int32]) {

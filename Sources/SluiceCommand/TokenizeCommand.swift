@@ -29,6 +29,7 @@ struct TokenizeCommand: ParsableCommand {
   func run() throws {
     let source = try prompt.map { TextSource(text: $0) } ?? TextSource(path: file ?? "-")
     let tokenizer = try LanguageModel.tokenizer(of: model)
+    StandardError.warn(tokenizer.warnings)
     var encoder = IncrementalEncoder(tokenizer, special: special ? .parse : .plainText)
     var isFirst = true
     let show = { (ids: [Int32]) in

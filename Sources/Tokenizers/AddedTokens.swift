@@ -1,11 +1,20 @@
 /// A token that is looked for in the text before any other work.
 struct AddedToken: Sendable {
   var id: Int32
+  /// Its spelling.
   var content: [UInt8]
+  /// What is looked for: the spelling, or what a normalizer makes of it.
+  var pattern: [UInt8]
+  /// Whether it is looked for in text that has been prepared, between the tokens that are looked for before.
+  var isNormalized = false
   /// White space before it belongs to it.
   var takesSpaceBefore = false
   /// White space after it belongs to it.
   var takesSpaceAfter = false
+
+  init(id: Int32, content: [UInt8]) {
+    (self.id, self.content, pattern) = (id, content, content)
+  }
 }
 
 /// Finds added tokens in text, leftmost first, the longest where several start at one place.
@@ -27,13 +36,13 @@ struct AddedTokens: Sendable {
   var isEmpty: Bool { tokens.isEmpty }
 
   init(_ tokens: [AddedToken]) {
-    for token in tokens where !token.content.isEmpty {
-      var node = roots[Int(token.content[0])]
+    for token in tokens where !token.pattern.isEmpty {
+      var node = roots[Int(token.pattern[0])]
       if node == 0 {
         node = addNode()
-        roots[Int(token.content[0])] = node
+        roots[Int(token.pattern[0])] = node
       }
-      for byte in token.content.dropFirst() {
+      for byte in token.pattern.dropFirst() {
         let key = Self.key(node, byte)
         goesOn[Int(node)] = true
         if let next = edges[key] {
@@ -93,5 +102,16 @@ struct AddedTokens: Sendable {
       }
       return .none(before: text.count)
     }
+  }
+}
+
+/// The added tokens that text is searched for: first as it is written, then what is left of it as it has been prepared.
+struct AddedTokenSearch: Sendable {
+  let written: AddedTokens
+  let normalized: AddedTokens
+
+  init(_ tokens: [AddedToken]) {
+    written = AddedTokens(tokens.filter { !$0.isNormalized })
+    normalized = AddedTokens(tokens.filter(\.isNormalized))
   }
 }

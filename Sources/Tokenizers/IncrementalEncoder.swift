@@ -7,16 +7,20 @@ public struct IncrementalEncoder: Sendable {
   public static let longestWait = 1 << 16
 
   private let tokenizer: Tokenizer
-  private let added: AddedTokens
+  private let added: AddedTokenSearch
   private var words: WordEncoder
   private var stream = UTF8Stream()
   /// Text that may still turn out to be an added token, or to compose with what follows.
   private var raw: [UInt8] = []
-  /// Prepared text whose words are not settled.
+  /// Prepared text that may still turn out to be an added token.
+  private var prepared: [UInt8] = []
+  /// Text whose words are not settled.
   private var section: [UInt8] = []
   private var startsText = true
   private var startsSection = true
+  private var startsPiece = true
   private var skipsSpace = false
+  private var skipsPreparedSpace = false
 
   public init(_ tokenizer: Tokenizer, special: Tokenizer.SpecialTokens = .plainText) {
     self.tokenizer = tokenizer
@@ -38,7 +42,7 @@ public struct IncrementalEncoder: Sendable {
     raw.append(contentsOf: stream.finish().utf8)
     drain(isOpen: false)
     closeSection()
-    (startsText, startsSection, skipsSpace) = (true, true, false)
+    (startsText, skipsSpace) = (true, false)
     return takeIDs()
   }
 
@@ -59,7 +63,7 @@ public struct IncrementalEncoder: Sendable {
           if position == text.count { break }
           skipsSpace = false
         }
-        switch added.next(in: text, from: position, isOpen: isOpen) {
+        switch added.written.next(in: text, from: position, isOpen: isOpen) {
         case .token(let token, let start):
           let end = token.takesSpaceBefore ? Tokenizer.startOfSpace(text, before: start, from: position) : start
           feed(UnsafeBufferPointer(rebasing: text[position..<end]))
@@ -67,7 +71,7 @@ public struct IncrementalEncoder: Sendable {
           words.ids.append(token.id)
           skipsSpace = token.takesSpaceAfter
           startsText = false
-          position = start + token.content.count
+          position = start + token.pattern.count
         case .none(let before):
           let end = isOpen ? settledEnd(text, from: position, before: before) : before
           feed(UnsafeBufferPointer(rebasing: text[position..<end]))
@@ -83,26 +87,68 @@ public struct IncrementalEncoder: Sendable {
   private func settledEnd(_ text: UnsafeBufferPointer<UInt8>, from start: Int, before end: Int) -> Int {
     if text.count - start > Self.longestWait { return end }
     var result = end
-    if added.takesSpaceBefore { result = Tokenizer.startOfSpace(text, before: end, from: start) }
+    if added.written.takesSpaceBefore { result = Tokenizer.startOfSpace(text, before: end, from: start) }
     if tokenizer.parts.composesCanonically {
       result = CanonicalComposition.lastBoundary(text, from: start, to: result)
     }
     return result
   }
 
-  /// Prepares text and encodes what of it is settled, never letting more than `longestWait` bytes wait.
+  /// Prepares text and encodes what of it is settled.
   private mutating func feed(_ text: UnsafeBufferPointer<UInt8>) {
     if text.isEmpty { return }
-    var prepared: [UInt8] = []
-    tokenizer.prepare(text, startsSection: startsSection, startsText: startsText, into: &prepared)
+    tokenizer.prepare(text, startsSection: startsSection, into: &prepared)
     startsSection = false
+    drainPrepared(isOpen: true)
+  }
+
+  /// Moves prepared text to words as far as it is certain what is an added token.
+  private mutating func drainPrepared(isOpen: Bool) {
+    var text: [UInt8] = []
+    swap(&text, &prepared)
+    let rest = text.withUnsafeBufferPointer { text -> Int in
+      var position = 0
+      while position < text.count {
+        if skipsPreparedSpace {
+          position = ScalarText(text).endOfRun(of: .space, from: position, end: text.count)
+          if position == text.count { break }
+          skipsPreparedSpace = false
+        }
+        switch added.normalized.next(in: text, from: position, isOpen: isOpen) {
+        case .token(let token, let start):
+          let end = token.takesSpaceBefore ? Tokenizer.startOfSpace(text, before: start, from: position) : start
+          feedWords(UnsafeBufferPointer(rebasing: text[position..<end]))
+          closePiece()
+          words.ids.append(token.id)
+          skipsPreparedSpace = token.takesSpaceAfter
+          startsText = false
+          position = start + token.pattern.count
+        case .none(let before):
+          var end = before
+          if isOpen, added.normalized.takesSpaceBefore, text.count - position <= Self.longestWait {
+            end = Tokenizer.startOfSpace(text, before: end, from: position)
+          }
+          feedWords(UnsafeBufferPointer(rebasing: text[position..<end]))
+          return end
+        }
+      }
+      return position
+    }
+    prepared.append(contentsOf: text[rest...])
+  }
+
+  /// Encodes what is settled of prepared text, never letting more than `longestWait` bytes wait.
+  private mutating func feedWords(_ text: UnsafeBufferPointer<UInt8>) {
+    if text.isEmpty { return }
+    if tokenizer.prefixesPiece(text, startsPiece: startsPiece, startsText: startsText) { section.append(0x20) }
+    startsPiece = false
     startsText = false
     var position = 0
-    while position < prepared.count {
-      var end = min(prepared.count, position + Self.longestWait - section.count)
-      while end < prepared.count, prepared[end] & 0xC0 == 0x80 { end -= 1 }
-      let isFull = end < prepared.count || section.count + end - position == Self.longestWait
-      section.append(contentsOf: prepared[position..<end])
+    while position < text.count {
+      var end = min(text.count, position + Self.longestWait - section.count)
+      while end < text.count, text[end] & 0xC0 == 0x80 { end -= 1 }
+      let isFull = end < text.count || section.count + end - position == Self.longestWait
+      section.append(contentsOf: text[position..<end])
       position = end
       let done = section.withUnsafeBufferPointer { words.encode($0, isOpen: true) }
       if done == 0 && isFull { encodeSection() } else { section.removeFirst(done) }
@@ -114,8 +160,14 @@ public struct IncrementalEncoder: Sendable {
     section.removeAll(keepingCapacity: true)
   }
 
-  private mutating func closeSection() {
+  private mutating func closePiece() {
     encodeSection()
-    startsSection = true
+    startsPiece = true
+  }
+
+  private mutating func closeSection() {
+    drainPrepared(isOpen: false)
+    closePiece()
+    (startsSection, skipsPreparedSpace) = (true, false)
   }
 }

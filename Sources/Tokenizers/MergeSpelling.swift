@@ -12,15 +12,25 @@ struct MergeSpelling {
   private var left: [UInt8] = []
   private var right: [UInt8] = []
   private var lastResult: Int32 = -1
+  /// Whether merges may name what is no token; else they throw.
+  private let allowsUnlisted: Bool
+  /// What merges name and the vocabulary lacks, and their ids, which follow those of the tokens.
+  private(set) var unlisted = Pieces()
+  private var unlistedIDs: [[UInt8]: Int32] = [:]
 
-  init(alphabet: Alphabet, table: PieceTable, pieces: Pieces) {
+  init(alphabet: Alphabet, table: PieceTable, pieces: Pieces, allowsUnlisted: Bool = false) {
     self.alphabet = alphabet
     self.table = table
     self.pieces = pieces
+    self.allowsUnlisted = allowsUnlisted
   }
+
+  /// Files that were copied from a `merges.txt` have its first line, too.
+  static func isHeader(_ merge: String) -> Bool { merge.hasPrefix("#version") }
 
   /// Adds the merge at a place in the list; its place is its rank.
   mutating func insert(_ merge: String, at index: Int, into merges: inout MergeTable) throws(TokenizerError) {
+    if index == 0, Self.isHeader(merge) { return }
     var merge = merge
     let isPair = merge.withUTF8 { bytes in
       guard let space = bytes.firstIndex(of: 0x20), space > 0, space + 1 < bytes.count else { return false }
@@ -52,6 +62,7 @@ struct MergeSpelling {
   }
 
   private mutating func insertSpelled(at index: Int, into merges: inout MergeTable) throws(TokenizerError) {
+    if allowsUnlisted, left.isEmpty || right.isEmpty { return }
     guard let leftID = find(left), let rightID = find(right) else {
       throw .unknownTokenInMerge(at: index, token: String(decoding: find(left) == nil ? left : right, as: UTF8.self))
     }
@@ -68,7 +79,13 @@ struct MergeSpelling {
     merges.insert(left: leftID, right: rightID, rank: UInt32(index), result: result)
   }
 
-  private func find(_ bytes: [UInt8]) -> Int32? {
-    bytes.withUnsafeBufferPointer { table.find($0, in: pieces) }
+  private mutating func find(_ bytes: [UInt8]) -> Int32? {
+    if let id = bytes.withUnsafeBufferPointer({ table.find($0, in: pieces) }) { return id }
+    if !allowsUnlisted { return nil }
+    if let id = unlistedIDs[bytes] { return id }
+    let id = Int32(pieces.count + unlisted.count)
+    unlisted.append(bytes)
+    unlistedIDs[bytes] = id
+    return id
   }
 }

@@ -9,8 +9,10 @@ extension Tokenizer.Parts {
     spacePrefix = description.addsSpacePrefix == true ? .always : .never
 
     merges = MergeTable(capacity: description.merges.count)
-    var spelling = MergeSpelling(alphabet: .bytes, table: table, pieces: pieces)
+    // As in llama.cpp, whose merges join text: what they make need not be a token, and falls apart where it is left.
+    var spelling = MergeSpelling(alphabet: .bytes, table: table, pieces: pieces, allowsUnlisted: true)
     for (index, merge) in description.merges.enumerated() { try spelling.insert(merge, at: index, into: &merges) }
+    unlisted = spelling.unlisted
   }
 
   /// The vocabulary of byte-level BPE, without merges; tokens are spelled in the byte alphabet.
@@ -24,11 +26,19 @@ extension Tokenizer.Parts {
       let id = Int32(index)
       bytes.removeAll(keepingCapacity: true)
       // Special tokens are spelled as text, and so is what has a character outside the byte alphabet.
-      let isSpelledInBytes = kinds[index] == .normal && ByteAlphabet.append(token.utf8, to: &bytes)
+      let isSpelledInBytes =
+        (kinds[index] == .normal || kinds[index] == .unused) && ByteAlphabet.append(token.utf8, to: &bytes)
       if isSpelledInBytes { pieces.append(bytes) } else { pieces.append(token.utf8) }
-      guard isSpelledInBytes, let first = bytes.first else { continue }
+      guard isSpelledInBytes, kinds[index] == .normal, let first = bytes.first else { continue }
       table.insert(id, in: pieces)
       if bytes.count == 1, byteTokens[Int(first)] < 0 { byteTokens[Int(first)] = id }
+    }
+    // Merges may name special tokens, and a byte may have no other token than such a one.
+    for (index, token) in tokens.enumerated() where kinds[index] != .normal {
+      bytes.removeAll(keepingCapacity: true)
+      guard ByteAlphabet.append(token.utf8, to: &bytes), let first = bytes.first else { continue }
+      if bytes.elementsEqual(pieces[Int32(index)]) { table.insert(Int32(index), in: pieces) }
+      if bytes.count == 1, byteTokens[Int(first)] < 0 { byteTokens[Int(first)] = Int32(index) }
     }
     self.init(
       symbols: .bytes, pieces: pieces, kinds: kinds, table: table, byteTokens: byteTokens,

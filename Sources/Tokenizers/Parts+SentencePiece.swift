@@ -51,7 +51,9 @@ extension Tokenizer.Parts {
 
   /// The vocabulary of SentencePiece, without merges; U+2581 spells a space, `<0x0A>` a byte.
   /// `passes` cut the text before the merges do.
-  init(sentencePieceTokens tokens: [String], _ kinds: [TokenKind], passes: [SplitPattern] = []) {
+  init(
+    sentencePieceTokens tokens: [String], _ kinds: [TokenKind], passes: [SplitPattern] = [], fusesUnknown: Bool = false
+  ) {
     var kinds = kinds
     var pieces = Pieces()
     pieces.reserve(tokens: tokens.count)
@@ -81,9 +83,25 @@ extension Tokenizer.Parts {
         pieces.append(token.utf8)
       }
     }
+    if fusesUnknown { pairs.known = Set(tokens.compactMap { Self.onlyScalar(of: $0) }) }
+    // A character may have no other token than a special or unused one.
+    for index in tokens.indices where kinds[index] == .control || kinds[index] == .unused {
+      let id = Int32(index)
+      bytes.removeAll(keepingCapacity: true)
+      LowerBlock.append(tokens[index].utf8, to: &bytes)
+      if bytes.elementsEqual(pieces[id]), Self.onlyScalar(of: tokens[index]) != nil { table.insert(id, in: pieces) }
+    }
     self.init(
       symbols: .scalars, pieces: pieces, kinds: kinds, table: table, byteTokens: byteTokens,
       merges: MergeTable(capacity: 0), preTokenizer: PreTokenizer(passes + [.neighbours(pairs)]))
+    self.fusesUnknown = fusesUnknown
+  }
+
+  /// The scalar that a token is, a space for U+2581.
+  private static func onlyScalar(of token: String) -> UInt32? {
+    let scalars = token.unicodeScalars
+    guard let first = scalars.first, scalars.count == 1 else { return nil }
+    return first == "\u{2581}" ? 0x20 : first.value
   }
 
   /// The place of each score among the different scores, highest first.

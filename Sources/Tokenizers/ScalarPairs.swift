@@ -6,6 +6,8 @@ struct ScalarPairs: Sendable {
   /// [left of 128, right of 128] as bits.
   private var ascii = [UInt64](repeating: 0, count: 256)
   private var others: Set<UInt64> = []
+  /// Scalars that are tokens; where they are given, text is not cut between two that are none.
+  var known: Set<UInt32>?
 
   mutating func insert(token: UnsafeBufferPointer<UInt8>) {
     let text = ScalarText(token)
@@ -35,6 +37,11 @@ struct ScalarPairs: Sendable {
     return others.contains(UInt64(left) << 32 | UInt64(right))
   }
 
+  private func areUnknown(_ left: UInt32, _ right: UInt32) -> Bool {
+    guard let known else { return false }
+    return !known.contains(left) && !known.contains(right)
+  }
+
   /// The piece up to the first cut after `start`.
   func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
     var (left, length) = text.scalar(at: start, end: end)
@@ -42,7 +49,7 @@ struct ScalarPairs: Sendable {
     while position < end {
       let right: UInt32
       (right, length) = text.scalar(at: position, end: end)
-      if !contains(left, right) { return SplitMatch(end: position, sawEnd: false) }
+      if !contains(left, right), !areUnknown(left, right) { return SplitMatch(end: position, sawEnd: false) }
       left = right
       position += length
     }

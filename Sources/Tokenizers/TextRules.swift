@@ -6,12 +6,14 @@ struct TextRules {
   private(set) var composesCanonically = false
   private(set) var spacePrefix = Tokenizer.SpacePrefix.never
   private(set) var passes: [SplitPattern] = []
+  /// What cuts text into pieces before each of them gets a space in front; nil where only all of the text does.
+  private(set) var passesBeforePrefix: [SplitPattern]?
   private var replacesSpaces = false
 
   /// Whether decoding takes the space away that encoding put in front.
   var stripsLeadingSpace: Bool {
     if isByteLevel { return false }
-    if case .never = spacePrefix { return false }
+    if case .never = spacePrefix { return passesBeforePrefix != nil }
     return true
   }
 
@@ -46,7 +48,7 @@ struct TextRules {
       for step in step["pretokenizers"]?.array ?? [] { try readPreTokenizer(step) }
     case "ByteLevel":
       isByteLevel = true
-      if step["add_prefix_space"]?.bool ?? true { spacePrefix = .unlessPresent }
+      if step["add_prefix_space"]?.bool ?? true { prefixEachPiece() }
       if step["use_regex"]?.bool ?? true { passes.append(.gpt2) }
     case "Digits":
       let isEach = step["individual_digits"]?.bool ?? false
@@ -69,14 +71,24 @@ struct TextRules {
     let replacement = step["replacement"]?.string ?? "\u{2581}"
     guard replacement == "\u{2581}" else { throw .unsupported("replacement of spaces", replacement) }
     replacesSpaces = true
-    if step["split"]?.bool ?? true { passes.append(.spaces) }
     let scheme = step["prepend_scheme"]?.string ?? (step["add_prefix_space"]?.bool ?? true ? "always" : "never")
     switch scheme {
     case "first": spacePrefix = .atStartUnlessPresent
-    case "always": spacePrefix = .unlessPresent
+    case "always": prefixEachPiece()
     case "never": break
     default: throw .unsupported("prepend_scheme", scheme)
     }
+    if step["split"]?.bool ?? true { passes.append(.spaces) }
+  }
+
+  /// Has every piece that there is by now begin with a space.
+  private mutating func prefixEachPiece() {
+    guard !passes.isEmpty, passesBeforePrefix == nil else {
+      spacePrefix = .unlessPresent
+      return
+    }
+    passesBeforePrefix = passes
+    passes = []
   }
 
   private mutating func readSplit(_ step: JSONValue) throws(TokenizerError) {

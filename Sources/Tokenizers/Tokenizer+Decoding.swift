@@ -39,7 +39,7 @@ extension Tokenizer {
       return piece.map { "<0x\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])>" }.joined()
     case (.normal, .bytes) where parts.spelledInBytes(id):
       return String(String.UnicodeScalarView(piece.compactMap { Unicode.Scalar(ByteAlphabet.scalars[Int($0)]) }))
-    case (.normal, .scalars):
+    case (.normal, .scalars), (.userDefined, .scalars):
       return String(
         String.UnicodeScalarView(
           String(decoding: piece, as: UTF8.self).unicodeScalars.map { $0 == " " ? "\u{2581}" : $0 }))

@@ -4,10 +4,16 @@ extension Tokenizer {
 
   /// Builds a tokenizer from the key-values of a GGUF file.
   ///
-  /// Throws for a model or pre-tokenizer that is not known, and for what contradicts itself: lists of other lengths
-  /// than the vocabulary, ids outside of it, merges of tokens that it lacks.
-  package convenience init(_ description: TokenizerDescription) throws(TokenizerError) {
+  /// Ids of special tokens outside of the vocabulary are left out with a warning. Throws for a model or pre-tokenizer that
+  /// is not known, and for lists of other lengths than the vocabulary.
+  ///
+  /// - Parameter limit: the most tokens that the model has rows for; those beyond are left out with a warning.
+  package convenience init(_ description: TokenizerDescription, limit: Int? = nil) throws(TokenizerError) {
+    var description = description
     try description.checkCounts()
+    var warnings: [String] = []
+    if let limit { description.limit(to: limit, &warnings) }
+    description.dropImpossibleIDs(&warnings)
     let kinds = try description.tokenKinds()
     var parts =
       switch description.algorithm {
@@ -18,11 +24,14 @@ extension Tokenizer {
       }
     parts.beginOfSequence = description.beginOfSequence.map(Int32.init)
     parts.endOfSequence = description.endOfSequence.map(Int32.init)
-    parts.unknown = description.unknown.map(Int32.init)
+    let usual = description.algorithm == "llama" ? kinds.firstIndex(of: .unknown) : nil
+    parts.unknown = (description.unknown ?? usual).map(Int32.init)
+    parts.warnings = warnings
     // Gemma 4 is nothing without its first token, so it is there whatever the key says.
     let addsBegin = parts.keepsLineBreakRuns ? true : description.addsBeginOfSequence ?? parts.addsBeginOfSequence
     parts.addsBeginOfSequence = parts.beginOfSequence != nil && addsBegin
     parts.addAddedTokens()
+    if description.algorithm == "llama" { parts.normalizeUserDefined(description.tokens) }
     for id in [description.endOfSequence, description.endOfTurn, description.endOfMessage] {
       if let id { parts.endOfGeneration.insert(Int32(id)) }
     }
@@ -37,13 +46,28 @@ extension TokenizerDescription {
     for (part, count) in [("scores", scores.count), ("token types", kinds.count)] {
       if count != 0 && count != tokens.count { throw .countMismatch(part, count: count, tokens: tokens.count) }
     }
-    let ids = [
-      ("begin-of-sequence token", beginOfSequence), ("end-of-sequence token", endOfSequence),
-      ("end-of-turn token", endOfTurn), ("end-of-message token", endOfMessage), ("unknown token", unknown),
+  }
+
+  /// Forgets special tokens that do not exist, as other programs do.
+  fileprivate mutating func dropImpossibleIDs(_ warnings: inout [String]) {
+    let ids: [(String, WritableKeyPath<TokenizerDescription, Int?>)] = [
+      ("begin-of-sequence token", \.beginOfSequence), ("end-of-sequence token", \.endOfSequence),
+      ("end-of-turn token", \.endOfTurn), ("end-of-message token", \.endOfMessage), ("unknown token", \.unknown),
     ]
-    for (part, id) in ids {
-      if let id, !tokens.indices.contains(id) { throw .identifierOutOfRange(part, id: id, tokens: tokens.count) }
+    for (part, path) in ids {
+      guard let id = self[keyPath: path], !tokens.indices.contains(id) else { continue }
+      warnings.append("the tokenizer's \(part) is \(id), outside its \(tokens.count) tokens; it is left out")
+      self[keyPath: path] = nil
     }
+  }
+
+  /// Leaves out the tokens that a model has no rows for.
+  fileprivate mutating func limit(to count: Int, _ warnings: inout [String]) {
+    guard count < tokens.count else { return }
+    warnings.append(Tokenizer.limitWarning(tokens: tokens.count, rows: count))
+    tokens.removeLast(tokens.count - count)
+    if kinds.count > count { kinds.removeLast(kinds.count - count) }
+    if scores.count > count { scores.removeLast(scores.count - count) }
   }
 
   /// The kinds of all tokens; without any in the file, by the ids of the special tokens and the spelling of bytes.
@@ -69,7 +93,26 @@ func byteSpelled(by token: String) -> UInt8? {
   return digits.count == 2 ? UInt8(digits[0] << 4 | digits[1]) : nil
 }
 
+extension Tokenizer {
+  static func limitWarning(tokens: Int, rows: Int) -> String {
+    "the tokenizer knows \(tokens) tokens, but the model only \(rows); the others are left out"
+  }
+}
+
 extension Tokenizer.Parts {
+  /// Whether text may become the token without being looked for.
+  func isText(_ id: Int32) -> Bool { kinds[Int(id)] == .normal || kinds[Int(id)] == .userDefined }
+
+  /// Has user-defined pieces that are spelled with U+2581 looked for where spaces have been prepared, as SentencePiece does.
+  fileprivate mutating func normalizeUserDefined(_ tokens: [String]) {
+    for index in userDefined.indices {
+      let token = tokens[Int(userDefined[index].id)]
+      guard token.unicodeScalars.contains("\u{2581}") else { continue }
+      userDefined[index].isNormalized = true
+      userDefined[index].content = Array(token.utf8)
+    }
+  }
+
   /// Lists special and user-defined tokens by kind, and the special ones that end an answer.
   mutating func addAddedTokens() {
     for index in kinds.indices {

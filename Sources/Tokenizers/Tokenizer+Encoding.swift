@@ -18,16 +18,16 @@ extension Tokenizer {
     words.ids.reserveCapacity(text.count / 4 + 1)
     var position = 0
     while position < text.count {
-      let finding = added.next(in: text, from: position, isOpen: false)
+      let finding = added.written.next(in: text, from: position, isOpen: false)
       switch finding {
       case .none(let end):
-        encodeSection(text, position, end, isStart: position == 0, &words)
+        encodeSection(text, position, end, added.normalized, isStart: position == 0, &words)
         position = end
       case .token(let token, let start):
         let sectionEnd = token.takesSpaceBefore ? Self.startOfSpace(text, before: start, from: position) : start
-        encodeSection(text, position, sectionEnd, isStart: position == 0, &words)
+        encodeSection(text, position, sectionEnd, added.normalized, isStart: position == 0, &words)
         words.ids.append(token.id)
-        position = start + token.content.count
+        position = start + token.pattern.count
         if token.takesSpaceAfter {
           position = ScalarText(text).endOfRun(of: .space, from: position, end: text.count)
         }
@@ -36,7 +36,7 @@ extension Tokenizer {
     return words.ids
   }
 
-  func addedTokens(_ special: SpecialTokens) -> AddedTokens {
+  func addedTokens(_ special: SpecialTokens) -> AddedTokenSearch {
     switch special {
     case .plainText: plainTextTokens
     case .parse: allAddedTokens
@@ -56,20 +56,54 @@ extension Tokenizer {
     return result
   }
 
-  /// Encodes the text between two added tokens.
+  /// Encodes the text between two added tokens that are looked for as they are written.
   private func encodeSection(
-    _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, isStart: Bool, _ words: inout WordEncoder
+    _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, _ normalized: AddedTokens, isStart: Bool,
+    _ words: inout WordEncoder
   ) {
     if start == end { return }
     let section = UnsafeBufferPointer(rebasing: text[start..<end])
-    if !needsPreparation {
+    if !needsPreparation, normalized.isEmpty {
       _ = words.encode(section, isOpen: false)
       return
     }
     var prepared: [UInt8] = []
     prepared.reserveCapacity(section.count + 1)
-    prepare(section, startsSection: true, startsText: isStart, into: &prepared)
-    prepared.withUnsafeBufferPointer { _ = words.encode($0, isOpen: false) }
+    prepare(section, startsSection: true, into: &prepared)
+    prepared.withUnsafeBufferPointer { encodePrepared($0, normalized, isStart: isStart, &words) }
+  }
+
+  private func encodePrepared(
+    _ text: UnsafeBufferPointer<UInt8>, _ normalized: AddedTokens, isStart: Bool, _ words: inout WordEncoder
+  ) {
+    var piece: [UInt8] = []
+    func encode(_ start: Int, _ end: Int) {
+      if start == end { return }
+      let part = UnsafeBufferPointer(rebasing: text[start..<end])
+      guard prefixesPiece(part, startsPiece: true, startsText: isStart && start == 0) else {
+        _ = words.encode(part, isOpen: false)
+        return
+      }
+      piece.removeAll(keepingCapacity: true)
+      piece.append(0x20)
+      piece.append(contentsOf: part)
+      piece.withUnsafeBufferPointer { _ = words.encode($0, isOpen: false) }
+    }
+    var position = 0
+    while position < text.count {
+      switch normalized.next(in: text, from: position, isOpen: false) {
+      case .none(let end):
+        encode(position, end)
+        position = end
+      case .token(let token, let start):
+        encode(position, token.takesSpaceBefore ? Self.startOfSpace(text, before: start, from: position) : start)
+        words.ids.append(token.id)
+        position = start + token.pattern.count
+        if token.takesSpaceAfter {
+          position = ScalarText(text).endOfRun(of: .space, from: position, end: text.count)
+        }
+      }
+    }
   }
 
   private var needsPreparation: Bool {
@@ -77,22 +111,24 @@ extension Tokenizer {
     return true
   }
 
-  /// Appends text as the merges want it: in normal form, with its space in front, and U+2581 as the space it means.
+  /// Whether a piece between added tokens gets a space in front from the pre-tokenizer.
+  func prefixesPiece(_ text: UnsafeBufferPointer<UInt8>, startsPiece: Bool, startsText: Bool) -> Bool {
+    if !startsPiece || text.isEmpty || text[0] == 0x20 { return false }
+    switch parts.spacePrefix {
+    case .never, .always: return false
+    case .atStartUnlessPresent: return startsText
+    case .unlessPresent: return true
+    }
+  }
+
+  /// Appends text as a normalizer leaves it: in normal form, with its space in front, and U+2581 as the space it means.
   ///
   /// Where text is prepared in pieces they must meet at places where `CanonicalComposition` may cut.
   func prepare(
-    _ text: UnsafeBufferPointer<UInt8>, startsSection: Bool, startsText: Bool, into prepared: inout [UInt8]
+    _ text: UnsafeBufferPointer<UInt8>, startsSection: Bool, into prepared: inout [UInt8]
   ) {
     if text.isEmpty { return }
-    let startsWithSpace = text[0] == 0x20 || parts.symbols == .scalars && text.starts(with: [0xE2, 0x96, 0x81])
-    let addsSpace =
-      switch parts.spacePrefix {
-      case .never: false
-      case .atStartUnlessPresent: startsSection && startsText && !startsWithSpace
-      case .always: startsSection
-      case .unlessPresent: startsSection && !startsWithSpace
-      }
-    if addsSpace { prepared.append(0x20) }
+    if startsSection, case .always = parts.spacePrefix { prepared.append(0x20) }
     let start = prepared.count
     if parts.composesCanonically {
       CanonicalComposition.append(text, to: &prepared)

@@ -16,6 +16,17 @@ extension Tokenizer {
 
   /// As above, for bytes that are at hand as an array.
   public convenience init(json bytes: [UInt8], configuration: [UInt8]? = nil) throws(TokenizerError) {
+    try self.init(json: bytes, configuration: configuration, ends: [])
+  }
+
+  /// As above, with what else is known of the model.
+  ///
+  /// - Parameters:
+  ///   - ends: further tokens that end an answer; one outside of the vocabulary is left out with a warning
+  ///   - limit: the most tokens that the model has rows for; those beyond are left out with a warning
+  package convenience init(
+    json bytes: [UInt8], configuration: [UInt8]?, ends: [Int], limit: Int? = nil
+  ) throws(TokenizerError) {
     let file = try Self.reading("") { () throws(JSONError) in try JSONValue(parsing: bytes) }
     var settings: JSONValue?
     if let configuration {
@@ -23,7 +34,17 @@ extension Tokenizer {
         try JSONValue(parsing: configuration)
       }
     }
-    self.init(try TokenizerFile(file, configuration: settings).parts())
+    var parts = try TokenizerFile(file, configuration: settings, limit: limit).parts()
+    for id in Set(ends).sorted() {
+      if (0..<parts.pieces.count).contains(id) {
+        parts.endOfGeneration.insert(Int32(id))
+      } else {
+        parts.warnings.append(
+          "an end-of-sequence token of the model's configuration is \(id), outside the tokenizer's "
+            + "\(parts.pieces.count) tokens; it is left out")
+      }
+    }
+    self.init(parts)
   }
 
   private static func parse(_ bytes: UnsafeRawBufferPointer, _ prefix: String) throws(TokenizerError) -> JSONValue {

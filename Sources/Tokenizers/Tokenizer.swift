@@ -16,9 +16,9 @@ public final class Tokenizer: Sendable {
     case never
     /// Only at the start of the whole text, unless that starts with a space.
     case atStartUnlessPresent
-    /// At the start and after each added token.
+    /// At the start and after each added token; before normalized tokens are looked for.
     case always
-    /// As `always`, unless the text starts with a space.
+    /// At the start and after each added token, normalized ones too, unless the text starts with a space.
     case unlessPresent
   }
 
@@ -46,6 +46,12 @@ public final class Tokenizer: Sendable {
     var keepsLineBreakRuns = false
     var composesCanonically = false
     var spacePrefix = SpacePrefix.never
+    /// Cuts text into the pieces of which each gets a space in front, unless it starts with one; nil where none does.
+    var prefixedPieces: PreTokenizer?
+    /// Whether unknown symbols that follow each other are one.
+    var fusesUnknown = false
+    /// The bytes of what merges make and the vocabulary lacks; the ids follow those of the tokens.
+    var unlisted = Pieces()
     var stripsLeadingSpace = false
     var special: [AddedToken] = []
     var userDefined: [AddedToken] = []
@@ -56,17 +62,19 @@ public final class Tokenizer: Sendable {
     var endOfGeneration: Set<Int32> = []
     /// Control tokens that are decoded as text all the same.
     var visibleControls: Set<Int32> = []
+    /// What was wrong in the files and left out.
+    var warnings: [String] = []
   }
 
   let parts: Parts
-  let plainTextTokens: AddedTokens
-  let allAddedTokens: AddedTokens
+  let plainTextTokens: AddedTokenSearch
+  let allAddedTokens: AddedTokenSearch
 
   init(_ parts: Parts) {
     assert(parts.kinds.count == parts.pieces.count && parts.byteTokens.count == 256)
     self.parts = parts
-    plainTextTokens = AddedTokens(parts.userDefined)
-    allAddedTokens = AddedTokens(parts.userDefined + parts.special)
+    plainTextTokens = AddedTokenSearch(parts.userDefined)
+    allAddedTokens = AddedTokenSearch(parts.userDefined + parts.special)
   }
 
   /// The number of ids, used or not.
@@ -81,6 +89,9 @@ public final class Tokenizer: Sendable {
 
   /// The tokens after which a model has nothing more to say: end of sequence, of turn, of message.
   public var endOfGeneration: Set<Int32> { parts.endOfGeneration }
+
+  /// What was wrong in the model's files and could be left out, a line each.
+  package var warnings: [String] { parts.warnings }
 
   /// Whether the token steers the model and is no text.
   public func isSpecial(_ id: Int32) -> Bool {

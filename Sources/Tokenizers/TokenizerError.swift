@@ -8,7 +8,7 @@ public struct TokenizerError: Error, Sendable, Hashable, CustomStringConvertible
     case emptyVocabulary
     case vocabularyTooLarge(Int)
     case countMismatch(part: String, count: Int, tokens: Int)
-    case identifierOutOfRange(part: String, id: Int, tokens: Int)
+    case missingMerges
     case malformedMerge(index: Int)
     case unknownTokenInMerge(index: Int, token: String)
     case invalidScore(index: Int)
@@ -28,9 +28,7 @@ public struct TokenizerError: Error, Sendable, Hashable, CustomStringConvertible
   package static func countMismatch(_ part: String, count: Int, tokens: Int) -> Self {
     Self(.countMismatch(part: part, count: count, tokens: tokens))
   }
-  package static func identifierOutOfRange(_ part: String, id: Int, tokens: Int) -> Self {
-    Self(.identifierOutOfRange(part: part, id: id, tokens: tokens))
-  }
+  package static var missingMerges: Self { Self(.missingMerges) }
   package static func malformedMerge(at index: Int) -> Self { Self(.malformedMerge(index: index)) }
   package static func unknownTokenInMerge(at index: Int, token: String) -> Self {
     Self(.unknownTokenInMerge(index: index, token: token))
@@ -47,8 +45,7 @@ public struct TokenizerError: Error, Sendable, Hashable, CustomStringConvertible
     case .emptyVocabulary: "the tokenizer has an empty vocabulary"
     case .vocabularyTooLarge(let count): "the tokenizer has \(count) tokens, more than any known vocabulary"
     case .countMismatch(let part, let count, let tokens): "the tokenizer has \(count) \(part) for \(tokens) tokens"
-    case .identifierOutOfRange(let part, let id, let tokens):
-      "the tokenizer's \(part) is \(id), outside its \(tokens) tokens"
+    case .missingMerges: "the file has no tokenizer.ggml.merges, without which byte-level BPE cannot encode"
     case .malformedMerge(let index): "merge \(index) of the tokenizer is not a pair of tokens"
     case .unknownTokenInMerge(let index, let token):
       "merge \(index) of the tokenizer names \(Self.quoted(token)), which is not in its vocabulary"

@@ -5,8 +5,10 @@ struct TokenizerFile {
   private let file: JSONValue
   private let configuration: JSONValue?
   private let model: JSONValue
+  /// The most tokens that the model has rows for.
+  private let limit: Int?
 
-  init(_ file: JSONValue, configuration: JSONValue?) throws(TokenizerError) {
+  init(_ file: JSONValue, configuration: JSONValue?, limit: Int? = nil) throws(TokenizerError) {
     guard let model = file["model"], model.object != nil else { throw .malformed("model", expected: "an object") }
     // Files of before 2021 do not name the type of a model with merges.
     let type = model["type"]?.string ?? (model["merges"] != nil ? "BPE" : "none")
@@ -18,12 +20,19 @@ struct TokenizerFile {
     self.file = file
     self.configuration = configuration
     self.model = model
+    self.limit = limit
   }
 
   func parts() throws(TokenizerError) -> Tokenizer.Parts {
     let rules = try TextRules(normalizer: file["normalizer"], preTokenizer: file["pre_tokenizer"])
-    let added = try AddedTokenList(file["added_tokens"])
+    var added = try AddedTokenList(file["added_tokens"])
     var (tokens, kinds) = try vocabulary(added)
+    var warnings: [String] = []
+    if let limit, tokens.count > limit {
+      warnings.append(Tokenizer.limitWarning(tokens: tokens.count, rows: limit))
+      (tokens, kinds) = (Array(tokens[..<limit]), Array(kinds[..<limit]))
+      added.limit(to: limit)
+    }
     let unknown = model["unk_token"]?.string
     if rules.isByteLevel == false && model["byte_fallback"]?.bool == true {
       for (id, token) in tokens.enumerated() where kinds[id] == .normal && byteSpelled(by: token) != nil {
@@ -33,16 +42,25 @@ struct TokenizerFile {
     var parts =
       rules.isByteLevel
       ? Tokenizer.Parts(byteLevelTokens: tokens, kinds, preTokenizer: PreTokenizer(rules.passes))
-      : Tokenizer.Parts(sentencePieceTokens: tokens, kinds, passes: rules.passes)
+      : Tokenizer.Parts(
+        sentencePieceTokens: tokens, kinds, passes: rules.passes, fusesUnknown: model["fuse_unk"]?.bool ?? false)
     tokens = []
-    parts.merges = try merges(parts, alphabet: rules.isByteLevel ? .bytes : .text)
+    parts.warnings = warnings
+    parts.fusesUnknown = model["fuse_unk"]?.bool ?? false
+    parts.prefixedPieces = rules.passesBeforePrefix.map { PreTokenizer($0) }
+    (parts.merges, parts.unlisted) = try merges(parts, alphabet: rules.isByteLevel ? .bytes : .text)
     parts.keepsWholeWords = model["ignore_merges"]?.bool ?? false
     parts.composesCanonically = rules.composesCanonically
     parts.spacePrefix = rules.spacePrefix
     parts.stripsLeadingSpace = rules.stripsLeadingSpace
     parts.addAddedTokens()
-    parts.applySpaces(of: added)
-    if let unknown { parts.unknown = parts.id(of: unknown) }
+    parts.applyFlags(of: added)
+    if let unknown {
+      parts.unknown = parts.id(of: unknown)
+      if parts.unknown == nil, let id = model["vocab"]?[unknown]?.integer, id < parts.pieces.count {
+        parts.unknown = Int32(id)
+      }
+    }
     setSequenceTokens(of: &parts)
     return parts
   }
@@ -78,10 +96,11 @@ struct TokenizerFile {
   /// Merges are strings of two tokens or, since 2024, lists of two tokens.
   private func merges(
     _ parts: Tokenizer.Parts, alphabet: MergeSpelling.Alphabet
-  ) throws(TokenizerError) -> MergeTable {
+  ) throws(TokenizerError) -> (MergeTable, unlisted: Pieces) {
     guard let list = model["merges"]?.array else { throw .malformed("model.merges", expected: "an array") }
     var merges = MergeTable(capacity: list.count)
-    var spelling = MergeSpelling(alphabet: alphabet, table: parts.table, pieces: parts.pieces)
+    var spelling = MergeSpelling(
+      alphabet: alphabet, table: parts.table, pieces: parts.pieces, allowsUnlisted: limit != nil)
     for (index, merge) in list.enumerated() {
       switch merge {
       case .string(let merge): try spelling.insert(merge, at: index, into: &merges)
@@ -93,7 +112,7 @@ struct TokenizerFile {
       default: throw .malformedMerge(at: index)
       }
     }
-    return merges
+    return (merges, spelling.unlisted)
   }
 
   /// The tokens that begin and end a sequence: from the configuration, else from the template and by their usual names.
@@ -137,6 +156,7 @@ struct AddedTokenList {
     var isSpecial: Bool
     var takesSpaceBefore: Bool
     var takesSpaceAfter: Bool
+    var isNormalized: Bool
   }
 
   private(set) var tokens: [Token] = []
@@ -150,25 +170,46 @@ struct AddedTokenList {
       tokens.append(
         Token(
           id: id, content: content, isSpecial: entry["special"]?.bool ?? false,
-          takesSpaceBefore: entry["lstrip"]?.bool ?? false, takesSpaceAfter: entry["rstrip"]?.bool ?? false))
+          takesSpaceBefore: entry["lstrip"]?.bool ?? false, takesSpaceAfter: entry["rstrip"]?.bool ?? false,
+          isNormalized: entry["normalized"]?.bool ?? !(entry["special"]?.bool ?? false)))
     }
   }
+
+  /// Forgets the tokens from an id on.
+  mutating func limit(to count: Int) { tokens.removeAll { $0.id >= count } }
 }
 
 extension Tokenizer.Parts {
-  fileprivate mutating func applySpaces(of list: AddedTokenList) {
+  fileprivate mutating func applyFlags(of list: AddedTokenList) {
     let tokens = Dictionary(list.tokens.map { (Int32($0.id), $0) }) { _, last in last }
-    func apply(_ added: inout AddedToken) {
-      guard let token = tokens[added.id] else { return }
+    func applied(_ added: AddedToken) -> AddedToken {
+      var added = added
+      guard let token = tokens[added.id] else { return added }
       added.takesSpaceBefore = token.takesSpaceBefore
       added.takesSpaceAfter = token.takesSpaceAfter
+      added.isNormalized = token.isNormalized
+      // Unless it is looked for in prepared text, U+2581 is looked for as it is written.
+      added.content = Array(token.content.utf8)
+      added.pattern = token.isNormalized ? normalized(added.content) : added.content
+      return added
     }
-    for index in special.indices { apply(&special[index]) }
-    for index in userDefined.indices {
-      apply(&userDefined[index])
-      // Text is searched before its spaces are replaced, so U+2581 is looked for as it is written.
-      if let token = tokens[userDefined[index].id] { userDefined[index].content = Array(token.content.utf8) }
+    special = special.map(applied)
+    userDefined = userDefined.map(applied)
+  }
+
+  /// What the normalizer makes of a text.
+  private func normalized(_ text: [UInt8]) -> [UInt8] {
+    var composed: [UInt8] = []
+    if case .always = spacePrefix, !text.isEmpty { composed.append(0x20) }
+    if composesCanonically {
+      text.withUnsafeBufferPointer { CanonicalComposition.append($0, to: &composed) }
+    } else {
+      composed.append(contentsOf: text)
     }
+    guard symbols == .scalars else { return composed }
+    var result: [UInt8] = []
+    LowerBlock.append(composed, to: &result)
+    return result
   }
 
   /// The id of an added token by its spelling.

@@ -10,6 +10,11 @@ struct WordEncoder {
   mutating func encode(_ text: UnsafeBufferPointer<UInt8>, isOpen: Bool) -> Int {
     // A reference, since a copy of the parts for each word costs more than the word.
     let tokenizer = tokenizer
+    if let pieces = tokenizer.parts.prefixedPieces {
+      return pieces.forEachWord(in: ScalarText(text), from: 0, to: text.count, isOpen: isOpen) { start, end in
+        encodePiece(UnsafeBufferPointer(rebasing: text[start..<end]), tokenizer)
+      }
+    }
     return tokenizer.parts.preTokenizer.forEachWord(
       in: ScalarText(text), from: 0, to: text.count, isOpen: isOpen
     ) { start, end in
@@ -17,10 +22,23 @@ struct WordEncoder {
     }
   }
 
+  /// Encodes a piece that gets a space in front unless it starts with one.
+  private mutating func encodePiece(_ piece: UnsafeBufferPointer<UInt8>, _ tokenizer: Tokenizer) {
+    var prefixed: [UInt8] = piece.first == 0x20 ? [] : [0x20]
+    prefixed.append(contentsOf: piece)
+    prefixed.withUnsafeBufferPointer { text in
+      _ = tokenizer.parts.preTokenizer.forEachWord(
+        in: ScalarText(text), from: 0, to: text.count, isOpen: false
+      ) { start, end in
+        encodeWord(UnsafeBufferPointer(rebasing: text[start..<end]), tokenizer)
+      }
+    }
+  }
+
   @inline(__always)
   private mutating func encodeWord(_ word: UnsafeBufferPointer<UInt8>, _ tokenizer: Tokenizer) {
     let staysWhole = tokenizer.parts.keepsWholeWords || tokenizer.parts.keepsLineBreakRuns && word[0] == 0x0A
-    if staysWhole, let id = tokenizer.parts.table.find(word, in: tokenizer.parts.pieces) {
+    if staysWhole, let id = tokenizer.parts.table.find(word, in: tokenizer.parts.pieces), tokenizer.parts.isText(id) {
       ids.append(id)
       return
     }
@@ -30,7 +48,22 @@ struct WordEncoder {
     case .scalars: appendScalars(of: word, tokenizer)
     }
     merging.merge(with: tokenizer.parts.merges)
+    if tokenizer.parts.unlisted.count > 0 { spellUnlisted(tokenizer) }
     ids.append(contentsOf: merging.symbols)
+  }
+
+  /// Puts the bytes of what merges made and the vocabulary lacks in its place.
+  private mutating func spellUnlisted(_ tokenizer: Tokenizer) {
+    let symbols = merging.symbols
+    merging.symbols.removeAll(keepingCapacity: true)
+    for symbol in symbols {
+      let place = Int(symbol) - tokenizer.parts.pieces.count
+      if place < 0 {
+        merging.symbols.append(symbol)
+      } else {
+        for byte in tokenizer.parts.unlisted[Int32(place)] { appendByte(byte, tokenizer) }
+      }
+    }
   }
 
   /// The token of a byte; where the vocabulary has none, the unknown token, and nothing where it lacks that too.
@@ -39,7 +72,9 @@ struct WordEncoder {
     let id = tokenizer.parts.byteTokens[Int(byte)]
     if id >= 0 {
       merging.symbols.append(id)
-    } else if let unknown = tokenizer.parts.unknown {
+    } else if let unknown = tokenizer.parts.unknown,
+      !tokenizer.parts.fusesUnknown || merging.symbols.last != unknown
+    {
       merging.symbols.append(unknown)
     }
   }
@@ -56,6 +91,7 @@ struct WordEncoder {
       } else if scalar.allSatisfy({ tokenizer.parts.byteTokens[Int($0)] >= 0 }) {
         for byte in scalar { appendByte(byte, tokenizer) }
       } else if let unknown = tokenizer.parts.unknown {
+        if tokenizer.parts.fusesUnknown, merging.symbols.last == unknown { continue }
         merging.symbols.append(unknown)
       }
     }

@@ -77,7 +77,7 @@ struct GGUFReader {
     var shape: [Int] = []
     for _ in 0..<dimensionCount {
       let dimension: UInt64 = try reader.read("its dimensions")
-      guard dimension >= 1, dimension <= UInt64(Int32.max) else {
+      guard dimension <= UInt64(Int32.max) else {
         throw reader.failure(.badDimension(String(dimension)), at: reader.position - 8)
       }
       shape.append(Int(dimension))

@@ -32,7 +32,7 @@ struct HuggingFaceDirectory {
     Metadata(json: try object(path), path: path)
   }
 
-  /// Reads a whole JSON file that holds one object without repeated members.
+  /// Reads a whole JSON file that holds one object; of a repeated member the last one counts, as in Python.
   private static func object(_ path: String) throws(WeightsError) -> JSONObject {
     let file = try MappedFile(path: path)
     let value: JSONValue
@@ -44,7 +44,6 @@ struct HuggingFaceDirectory {
     guard let object = value.object else {
       throw WeightsError(.json(reason: "is \(value.kind), not an object"), path: path)
     }
-    if let key = object.repeatedKey { throw WeightsError(.duplicateKey, path: path, subject: .key(key)) }
     return object
   }
 
@@ -54,7 +53,6 @@ struct HuggingFaceDirectory {
     guard let map = try Self.object(indexPath)["weight_map"]?.object else {
       throw WeightsError(.json(reason: "has no object weight_map"), path: indexPath)
     }
-    if let name = map.repeatedKey { throw WeightsError(.duplicateTensor, path: indexPath, subject: .tensor(name)) }
     var shards: [String: TensorTable] = [:]
     var aliases: [JSONObject] = []
     for (name, value) in map {

@@ -9,7 +9,7 @@ package final class MappedFile: @unchecked Sendable {
   /// The file's bytes; empty for an empty file. Valid while the object lives.
   package let bytes: UnsafeRawBufferPointer
 
-  /// Throws where the path cannot be opened or is no regular file.
+  /// Throws where the path cannot be opened, is no regular file, or a pointer of Git LFS to a file that was not fetched.
   package init(path: String) throws(WeightsError) {
     self.path = path
     // A pipe without a writer would block a plain open.
@@ -27,10 +27,20 @@ package final class MappedFile: @unchecked Sendable {
     let address = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0)
     guard address != MAP_FAILED, let address else { throw Self.failure(path) }
     bytes = UnsafeRawBufferPointer(start: address, count: count)
+    // A repository that was cloned without its large files has pointers to them in their places.
+    if bytes.starts(with: Self.largeFilePointer) { throw WeightsError(.largeFilePointer, path: path) }
   }
+
+  private static let largeFilePointer = Array("version https://git-lfs".utf8)
 
   deinit {
     if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
+  }
+
+  /// A copy of a whole file, for small ones.
+  package static func contents(of path: String) throws(WeightsError) -> [UInt8] {
+    let file = try MappedFile(path: path)
+    return withExtendedLifetime(file) { Array(file.bytes) }
   }
 
   /// Tells the system that the bytes are not needed for now: the whole pages inside the range leave memory and are

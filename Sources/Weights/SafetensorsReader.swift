@@ -77,7 +77,7 @@ struct SafetensorsReader {
     guard dimensions.count <= 8 else { throw failure(.dimensionCount(UInt64(dimensions.count))) }
     var shape: [Int] = []
     for dimension in dimensions {
-      guard let size = dimension.integer, (1...Int(Int32.max)).contains(size) else {
+      guard let size = dimension.integer, (0...Int(Int32.max)).contains(size) else {
         throw failure(.badDimension(dimension.text))
       }
       shape.append(size)

@@ -23,7 +23,7 @@ package struct StoredTensor: Sendable, Hashable {
 package struct TensorInfo: Sendable, Hashable {
   package let name: String
   package let type: ElementType
-  /// Row-major, outermost first: `[rows, columns]`; empty for a single number. Every dimension is 1 to 2^31 - 1, and the
+  /// Row-major, outermost first: `[rows, columns]`; empty for a single number. Every dimension is 0 to 2^31 - 1, and the
   /// innermost is a multiple of the type's block.
   package let shape: [Int]
   /// Which of the model's files holds it, and where.
@@ -34,7 +34,7 @@ package struct TensorInfo: Sendable, Hashable {
   /// The innermost dimension; 1 for a single number.
   package var columns: Int { shape.last ?? 1 }
   /// All other dimensions together.
-  package var rows: Int { elementCount / columns }
+  package var rows: Int { columns == 0 ? 0 : elementCount / columns }
   /// The bytes of one row.
   package var rowBytes: Int { type.rowBytes(columns: columns) }
 }

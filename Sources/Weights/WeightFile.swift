@@ -74,10 +74,6 @@ extension WeightFile {
     }
     let file = try MappedFile(path: path)
     if file.bytes.starts(with: GGUFReader.magic) { return try openGGUF(file) }
-    if file.bytes.starts(with: Array("version https://git-lfs".utf8)) {
-      throw WeightsError(
-        .json(reason: "is a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'"), path: path)
-    }
     // A safetensors file has no magic: its JSON begins after an 8-byte length.
     let looksLikeJSON = file.bytes.count > 8 && file.bytes[8] == UInt8(ascii: "{")
     guard looksLikeJSON || path.hasSuffix(".safetensors") else { throw WeightsError(.unrecognised, path: path) }

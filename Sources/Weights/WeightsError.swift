@@ -29,6 +29,7 @@ public struct WeightsError: Error, Sendable, Hashable {
     case sizeMismatch(stored: Int, needed: Int, type: String)
     case header(reason: String)
     case json(reason: String)
+    case largeFilePointer
     case shardName(String)
     case shardLacksTensor(shard: String)
     case laterPart(number: Int, count: Int, first: String?, ending: String)
@@ -109,7 +110,7 @@ extension WeightsError: CustomStringConvertible {
     case .duplicateKey: "occurs twice"
     case .duplicateTensor: "occurs twice"
     case .dimensionCount(let count): "has \(count) dimensions"
-    case .badDimension(let value): "has a dimension of \(Self.printable(value)); 1 to 2147483647 are possible"
+    case .badDimension(let value): "has a dimension of \(Self.printable(value)); 0 to 2147483647 are possible"
     case .tooLarge: "has more elements than any file can hold"
     case .notWholeBlocks(let columns, let type, let blockSize):
       "has rows of \(columns) elements, which \(type) cannot store: it takes blocks of \(blockSize)"
@@ -120,6 +121,7 @@ extension WeightsError: CustomStringConvertible {
     case .sizeMismatch(let stored, let needed, let type): "has \(stored) bytes, its shape needs \(needed) as \(type)"
     case .header(let reason): "has a malformed header: \(reason)"
     case .json(let reason): reason
+    case .largeFilePointer: "is a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'"
     case .shardName(let name): "names the file '\(Self.printable(name))', which is not a plain file name"
     case .shardLacksTensor(let shard): "is not in '\(Self.printable(shard))', where the index says it is"
     case .laterPart(let number, let count, let first, let ending):

@@ -196,7 +196,9 @@ import Testing
     try withModel { model, _ in
       let options = ["inspect", "-m", model, "--cache", "streaming-llm:4+28"]
       let text = try success(options).output
-      for part in ["llama", "2", "4 query, 2 KV heads of 8 dimensions", "sinks:4", "window:28", "128 tokens", "allocated"] {
+      for part in [
+        "llama", "2", "4 query, 2 KV heads of 8 dimensions", "sinks:4", "window:28", "128 tokens", "allocated",
+      ] {
         #expect(text.contains(part), "\(part)")
       }
       let line = try success(options + ["--json"]).output

@@ -88,6 +88,24 @@ struct Sluice {
       error: String(decoding: data["error"] ?? Data(), as: UTF8.self))
   }
 
+  /// The command in a shell, for arguments that are no UTF-8: `"$0"` is the command.
+  static func runInShell(_ script: String, directory: String) throws -> Result {
+    let process = Process()
+    process.executableURL = URL(filePath: "/bin/sh")
+    process.arguments = ["-c", script, executable.path]
+    process.currentDirectoryURL = URL(filePath: directory)
+    let (outputPipe, errorPipe) = (Pipe(), Pipe())
+    (process.standardOutput, process.standardError) = (outputPipe, errorPipe)
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let output = try outputPipe.fileHandleForReading.readToEnd() ?? Data()
+    let error = try errorPipe.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    return Result(
+      status: process.terminationStatus, crashed: process.terminationReason == .uncaughtSignal,
+      output: String(decoding: output, as: UTF8.self), error: String(decoding: error, as: UTF8.self))
+  }
+
   /// The far side of a new pseudo-terminal; the near side stays open as long as the tests run.
   private static func terminal() throws -> FileHandle {
     var (near, far): (Int32, Int32) = (-1, -1)

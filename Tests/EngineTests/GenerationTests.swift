@@ -48,6 +48,24 @@ import Tokenizers
     #expect(try again.scheduler.next(of: &generation) == nil)
   }
 
+  /// Special tokens never show in text, so a text cannot be searched for them.
+  @Test func `a stop string that is a special token ends the text`() throws {
+    // The token is the answer to everything, but ends nothing by itself.
+    let loaded = try loadTiny(TinyModel(biases: [TinyModel.startOfMessage: 30]), chunk: 16)
+    let cases: [([String], Generation.Finish, Int)] = [
+      ([], .limit, 8), (["<|im_start|>"], .stopString, 0), (["<|im_end|>"], .limit, 8),
+      (["x", "<|im_start|>"], .stopString, 0),
+    ]
+    for (stops, finish, count) in cases {
+      let stream = try loaded.single()
+      stream.append(randomIDs(20, seed: 1))
+      var generation = Generation(
+        stream.sequence, tokenizer: loaded.tokenizer, sampling: .greedy, stopStrings: stops, limit: 8)
+      #expect(try text(&generation, of: loaded) == "")
+      #expect(generation.finish == finish && generation.generatedTokens == count, "\(stops)")
+    }
+  }
+
   @Test func `a limit of no tokens computes nothing`() throws {
     let stream = try prompted()
     var generation = generation(stream, limit: 0)

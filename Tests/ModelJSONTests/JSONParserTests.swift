@@ -43,6 +43,12 @@ struct JSONParserTests {
     #expect(value.bitPattern == expected.bitPattern)
   }
 
+  /// Python writes them, though JSON has none of them.
+  @Test func readsWhatIsNoNumber() throws {
+    #expect(try JSONValue(parsing: "[Infinity, -Infinity,-1]") == [.number(.infinity), .number(-.infinity), -1])
+    #expect(try JSONValue(parsing: " NaN ").double?.isNaN == true)
+  }
+
   @Test(arguments: [
     ("", 1, 1, "expected a value"), ("  ", 1, 3, "expected a value"), ("nul", 1, 1, "expected a value"),
     ("truefalse", 1, 5, "something follows"), ("[1,]", 1, 4, "expected a value"), ("[1 2]", 1, 4, "expected ','"),
@@ -54,7 +60,8 @@ struct JSONParserTests {
     ("\"a\nb\"", 1, 3, "control character 10"), ("\"\\n\u{1}\"", 1, 4, "control character 1"),
     ("01", 1, 1, "malformed"), ("-", 1, 1, "malformed"), ("1.", 1, 1, "malformed"), (".5", 1, 1, "expected a value"),
     ("1e", 1, 1, "malformed"), ("1e+", 1, 1, "malformed"), ("+1", 1, 1, "expected a value"),
-    ("1e400", 1, 1, "too large"), ("-1e999999999999999999999", 1, 1, "too large"), ("NaN", 1, 1, "expected a value"),
+    ("1e400", 1, 1, "too large"), ("-1e999999999999999999999", 1, 1, "too large"), ("Nan", 1, 1, "expected a value"),
+    ("-Inf", 1, 1, "expected a value"), ("Infinite", 1, 1, "expected a value"),
     ("[\n1,\n  ?]", 3, 3, "expected a value"), ("{\"a\": 1}\n}", 2, 1, "something follows"),
     ("'a'", 1, 1, "expected a value"), ("[1]\u{0}", 1, 4, "something follows"),
   ])

@@ -24,18 +24,95 @@ struct HostileDescriptionTests {
     #expect(message({ $0.preTokenizer = "x\ny" }, of: base) == "unsupported pre-tokenizer 'x?y'")
     #expect(message({ $0.kinds = [1] }, of: base) == "the tokenizer has 1 token types for 257 tokens")
     #expect(message({ $0.scores = [1, 2] }, of: base) == "the tokenizer has 2 scores for 257 tokens")
-    #expect(
-      message({ $0.endOfSequence = 257 }, of: base)
-        == "the tokenizer's end-of-sequence token is 257, outside its 257 tokens")
-    #expect(message({ $0.unknown = -1 }, of: base) == "the tokenizer's unknown token is -1, outside its 257 tokens")
     #expect(message({ $0.merges = ["he"] }, of: base) == "merge 0 of the tokenizer is not a pair of tokens")
     #expect(message({ $0.merges = ["h e", " he"] }, of: base) == "merge 1 of the tokenizer is not a pair of tokens")
-    #expect(
-      message({ $0.merges = ["q u"] }, of: base)
-        == "merge 0 of the tokenizer names 'qu', which is not in its vocabulary")
-    #expect(message({ $0.merges = ["zz e"] }, of: base).hasPrefix("merge 0 of the tokenizer names"))
-    #expect(message({ $0.merges = ["你 e"] }, of: base).hasPrefix("merge 0 of the tokenizer names"))
     #expect(message({ $0.scores[3] = .nan }, of: pieces) == "token 3 of the tokenizer has a score that is not a number")
+  }
+
+  @Test("Special tokens that do not exist are left out with a warning")
+  func impossibleIDs() throws {
+    let paths: [(WritableKeyPath<TokenizerDescription, Int?>, String)] = [
+      (\.beginOfSequence, "begin-of-sequence"), (\.endOfSequence, "end-of-sequence"), (\.endOfTurn, "end-of-turn"),
+      (\.endOfMessage, "end-of-message"), (\.unknown, "unknown"),
+    ]
+    for (path, name) in paths {
+      for id in [-1, 257, 4_294_967_295] {
+        var description = TinyVocabulary.byteLevel(merges: ["h e"])
+        description[keyPath: path] = id
+        let tokenizer = try Tokenizer(description)
+        #expect(
+          tokenizer.warnings == ["the tokenizer's \(name) token is \(id), outside its 257 tokens; it is left out"])
+        #expect(tokenizer.encode("he") == [256] && tokenizer.endOfGeneration.isEmpty)
+        #expect(tokenizer.beginOfSequence == nil && tokenizer.endOfSequence == nil && tokenizer.unknown == nil)
+      }
+    }
+  }
+
+  @Test("Tokens that the model has no rows for are left out with a warning, and text never becomes them")
+  func moreTokensThanRows() throws {
+    var description = TinyVocabulary.byteLevel(merges: ["h e", "l l", "he ll"], special: ["<end>"])
+    description.endOfSequence = 259
+    let whole = try Tokenizer(description)
+    #expect(whole.encode("hell<end>", special: .parse) == [258, 259])
+    let limited = try Tokenizer(description, limit: 257)
+    #expect(limited.vocabularySize == 257 && limited.endOfSequence == nil)
+    #expect(limited.encode("hell") == [104, 101, 108, 108] && limited.encode("he") == [256])
+    #expect(limited.encode("hell<end>", special: .parse).allSatisfy { $0 < 257 })
+    #expect(limited.decode(limited.encode("hell<end>")) == "hell<end>")
+    #expect(limited.warnings.count == 2)
+    let pieces = try Tokenizer(TinyVocabulary.sentencePiece(["▁", "a", "▁a"]), limit: 261)
+    #expect(pieces.encode("a") == [259, 260])
+  }
+
+  @Test("Merges may name what is no token, as in llama.cpp: what is left of it falls apart into bytes")
+  func unlistedMerges() throws {
+    let table: [(merges: [String], tokens: [String], text: String, ids: [Int32])] = [
+      (["h e", "l l"], ["he"], "hell", [256, 108, 108]),
+      (["h e", "l l", "he ll"], ["he", "hell"], "hell", [256 + 1]),
+      (["h e", "l l", "he ll"], ["he", "hell"], "helll", [257, 108]),
+      (["#version: 0.2", "h e"], ["he"], "he", [256]), (["q u"], [], "qu", [113, 117]),
+      (["zz e", "h e"], ["he"], "zzehe", [122, 122, 101, 256]), (["你 e", "h e"], ["he"], "he", [256]),
+    ]
+    for (merges, tokens, text, ids) in table {
+      var description = TinyVocabulary.byteLevel()
+      description.tokens += tokens
+      description.kinds += tokens.map { _ in 1 }
+      description.merges = merges
+      #expect(try Tokenizer(description).encode(text) == ids, "\(merges)")
+    }
+  }
+
+  @Test("Characters whose only token is special or unused do not vanish from plain text, nor do merges that name such")
+  func specialCharacters() throws {
+    for kind in [2, 3, 4, 5] as [Int32] {
+      var description = TinyVocabulary.byteLevel(merges: ["h e", "he l"])
+      description.kinds[Int(UInt8(ascii: "!"))] = kind
+      description.kinds[256] = kind
+      let tokenizer = try Tokenizer(description)
+      #expect(tokenizer.encode("a!b") == [97, 33, 98], "\(kind)")
+      #expect(tokenizer.encode("!!") == [33, 33], "\(kind)")
+      #expect(tokenizer.encode("hel") == (kind == 4 ? [256, 108] : [257]), "\(kind)")
+      var pieces = TinyVocabulary.sentencePiece(["▁", "a", "!", "b"], hasBytes: false)
+      pieces.kinds[5] = kind
+      pieces.addsSpacePrefix = false
+      #expect(try Tokenizer(pieces).encode("a!b") == [4, kind == 2 ? 0 : 5, 6], "\(kind)")
+    }
+  }
+
+  @Test("User-defined pieces of U+2581 are looked for after the space in front has been added")
+  func userDefinedSpaces() throws {
+    var description = TinyVocabulary.sentencePiece(["a", "b", "▁", "▁a", "▁▁", "▁▁▁▁"])
+    for index in 263...264 { description.kinds[index] = 4 }
+    let tokenizer = try Tokenizer(description)
+    let table: [(String, [Int32])] = [
+      ("a  b", [262, 263, 260]), ("a    b", [262, 264, 260]), ("  a", [263, 262]), ("a b", [262, 261, 260]),
+    ]
+    for (text, ids) in table {
+      #expect(tokenizer.encode(text) == ids, "\(text)")
+      var encoder = IncrementalEncoder(tokenizer)
+      #expect(text.utf8.flatMap { encoder.append([$0]) } + encoder.finish() == ids, "\(text)")
+      #expect(tokenizer.decode(ids) == text)
+    }
   }
 
   @Test("Duplicate, empty and odd tokens are borne")

@@ -70,7 +70,7 @@ struct HostileSafetensorsTests {
     Lie("no shape", "its shape is no array") {
       $0.headerText = "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}"
     },
-    Lie("dimension 0", "has a dimension of 0") { $0.tensors[0].shape = "[0,3]" },
+    Lie("dimension 0 with bytes", "has 24 bytes, its shape needs 0 as F32") { $0.tensors[0].shape = "[0,3]" },
     Lie("dimension -2", "has a dimension of -2") { $0.tensors[0].shape = "[-2,-3]" },
     Lie("dimension 1.5", "has a dimension of 1.5") { $0.tensors[0].shape = "[1.5,4]" },
     Lie("dimension as text", "has a dimension of \"2\"") { $0.tensors[0].shape = "[\"2\",3]" },
@@ -127,6 +127,16 @@ struct HostileSafetensorsTests {
       let error = try #require(throws: WeightsError.self) { try WeightFile.open(file.path) }
       #expect(error.description.contains("claims 100000001 for the length of the header, at most 100000000"))
     }
+  }
+
+  @Test func takesTensorsWithoutElements() throws {
+    var writer = SafetensorsWriter()
+    for shape in [[0], [0, 3], [3, 0]] { writer.add("\(shape)", shape, []) }
+    writer.add("a", [2], [1, 2])
+    writer.add("last", [0], [])
+    let model = try withTemporaryDirectory { try WeightFile.open(write(writer.bytes(), to: "model", in: $0)) }
+    #expect(try model.tensor("a").floats() == [1, 2])
+    #expect(try model.tensor("[3, 0]").floats() == [] && model.tensor("[0, 3]").info.shape == [0, 3])
   }
 
   @Test func namesTheTypesItCannotRead() throws {

@@ -86,12 +86,10 @@ struct HuggingFaceDirectoryTests {
     ("{\"weight_map\":{\"a\":\"one.safetensors\\u0000x\"}}", "which is not a plain"),
     ("{\"weight_map\":{\"a\":\"..\\\\one.safetensors\"}}", "which is not a plain"),
     ("{\"weight_map\":{\"a\":1}}", "names the file 'an integer', which is not a plain"),
-    ("{\"weight_map\":{\"a\":\"one.safetensors\",\"a\":\"one.safetensors\"}}", "tensor 'a' occurs twice"),
     ("{\"weight_map\":{\"a\":\"folder\"}}", "folder: is no regular file"),
     ("{\"weight_map\":{\"a\":\"text\"}}", "text: claims"), ("{\"weight_map\":[]}", "has no object weight_map"),
     ("{}", "has no object weight_map"), ("[]", "index.json: is an array, not an object"),
     ("{\"weight_map\":", "index.json: line 1, column 15: expected a value"),
-    ("{\"metadata\":{},\"metadata\":{}}", "metadata 'metadata' occurs twice"),
   ])
   func refusesTheIndex(_ index: String, _ expected: String) throws {
     try withTemporaryDirectory { folder in
@@ -103,6 +101,34 @@ struct HuggingFaceDirectoryTests {
       let error = try #require(throws: WeightsError.self) { try WeightFile.open(folder) }
       #expect(error.description.contains(expected), "\(error)")
       #expect(!error.description.contains("\n"))
+    }
+  }
+
+  /// As in Python, the last one counts.
+  @Test func takesRepeatedMembers() throws {
+    try withTemporaryDirectory { folder in
+      try write("{\"hidden_size\":1,\"x\":Infinity,\"hidden_size\":2}", to: "config.json", in: folder)
+      try write(shards().first, to: "one.safetensors", in: folder)
+      try write(
+        "{\"weight_map\":{\"a\":\"one.safetensors\",\"a\":\"one.safetensors\"}}", to: "model.safetensors.index.json",
+        in: folder)
+      let model = try WeightFile.open(folder)
+      #expect(try model.metadata.integer("hidden_size") == 2 && model.metadata.double("x") == .infinity)
+      #expect(model.tensorNames == ["a"])
+    }
+  }
+
+  /// A repository without its large files: each of them may be a pointer.
+  @Test(arguments: ["config.json", "model.safetensors", "model.safetensors.index.json", "one.safetensors"])
+  func namesPointers(_ name: String) throws {
+    try withTemporaryDirectory { folder in
+      try write("{}", to: "config.json", in: folder)
+      if name != "model.safetensors" {
+        try write("{\"weight_map\":{\"a\":\"one.safetensors\"}}", to: "model.safetensors.index.json", in: folder)
+      }
+      try write("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", to: name, in: folder)
+      let error = try #require(throws: WeightsError.self) { try WeightFile.open(folder) }
+      #expect(error.description.contains("\(name): is a Git LFS pointer"), "\(error)")
     }
   }
 

@@ -79,7 +79,11 @@ extension ModelMetadata {
   private func rotaryScalingOfGGUF(
     dim: Int, trainedLength: Int, base: Double, _ truncates: Bool
   ) throws -> RotaryScaling {
-    if file.hasTensor("rope_freqs.weight") { return .factors(try ropeFactors("rope_freqs", count: dim / 2)) }
+    if file.hasTensor("rope_freqs.weight") {
+      return .factors(
+        try ropeFactors("rope_freqs", count: dim / 2),
+        then: try stretchOfGGUF(trainedLength: trainedLength, base: base, truncates))
+    }
     let original = Key("rope.scaling.original_context_length")
     if file.hasTensor("rope_factors_long.weight") {
       let originalLength = try integer(original, default: trainedLength)
@@ -89,7 +93,14 @@ extension ModelMetadata {
         stretch: Double(trainedLength) / Double(originalLength),
         magnitude: double(ifPresent: Key("rope.scaling.attn_factor")))
     }
-    let factor = try double(ifPresent: Key("rope.scaling.factor", "rope.scale_linear"))
+    return try stretchOfGGUF(trainedLength: trainedLength, base: base, truncates)
+  }
+
+  /// What the keys of a GGUF file say, whatever its tensors do; a factor without a type is linear, and 0 is none.
+  private func stretchOfGGUF(trainedLength: Int, base: Double, _ truncates: Bool) throws -> RotaryScaling {
+    let original = Key("rope.scaling.original_context_length")
+    var factor = try double(ifPresent: Key("rope.scaling.factor", "rope.scale_linear"))
+    if factor == 0 { factor = nil }
     switch try string(ifPresent: Key("rope.scaling.type")) {
     case "none"?: return .none
     case "linear"?, nil: return factor.map { .linear(factor: $0) } ?? .none

@@ -43,17 +43,30 @@ struct ModelMetadata {
 
   func integer(_ key: Key, default standard: Int? = nil) throws -> Int {
     if let standard { return try integer(ifPresent: key) ?? standard }
-    return try file.metadata.integer(present(key) ?? names(key)[0])
+    return try integer(ifPresent: key) ?? file.metadata.integer(names(key)[0])
   }
 
-  func integer(ifPresent key: Key) throws -> Int? { try present(key).flatMap(file.metadata.integer(ifPresent:)) }
+  /// A number, which some files write down once for each layer.
+  func integer(ifPresent key: Key) throws -> Int? {
+    guard let name = present(key) else { return nil }
+    guard isList(key), let number = try file.metadata.integers(name).onlyElement else {
+      return try file.metadata.integer(ifPresent: name)
+    }
+    return number
+  }
 
   func double(_ key: Key, default standard: Double? = nil) throws -> Double {
     if let standard { return try double(ifPresent: key) ?? standard }
-    return try file.metadata.double(present(key) ?? names(key)[0])
+    return try double(ifPresent: key) ?? file.metadata.double(names(key)[0])
   }
 
-  func double(ifPresent key: Key) throws -> Double? { try present(key).flatMap(file.metadata.double(ifPresent:)) }
+  func double(ifPresent key: Key) throws -> Double? {
+    guard let name = present(key) else { return nil }
+    guard isList(key), let number = try file.metadata.doubles(name).onlyElement else {
+      return try file.metadata.double(ifPresent: name)
+    }
+    return number
+  }
 
   func string(ifPresent key: Key) throws -> String? { try present(key).flatMap(file.metadata.string(ifPresent:)) }
 
@@ -99,4 +112,12 @@ struct ModelMetadata {
   func unsupported(_ what: String) -> ModelError { .unsupported(what, in: file.path) }
 
   func bad(_ key: String, _ reason: String) -> ModelError { .badValue(key, reason, in: file.path) }
+}
+
+extension Array where Element: Equatable {
+  /// The value of all elements, where there is one.
+  fileprivate var onlyElement: Element? {
+    guard let first, allSatisfy({ $0 == first }) else { return nil }
+    return first
+  }
 }

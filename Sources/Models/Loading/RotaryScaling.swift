@@ -8,8 +8,8 @@ enum RotaryScaling {
   case linear(factor: Double)
   /// Llama 3.1: slow frequencies divided by a factor, fast ones kept, a ramp between.
   case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalLength: Double)
-  /// One divisor per pair, as GGUF files store it.
-  case factors([Double])
+  /// One divisor per pair, as GGUF files store it, before any other stretch.
+  indirect case factors([Double], then: RotaryScaling = .none)
   /// YaRN (Peng et al., arXiv 2309.00071): as Llama 3.1 with a ramp over pairs.
   case yarn(YaRN)
   /// LongRoPE (Ding et al., arXiv 2402.13753): one divisor per pair, others beyond the original length.
@@ -44,7 +44,7 @@ enum RotaryScaling {
     switch self {
     case .none: frequencies
     case .linear(let factor): frequencies.map { $0 / factor }
-    case .factors(let factors): zip(frequencies, factors).map { $0 / $1 }
+    case .factors(let factors, let scaling): scaling.apply(to: zip(frequencies, factors).map { $0 / $1 })
     case .yarn(let yarn): yarn.apply(to: frequencies)
     case .long(let short, _, _, _): zip(frequencies, short).map { $0 / $1 }
     case .llama3(let factor, let low, let high, let length):
@@ -59,6 +59,7 @@ enum RotaryScaling {
   /// What cosines and sines are multiplied by.
   var magnitude: Double {
     switch self {
+    case .factors(_, let scaling): scaling.magnitude
     case .yarn(let yarn): yarn.magnitude
     case .long(_, _, _, let magnitude): magnitude
     default: 1

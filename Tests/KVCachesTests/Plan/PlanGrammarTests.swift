@@ -366,5 +366,19 @@ struct PlanGrammarTests {
       _ = try KVCache(plan: .full, shape: shape, slotType: .q8_0, positions: .none)
     }
     #expect(error?.description == "cache 'tokens': slots of type q8_0 do not fit heads of 48 dimensions")
+    // What such a cache would take is not known either, and asking must not end the process.
+    let layers = shape.layers(positions: .none)
+    for plan in [
+      KVCache.Plan.full,
+      KVCache.Plan {
+        Sinks(4); Window(28)
+      },
+    ] {
+      #expect(throws: KVCacheError.self) {
+        _ = try KVCache.stages(of: plan, layers: layers, slotType: .q8_0, tokens: 64)
+      }
+      #expect(KVCache.bytes(plan: plan, layers: layers, slotType: .q8_0, tokens: 64) == 0)
+    }
+    #expect(KVCache.bytesPerToken(shape: shape, slotType: .q8_0) == 0)
   }
 }

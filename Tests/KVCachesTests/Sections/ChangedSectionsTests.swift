@@ -16,7 +16,7 @@ struct ChangedSectionsTests {
 
     init(_ plan: String, slotType: KVCache.SlotType = .float16) throws {
       let shape = KVCache.Shape(layers: 2, queryHeads: 2, keyValueHeads: 2, headDim: 32)
-      sequence = TokenSequence(shape: shape, positions: Subject.positions, count: 2300, seed: 5)
+      sequence = TokenSequence(shape: shape, positions: Subject.positions, count: 2400, seed: 5)
       attention = LocalAttention(shape: shape, team: try WorkerTeam(threads: 1), kernels: InstructionSet.current)
       cache = try KVCache(plan: KVCache.Plan(plan), shape: shape, slotType: slotType, positions: Subject.positions)
     }
