@@ -209,10 +209,15 @@ final class ScoreReplay: LayerReplay {
       }
     }
     var read = 0
-    for task in tasks where step.place(layer: layer, head: task.head) >= 0 {
-      let row = task.queryHeads.lowerBound
-      read += addColumns(
-        task, step, share: share, maximum: maxima.pointer + row, sum: sums.pointer + row, kept: kept + read, kernels)
+    // Maxima of ALiBi are shifted from clock to clock, so each thread has its own.
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: step.shape.queryHeads) { own in
+      guard let maxima = own.baseAddress else { return }
+      maxima.update(from: self.maxima.pointer, count: own.count)
+      for task in tasks where step.place(layer: layer, head: task.head) >= 0 {
+        let row = task.queryHeads.lowerBound
+        read += addColumns(
+          task, step, share: share, maximum: maxima + row, sum: sums.pointer + row, kept: kept + read, kernels)
+      }
     }
     step.forEachRun(of: tasks[0], share: share) { run, slots in
       let first = firstColumn(of: run, step)
