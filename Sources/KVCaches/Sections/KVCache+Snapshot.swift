@@ -3,7 +3,7 @@ import Kernels
 /// All sections of a cache in one array of bytes.
 extension KVCache {
   private static let magic: [UInt8] = Array("SLUICEKV".utf8)
-  private static let version: UInt32 = 2
+  private static let version: UInt32 = 3
 
   /// The whole state of the cache as bytes: taken up by a cache of the same plan it gives the same next token.
   ///

@@ -41,7 +41,7 @@ struct SnapshotForge {
     var offset: Int
   }
 
-  var version: UInt32 = 2
+  var version: UInt32 = 3
   var identity: String
   var sections: [Section] = []
   private var counterPlaces: [Counter] = []
@@ -63,7 +63,7 @@ struct SnapshotForge {
       sections.append(Section(group: group, layer: layer, block: block, state: state, bytes: bytes))
       payload += length
     }
-    precondition(reader.offset == headerEnd && payload == snapshot.count, "a snapshot of version 2")
+    precondition(reader.offset == headerEnd && payload == snapshot.count, "a snapshot of version 3")
     findCounters()
   }
 
