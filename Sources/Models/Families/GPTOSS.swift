@@ -7,14 +7,8 @@ import Kernels
 /// is clamped and whose router and matrices have biases. Every second layer sees a window of the text.
 struct GPTOSS: ModelFamily {
   static let ggufName = "gpt-oss"
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-      "post_attention_norm": "post_attention_layernorm", "ffn_gate_inp": "mlp.router",
-    ],
+  static let names = TensorNames.usual.adding(
+    ["post_attention_norm": "post_attention_layernorm", "ffn_gate_inp": "mlp.router"],
     experts: .transposed(gateAndUp: "mlp.experts.gate_up_proj", down: "mlp.experts.down_proj"))
 
   let configuration: ModelConfiguration

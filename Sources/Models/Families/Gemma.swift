@@ -4,7 +4,7 @@ import Kernels
 /// Gemma 1: one norm before attention, one before the feed-forward, no caps and no windows.
 struct Gemma: ModelFamily {
   static let ggufName = "gemma"
-  static let names = Llama.names
+  static let names = TensorNames.usual
 
   let configuration: ModelConfiguration
   let norm: Norm

@@ -7,16 +7,10 @@ import Kernels
 /// of the output have soft caps, and every second layer sees a window of the text.
 struct Gemma2: ModelFamily {
   static let ggufName = "gemma2"
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
-      "post_attention_norm": "post_attention_layernorm",
-      "ffn_norm": "pre_feedforward_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-      "ffn_down": "mlp.down_proj", "post_ffw_norm": "post_feedforward_layernorm",
-    ])
+  static let names = TensorNames.usual.adding([
+    "post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+  ])
 
   let configuration: ModelConfiguration
   let norm: Norm

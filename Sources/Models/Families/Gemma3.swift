@@ -7,16 +7,9 @@ import Kernels
 /// GELU, each between two norms. Five layers see a window of the text, the sixth sees all of it and rotates slower.
 struct Gemma3: ModelFamily {
   static let ggufName = "gemma3"
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
-      "attn_output": "self_attn.o_proj", "post_attention_norm": "post_attention_layernorm",
-      "ffn_norm": "pre_feedforward_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-      "ffn_down": "mlp.down_proj", "post_ffw_norm": "post_feedforward_layernorm",
-    ])
+  static let names = Gemma2.names.adding([
+    "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
+  ])
 
   let configuration: ModelConfiguration
   let norm: Norm

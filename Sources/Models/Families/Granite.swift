@@ -7,20 +7,12 @@ import Kernels
 struct Granite: ModelFamily {
   static let ggufName = "granite"
   static let interleavesInGGUF = true
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
-      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+  static let names = TensorNames.usual.adding(
+    [
       "ffn_gate_inp": "block_sparse_moe.router.layer", "ffn_down_shexp": "shared_mlp.output_linear",
       "ffn_up_shexp": "shared_mlp.input_linear",
     ],
-    fused: [
-      .init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"]),
-      .init(stem: "ffn_up_shexp", parts: ["ffn_gate_shexp", "ffn_up_shexp"]),
-    ],
+    fused: [.init(stem: "ffn_up_shexp", parts: ["ffn_gate_shexp", "ffn_up_shexp"])],
     experts: .together(
       gateAndUp: "block_sparse_moe.input_linear.weight", down: "block_sparse_moe.output_linear.weight"))
 

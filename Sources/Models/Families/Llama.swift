@@ -8,15 +8,8 @@ import Kernels
 struct Llama: ModelFamily {
   static let ggufName = "llama"
   static let interleavesInGGUF = true
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
-      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-      "ffn_gate_inp": "block_sparse_moe.gate",
-    ],
+  static let names = TensorNames.usual.adding(
+    ["ffn_gate_inp": "block_sparse_moe.gate"],
     experts: .apart("block_sparse_moe.experts", gate: "w1", up: "w3", down: "w2"))
 
   let configuration: ModelConfiguration

@@ -7,17 +7,9 @@ import Kernels
 /// LongRoPE.
 struct Phi3: ModelFamily {
   static let ggufName = "phi3"
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn_norm": "input_layernorm", "attn_qkv": "self_attn.qkv_proj", "attn_output": "self_attn.o_proj",
-      "ffn_norm": "post_attention_layernorm", "ffn_up": "mlp.gate_up_proj", "ffn_down": "mlp.down_proj",
-    ],
-    fused: [
-      .init(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"]),
-      .init(stem: "ffn_up", parts: ["ffn_gate", "ffn_up"]),
-    ])
+  static let names = TensorNames.usual.adding(
+    ["attn_qkv": "self_attn.qkv_proj", "ffn_up": "mlp.gate_up_proj"],
+    fused: [.init(stem: "ffn_up", parts: ["ffn_gate", "ffn_up"])])
 
   let configuration: ModelConfiguration
   let norm: Norm

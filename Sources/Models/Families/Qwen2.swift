@@ -6,14 +6,7 @@ import Kernels
 /// A Llama with biases on queries, keys and values; some files have a window on their later layers.
 struct Qwen2: ModelFamily {
   static let ggufName = "qwen2"
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
-      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-    ])
+  static let names = TensorNames.usual
 
   let configuration: ModelConfiguration
   let norm: Norm

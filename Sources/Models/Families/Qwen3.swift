@@ -7,15 +7,8 @@ import Kernels
 /// feed-forward is a choice of experts, except in layers that a file names.
 struct Qwen3: ModelFamily {
   static let ggufName = "qwen3"
-  static let names = TensorNames(
-    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
-    layers: "model.layers",
-    layer: [
-      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
-      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-      "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "ffn_gate_inp": "mlp.gate",
-    ],
+  static let names = TensorNames.usual.adding(
+    ["attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "ffn_gate_inp": "mlp.gate"],
     experts: .apart("mlp.experts", gate: "gate_proj", up: "up_proj", down: "down_proj"))
 
   let configuration: ModelConfiguration

@@ -7,7 +7,7 @@ import Kernels
 struct SmolLM3: ModelFamily {
   static let ggufName = "smollm3"
   static let interleavesInGGUF = true
-  static let names = Llama.names
+  static let names = TensorNames.usual
 
   let configuration: ModelConfiguration
   let norm: Norm

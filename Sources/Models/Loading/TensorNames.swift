@@ -52,7 +52,7 @@ struct TensorNames: Sendable {
   /// What stands before a layer's number.
   let layers: String
   /// Within a layer, by the stem.
-  let layer: [String: String]
+  private(set) var layer: [String: String]
   var fused = [Fused(stem: "attn_qkv", parts: ["attn_q", "attn_k", "attn_v"])]
   var experts: ExpertNames?
   /// Whole names within a layer of what is no module's weight or bias, by "stem.part".
@@ -118,5 +118,26 @@ extension TensorNames {
       places.append(StoredRows(tensor: TensorName(fused.stem, layer: layer), ranges: ranges, total: total))
     }
     return places
+  }
+}
+
+extension TensorNames {
+  /// Those of Llama's Hugging Face files, which most families keep.
+  static let usual = TensorNames(
+    model: ["token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"],
+    layers: "model.layers",
+    layer: [
+      "attn": "self_attn", "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+      "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
+      "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+    ])
+
+  /// These, with more or other names within a layer.
+  func adding(_ others: [String: String], fused: [Fused] = [], experts: ExpertNames? = nil) -> TensorNames {
+    var names = self
+    names.layer.merge(others) { $1 }
+    names.fused += fused
+    names.experts = experts
+    return names
   }
 }
