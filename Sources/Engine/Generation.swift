@@ -1,3 +1,4 @@
+import KVCaches
 package import Tokenizers
 
 /// Writes text: asks its sequence for logits, samples a token from them, gives out its text, and appends it.
@@ -58,12 +59,16 @@ package struct Generation {
   /// Takes in the logits of the next token.
   ///
   /// - Returns: the text of the token, possibly empty.
-  /// - Throws: `LanguageModelError` where there is no finite logit.
-  package mutating func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws(LanguageModelError) -> String {
+  /// - Throws: `LanguageModelError` where there is no finite logit, `KVCacheError` where the memory has failed.
+  package mutating func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws -> String {
     precondition(finish == nil, "logits after the end of a text")
+    if let failure = sequence.memory.failure {
+      finish = .cancelled
+      throw failure
+    }
     guard let token = sampler.sample(logits, after: sequence.log) else {
       finish = .cancelled
-      throw .noFiniteLogit
+      throw LanguageModelError.noFiniteLogit
     }
     if tokenizer.endOfGeneration.contains(token) { return end(.endOfText) }
     if stopTokens.contains(token) { return end(.stopString) }

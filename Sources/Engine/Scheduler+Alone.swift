@@ -21,10 +21,10 @@ extension Scheduler {
   /// The text of a generation's next token, possibly empty, or nil once the text has ended.
   ///
   /// - Parameter proceeds: asked before and between the chunks of what waits; false ends the text as cancelled.
-  /// - Throws: `LanguageModelError` where the model gives no finite logit.
+  /// - Throws: as `Generation.accept`.
   package func next(
     of generation: inout Generation, while proceeds: () -> Bool = { true }
-  ) throws(LanguageModelError) -> String? {
+  ) throws -> String? {
     guard generation.finish == nil else { return nil }
     guard proceeds(), let logits = logits(of: generation.sequence, while: proceeds) else {
       generation.cancel()

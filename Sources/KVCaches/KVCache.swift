@@ -14,6 +14,8 @@ public final class KVCache: SequenceMemory {
   private(set) var groups: [HeadGroup]
   /// The states of layers that keep no keys.
   private(set) var recurrent: RecurrentMemory
+  /// Layers of a snapshot that are still on their way.
+  private(set) var arrival: LayerArrival?
 
   /// An empty cache.
   ///
@@ -45,7 +47,11 @@ public final class KVCache: SequenceMemory {
   func makeGroups() throws(KVCacheError) -> [HeadGroup] { try Self.makeGroups(plan, attention, slotType) }
 
   /// Takes up groups that were restored; what the plan did not ask for is made anew for them.
-  func replace(_ restored: [HeadGroup], _ recurrent: RecurrentMemory) {
+  ///
+  /// - Parameter arrival: says when the slots of each layer are there; nil where all are
+  func replace(_ restored: [HeadGroup], _ recurrent: RecurrentMemory, arrival: LayerArrival? = nil) {
+    self.arrival?.waitForAll()
+    self.arrival = arrival
     for (old, new) in zip(groups, restored) {
       for state in old.states {
         if let renewed = state.renewed(for: new) { new.add(renewed) }
@@ -68,8 +74,20 @@ public final class KVCache: SequenceMemory {
   /// from which they are taken back, held now.
   public var bytes: Int { groups.reduce(recurrent.bytes) { $0 + $1.bytes } }
 
+  /// Why what the cache answers is not to be used, until it is reset: layers of a snapshot with which it went on did not
+  /// come. Nil while all is well.
+  package var failure: KVCacheError? { arrival?.failure }
+
+  /// Layers that a step has to wait for.
+  func takeArrival() -> LayerArrival? {
+    if arrival?.isComplete == true { arrival = nil }
+    return arrival
+  }
+
   /// Forgets everything; a bounded cache keeps its memory, with zeros in it.
   public func reset() {
+    arrival?.waitForAll()
+    arrival = nil
     for group in groups { group.reset() }
     recurrent.reset()
   }
@@ -105,6 +123,7 @@ public final class KVCache: SequenceMemory {
   /// those of the full cache. Needs, beside what is kept, a float for every token held, layer and KV head, and for
   /// centers a head's keys in float32 for each thread.
   package func finishPrompt(team: WorkerTeam, kernels: InstructionSet) {
+    arrival?.waitForAll()
     for group in groups {
       for state in group.states { state.endPrompt(of: group, team: team, kernels: kernels) }
     }

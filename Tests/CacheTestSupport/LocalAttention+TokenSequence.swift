@@ -9,9 +9,12 @@ extension LocalAttention {
   }
 
   /// Drives one step through all layers, each with its own sequence, `[layer]`.
-  package func step(_ cache: KVCache, _ sequences: [TokenSequence], tokens: Range<Int>) -> [[Float]] {
+  package func step(
+    _ cache: KVCache, _ sequences: [TokenSequence], tokens: Range<Int>, beforeLayer: (Int) -> Void = { _ in }
+  ) -> [[Float]] {
     beginStep([Segment(memory: cache, rows: 0..<tokens.count)])
     return sequences.enumerated().map { layer, sequence in
+      beforeLayer(layer)
       let shape = sequence.shape
       var output = [Float](repeating: .nan, count: tokens.count * shape.queryHeads * shape.headDim)
       let queryOffset = tokens.lowerBound * shape.queryHeads * shape.headDim

@@ -75,6 +75,9 @@ package protocol SequenceMemory: AnyObject {
   /// Bytes held now.
   var bytes: Int { get }
 
+  /// Why what it answers is not to be used, such as layers that never came; nil while all is well.
+  var failure: KVCacheError? { get }
+
   /// Of so many tokens, how many the next chunk may have.
   func admissibleChunk(_ wanted: Int) -> Int
 

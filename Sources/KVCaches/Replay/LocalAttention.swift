@@ -23,6 +23,8 @@ package final class LocalAttention: AttentionService {
   /// One for each head group of each segment of the step, and more from earlier steps.
   private(set) var replays: [GroupReplay] = []
   private(set) var replayCount = 0
+  /// What caches of the step still wait for.
+  private var arrivals: [LayerArrival] = []
   /// Rows of the step so far.
   private var rowCount = 0
   private(set) var units = StepUnits()
@@ -75,6 +77,7 @@ package final class LocalAttention: AttentionService {
   private func startStep() {
     (replayCount, rowCount, recurrentCount) = (0, 0, 0)
     units.removeAll()
+    arrivals.removeAll(keepingCapacity: true)
     splitsSlots = team.threads > 1
   }
 
@@ -84,6 +87,7 @@ package final class LocalAttention: AttentionService {
     precondition(cache.attention.count == layers.count, "a cache of another model")
     precondition(rows.lowerBound == rowCount, "rows that do not follow each other")
     rowCount = rows.upperBound
+    if let arrival = cache.takeArrival() { arrivals.append(arrival) }
     cache.settle(team: team, kernels: kernels)
     cache.beginStep(tokens: rows.count)
     if recurrentLayout.count > 0 {
@@ -133,6 +137,7 @@ package final class LocalAttention: AttentionService {
     guard let queries else { preconditionFailure("finish without begin") }
     self.queries = nil
     let owner = sharedKeys.owner(of: layer)
+    for arrival in arrivals { arrival.wait(layer: owner) }
     if owner == layer, let keys, let values {
       sharedKeys.keep(layer: layer, rows: rowCount, keys: keys, values: values)
     }

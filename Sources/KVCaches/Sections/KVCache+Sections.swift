@@ -19,7 +19,7 @@ extension KVCache {
   }
 
   /// Those of recurrent states, which count as one group more.
-  fileprivate var recurrentSections: [SectionName] {
+  var recurrentSections: [SectionName] {
     recurrent.layout.layers.map {
       SectionName(group: groups.count, layer: $0, state: RecurrentMemory.stateName, block: 0)
     }
@@ -32,7 +32,11 @@ extension KVCache {
   }
 
   /// Hands some sections to a sink.
+  ///
+  /// - Throws: what the sink throws, and `KVCacheError` where the cache is not to be used (`failure`).
   package func write(_ names: [SectionName], to sink: inout some SectionSink) throws {
+    arrival?.waitForAll()
+    if let failure { throw failure }
     for name in names {
       var writer = SectionWriter()
       write(name, to: &writer)
@@ -77,59 +81,6 @@ extension HeadGroup {
     let place = slots.places[stage]
     let heldThen = Int64(ledger.stages[stage].usedSlots) - (ledger.tokenCount - tokenCount)
     return Int64(place.growth.firstSlot(ofBlock: index) + place.growth.slots(ofBlock: index)) > heldThen
-  }
-}
-
-/// A cache that takes up sections one by one, layers in any order; the cache it belongs to changes when all are there.
-package final class Restoration {
-  private let cache: KVCache
-  private let groups: [HeadGroup]
-  private let recurrent: RecurrentMemory
-  private var missing: Set<SectionName> = []
-
-  /// Takes up the counters of all groups.
-  ///
-  /// - Parameters:
-  ///   - counters: the counters' section of each group
-  ///   - payload: bytes of all other sections, which bound what the counters can claim
-  /// - Throws: `KVCacheError` where they are impossible for the cache.
-  package init(_ cache: KVCache, counters: [UnsafeRawBufferPointer], payload: Int) throws(KVCacheError) {
-    let groups = try cache.makeGroups()
-    guard counters.count == groups.count else { throw .badSnapshot("it has counters of \(counters.count) groups") }
-    for (group, bytes) in zip(groups, counters) { try group.readCounters(bytes, payload: payload) }
-    guard Set(groups.map(\.ledger.tokenCount)).count == 1 else {
-      throw .badSnapshot("groups that have seen other tokens")
-    }
-    (self.cache, self.groups, recurrent) = (cache, groups, cache.recurrent.empty())
-    for (index, group) in groups.enumerated() {
-      var names: [SectionName] = []
-      group.forEachSection(group: index) { names.append($0) }
-      missing.formUnion(names.dropFirst())
-    }
-    missing.formUnion(cache.recurrentSections)
-  }
-
-  /// Sections that have not come yet.
-  package var missingSections: Set<SectionName> { missing }
-
-  /// Takes up a section.
-  ///
-  /// - Throws: `KVCacheError` where it is none that is missing, or impossible.
-  package func take(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
-    guard missing.remove(name) != nil else { throw .badSnapshot("\(name) does not belong to it") }
-    if name.group == groups.count { return try recurrent.read(layer: name.layer, bytes) }
-    try groups[name.group].read(name, bytes)
-  }
-
-  /// Has the cache be what the sections say.
-  ///
-  /// - Throws: `KVCacheError` where a section is missing.
-  package func finish() throws(KVCacheError) {
-    if let name = missing.min(by: { $0.description < $1.description }) { throw .badSnapshot("\(name) is missing") }
-    for group in groups {
-      for state in group.states { state.didRestore(group) }
-    }
-    cache.replace(groups, recurrent)
   }
 }
 

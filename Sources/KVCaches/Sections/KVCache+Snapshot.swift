@@ -11,6 +11,8 @@ extension KVCache {
   /// used slots of every stage as they lie in memory and what states keep. The header says what the cache is, and of each
   /// section its name, length and CRC-32C. All little-endian. A bounded cache has a bounded snapshot.
   public func snapshot() -> [UInt8] {
+    arrival?.waitForAll()
+    precondition(failure == nil, "a cache whose snapshot did not come whole")
     let names = sections()
     var (header, payload) = (SectionWriter(), SectionWriter())
     payload.reserve(bytes + 1024)

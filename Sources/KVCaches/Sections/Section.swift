@@ -101,6 +101,14 @@ extension HeadGroup {
     for state in states { state.didRestoreCounters(self) }
   }
 
+  /// Where the bytes of a layer's slots lie in one block, one range a head and kind, as a section has them.
+  func slotRanges(of name: SectionName) -> [UnsafeMutableRawBufferPointer] {
+    guard let layer = heads.layers.first(where: { $0.layer == name.layer }) else { return [] }
+    var ranges: [UnsafeMutableRawBufferPointer] = []
+    slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: ledger.stages) { ranges.append($0) }
+    return ranges
+  }
+
   /// Takes up a section of a layer; the counters are those of the snapshot.
   func read(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
     guard let layer = heads.layers.first(where: { $0.layer == name.layer }) else {
@@ -108,16 +116,12 @@ extension HeadGroup {
     }
     var reader = SectionReader(bytes)
     if name.state == SectionName.slots {
-      var expected = 0
-      slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: ledger.stages) { expected += $0.count }
+      let targets = slotRanges(of: name)
+      let expected = targets.reduce(0) { $0 + $1.count }
       guard expected == bytes.count else {
         throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(expected)")
       }
-      var offset = 0
-      slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: ledger.stages) { target in
-        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + target.count]))
-        offset += target.count
-      }
+      for target in targets { try reader.read(into: target) }
     } else {
       guard let state = states.first(where: { $0.isSaved && $0.name == name.state }) else {
         throw .badSnapshot("\(name) is not in this cache")

@@ -49,6 +49,8 @@ extension KVCache {
   @discardableResult
   public func rollBack(tokens: Int) throws(KVCacheError) -> Int {
     precondition(tokens >= 0, "a negative count of tokens")
+    arrival?.waitForAll()
+    if let failure { throw failure }
     let logs = undoLogs
     guard tokens == 0 || !logs.isEmpty else { throw .cannotUndo("no log is kept, so nothing can be taken back") }
     guard tokens <= undoableTokens else {

@@ -97,6 +97,9 @@ class StageState {
   /// - Throws: `KVCacheError` where that is impossible for this state.
   func read(_ places: Range<Int>, of group: HeadGroup, from reader: inout SectionReader) throws(KVCacheError) {}
 
+  /// Whether a restored group cannot go on before the slots of all its layers are there; known with its counters.
+  func needsAllLayers(of group: HeadGroup) -> Bool { false }
+
   /// Takes note that the slots and states of the group are those of a snapshot.
   func didRestore(_ group: HeadGroup) {}
 

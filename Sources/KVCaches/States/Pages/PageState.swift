@@ -91,6 +91,8 @@ final class PageState: StageState {
     return old
   }
 
+  override func needsAllLayers(of group: HeadGroup) -> Bool { true }
+
   override func didRestore(_ group: HeadGroup) { boundStored(group, .current) }
 
   override func didRollBack(_ group: HeadGroup) {

@@ -186,6 +186,11 @@ final class PromptState: StageState {
     }
   }
 
+  override func needsAllLayers(of group: HeadGroup) -> Bool {
+    // A choice that is still to come moves the slots of all layers at once.
+    prompt.recompression != nil || Self.stage(of: group)?.isFinished != true
+  }
+
   override func didRestore(_ group: HeadGroup) {
     guard let packed = group.slots.storage(ofStage: 0).packed else { return }
     for place in 0..<site.count { packed.weigh(head: place) }

@@ -94,9 +94,13 @@ final class ScoreState: StageState {
   override func didRestoreCounters(_ group: HeadGroup) {
     fit(group)
     // Nobody knows when a prompt was cut; before now.
-    if group.plan.states.contains(where: { ($0 as? ScoreSpecification)?.opensForPrompt == true }) {
-      lastCut = group.ledger.tokenCount - 1
-    }
+    if Self.opensForPrompt(group) { lastCut = group.ledger.tokenCount - 1 }
+  }
+
+  override func needsAllLayers(of group: HeadGroup) -> Bool { Self.opensForPrompt(group) }
+
+  private static func opensForPrompt(_ group: HeadGroup) -> Bool {
+    group.plan.states.contains { ($0 as? ScoreSpecification)?.opensForPrompt == true }
   }
 
   override func write(_ places: Range<Int>, of group: HeadGroup, to writer: inout SectionWriter) {

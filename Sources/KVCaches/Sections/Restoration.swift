@@ -1,0 +1,119 @@
+/// A cache that takes up sections one by one, layers in any order.
+///
+/// The cache changes when all are there (`finish`), or computes with the layers it has while later ones still come
+/// (`open`). One thread at a time uses it, which need not be the one that computes.
+package final class Restoration: @unchecked Sendable {
+  private let cache: KVCache
+  private let groups: [HeadGroup]
+  private let recurrent: RecurrentMemory
+  private var missing: Set<SectionName> = []
+  /// Where the slots of sections go once the cache computes, since its counters then run ahead of what comes.
+  private var targets: [SectionName: [UnsafeMutableRawBufferPointer]] = [:]
+  private var arrival: LayerArrival?
+
+  /// Takes up the counters of all groups.
+  ///
+  /// - Parameters:
+  ///   - counters: the counters' section of each group
+  ///   - payload: bytes of all other sections, which bound what the counters can claim
+  /// - Throws: `KVCacheError` where they are impossible for the cache.
+  package init(_ cache: KVCache, counters: [UnsafeRawBufferPointer], payload: Int) throws(KVCacheError) {
+    let groups = try cache.makeGroups()
+    guard counters.count == groups.count else { throw .badSnapshot("it has counters of \(counters.count) groups") }
+    for (group, bytes) in zip(groups, counters) { try group.readCounters(bytes, payload: payload) }
+    guard Set(groups.map(\.ledger.tokenCount)).count == 1 else {
+      throw .badSnapshot("groups that have seen other tokens")
+    }
+    (self.cache, self.groups, recurrent) = (cache, groups, cache.recurrent.empty())
+    for (index, group) in groups.enumerated() {
+      var names: [SectionName] = []
+      group.forEachSection(group: index) { names.append($0) }
+      missing.formUnion(names.dropFirst())
+    }
+    missing.formUnion(cache.recurrentSections)
+  }
+
+  /// Sections that have not come yet.
+  package var missingSections: Set<SectionName> { missing }
+
+  /// Those that have to come before the cache can compute: what is not slots, and slots too where a state looks at all of
+  /// them, such as bounds of pages or a prompt that has yet to be cut.
+  package var sectionsBeforeOpening: Set<SectionName> {
+    missing.filter { name in
+      name.state != SectionName.slots || groups[name.group].states.contains { $0.needsAllLayers(of: groups[name.group]) }
+    }
+  }
+
+  /// Takes up a section; once the cache is open, from any one thread.
+  ///
+  /// - Throws: `KVCacheError` where it is none that is missing, or impossible. A cache that was opened is then not to be used
+  ///   any more (`KVCache.failure`).
+  package func take(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
+    do throws(KVCacheError) {
+      guard missing.remove(name) != nil else { throw .badSnapshot("\(name) does not belong to it") }
+      if let arrival { return try copy(name, bytes, arrival) }
+      if name.group == groups.count { return try recurrent.read(layer: name.layer, bytes) }
+      try groups[name.group].read(name, bytes)
+    } catch {
+      arrival?.fail(error)
+      throw error
+    }
+  }
+
+  private func copy(
+    _ name: SectionName, _ bytes: UnsafeRawBufferPointer, _ arrival: LayerArrival
+  ) throws(KVCacheError) {
+    let targets = targets.removeValue(forKey: name) ?? []
+    let expected = targets.reduce(0) { $0 + $1.count }
+    guard expected == bytes.count else {
+      throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(expected)")
+    }
+    var offset = 0
+    for target in targets {
+      target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + target.count]))
+      offset += target.count
+    }
+    arrival.note(layer: name.layer)
+  }
+
+  /// Has the cache be what the sections say from now on: it can go on at once, and attention waits in each layer for what is
+  /// still missing there.
+  ///
+  /// - Precondition: none of `sectionsBeforeOpening` is missing.
+  package func open() {
+    precondition(sectionsBeforeOpening.isEmpty && arrival == nil, "sections that a cache cannot begin without")
+    var counts = [Int](repeating: 0, count: cache.attention.count)
+    for name in missing {
+      counts[name.layer] += 1
+      targets[name] = groups[name.group].slotRanges(of: name)
+    }
+    let arrival = LayerArrival(missing: counts)
+    self.arrival = arrival
+    settle()
+    cache.replace(groups, recurrent, arrival: arrival)
+  }
+
+  private func settle() {
+    for group in groups {
+      for state in group.states { state.didRestore(group) }
+    }
+  }
+
+  /// Has the cache be what the sections say, where it was not opened before.
+  ///
+  /// - Throws: `KVCacheError` where a section is missing. A cache that was opened is then not to be used any more.
+  package func finish() throws(KVCacheError) {
+    if let name = missing.min(by: { $0.description < $1.description }) {
+      let error = KVCacheError.badSnapshot("\(name) is missing")
+      arrival?.fail(error)
+      throw error
+    }
+    guard arrival == nil else { return }
+    settle()
+    cache.replace(groups, recurrent)
+  }
+
+  deinit {
+    if !missing.isEmpty { arrival?.fail(.badSnapshot("the rest of it did not come")) }
+  }
+}
