@@ -30,6 +30,7 @@ let package = Package(
     .target(name: "ModelJSON", dependencies: ["CLibrary"], swiftSettings: fast),
     .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
+    .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(
