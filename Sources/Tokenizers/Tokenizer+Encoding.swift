@@ -57,7 +57,7 @@ extension Tokenizer {
   }
 
   /// Encodes the text between two added tokens that are looked for as they are written.
-  private func encodeSection(
+  func encodeSection(
     _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int, _ normalized: AddedTokens, isStart: Bool,
     _ words: inout WordEncoder
   ) {
