@@ -35,7 +35,9 @@ let package = Package(
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(
       name: "Engine",
-      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Weights", "KVCaches", "Models", "Tokenizers"],
+      dependencies: [
+        "CLibrary", "Kernels", "ModelJSON", "Weights", "KVCaches", "Models", "Tokenizers", "ChatTemplates",
+      ],
       swiftSettings: fast),
     .target(
       name: "Evaluation",
@@ -45,8 +47,8 @@ let package = Package(
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "Engine", "Evaluation",
-        argumentParser,
+        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Engine",
+        "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
@@ -71,7 +73,8 @@ let package = Package(
     .testTarget(
       name: "EngineTests",
       dependencies: [
-        "Engine", "Kernels", "KVCaches", "Models", "Tokenizers", "Weights", "TestSupport", "CAllocationCounter",
+        "Engine", "Kernels", "KVCaches", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights", "TestSupport",
+        "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(

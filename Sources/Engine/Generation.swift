@@ -32,16 +32,17 @@ package struct Generation {
 
   /// - Parameters:
   ///   - limit: the most tokens, nil for no limit
+  ///   - showsControlTokens: whether control tokens are written out, for a reader of the answer's format
   ///   - sampling: without `problem`
   package init(
     _ sequence: Sequence, tokenizer: Tokenizer, sampling: SamplingOptions, stopStrings: [String] = [],
-    limit: Int? = nil
+    limit: Int? = nil, showsControlTokens: Bool = false
   ) {
     self.sequence = sequence
     self.tokenizer = tokenizer
     self.limit = limit
     sampler = Sampler(sampling)
-    decoder = IncrementalDecoder(tokenizer)
+    decoder = IncrementalDecoder(tokenizer, skipsSpecial: !showsControlTokens)
     stops = StopStrings(stopStrings)
     stopTokens = Set(stopStrings.compactMap(tokenizer.id(ofSpecial:)))
     if limit == 0 { finish = .limit }
@@ -84,9 +85,10 @@ package struct Generation {
   }
 
   /// Ends the text where it is; what was to be read by then stays in the sequence.
-  package mutating func cancel() {
-    if finish == nil { finish = .cancelled }
-  }
+  ///
+  /// - Returns: text of tokens that were accepted, held back until now
+  @discardableResult
+  package mutating func cancel() -> String { finish == nil ? end(.cancelled) : "" }
 
   /// Gives out what was held back.
   private mutating func end(_ reason: Finish) -> String {

@@ -37,8 +37,8 @@ public final class LanguageModel: Sendable {
   public let path: String
   /// Text to tokens and back.
   public let tokenizer: Tokenizer
-  /// The system message that the model's own template writes where there is none.
-  let defaultInstructions: String?
+  /// How its conversations are written, or why it cannot hold any.
+  let template: Result<ConversationTemplate, any Error>
   let thread: InferenceThread
   private let confined: Confined
 
@@ -57,7 +57,7 @@ public final class LanguageModel: Sendable {
     self.path = path
     self.thread = thread
     tokenizer = loaded.tokenizer
-    defaultInstructions = loaded.defaultInstructions
+    template = loaded.template
     confined = Confined(responses: ResponseScheduler(engine: loaded.engine, thread: thread))
   }
 
@@ -93,8 +93,10 @@ public final class LanguageModel: Sendable {
   package struct Loaded: @unchecked Sendable {
     package let path: String
     package let tokenizer: Tokenizer
-    /// The system message that the model's own template writes where there is none.
-    package let defaultInstructions: String?
+    /// How its conversations are written, or why it cannot hold any.
+    package let template: Result<ConversationTemplate, any Error>
+    /// How its authors recommend that tokens are chosen.
+    package let samplingDefaults: SamplingDefaults
     package let engine: InferenceEngine
 
     /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `LanguageModelError` or `KernelError`.
@@ -114,7 +116,8 @@ public final class LanguageModel: Sendable {
       }
       self.path = path
       self.tokenizer = tokenizer
-      defaultInstructions = try ChatML.defaultInstructions(of: file)
+      samplingDefaults = try SamplingDefaults(of: file)
+      template = Result { try ConversationTemplate(of: file, tokenizer: tokenizer) }
       engine = InferenceEngine(
         model: model, team: team, kernels: kernels, chunk: options.chunk,
         arithmetic: options.exactArithmetic ? .float32 : .int8)

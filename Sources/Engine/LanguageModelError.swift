@@ -4,6 +4,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case notFound(model: String)
     case noDefaultModel(directory: String)
     case noTokenizer(directory: String)
+    case noChatTemplate
     case malformed(String, reason: String)
     case noFiniteLogit
     case badOptions(String)
@@ -15,6 +16,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
   package static func notFound(model: String) -> Self { Self(code: .notFound(model: model)) }
   package static func noDefaultModel(directory: String) -> Self { Self(code: .noDefaultModel(directory: directory)) }
   package static func noTokenizer(directory: String) -> Self { Self(code: .noTokenizer(directory: directory)) }
+  package static let noChatTemplate = Self(code: .noChatTemplate)
   package static func malformed(_ path: String, _ reason: String) -> Self {
     Self(code: .malformed(path, reason: reason))
   }
@@ -28,6 +30,8 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case .noDefaultModel(let directory):
       "the default model is not in \(directory); get it with 'make model' or Scripts/fetch-model, or name one with -m"
     case .noTokenizer(let directory): "\(directory): there is no tokenizer.json beside the weights"
+    case .noChatTemplate:
+      "this model's files say nothing of how messages are written; name a template with --chat-template"
     case .malformed(let path, let reason): "\(path): \(reason)"
     case .noFiniteLogit: "the model gave no finite logit; its weights or its cache are broken"
     case .badOptions(let reason): reason

@@ -37,7 +37,7 @@ public final class LanguageModelSession: Sendable {
   /// - Parameters:
   ///   - cache: what the session remembers; the default keeps everything
   ///   - slotType: the number format of stored keys and values
-  ///   - instructions: the system message; nil takes the model's own
+  ///   - instructions: the system message; nil leaves it to the model's chat template
   ///   - undoDepth: the newest tokens that `takeBackRequest` can take back; each costs the cache some bytes
   public init(
     model: LanguageModel, cache: KVCache.Plan = .full, slotType: KVCache.SlotType = .float16,
@@ -45,8 +45,8 @@ public final class LanguageModelSession: Sendable {
   ) {
     self.model = model
     state = SessionState(
-      tokenizer: model.tokenizer, plan: cache, slotType: slotType,
-      instructions: instructions ?? model.defaultInstructions, undoDepth: undoDepth)
+      tokenizer: model.tokenizer, template: model.template, plan: cache, slotType: slotType,
+      instructions: instructions, undoDepth: undoDepth)
   }
 
   /// Answers a prompt.

@@ -94,7 +94,7 @@ final class ResponseScheduler {
       return assertionFailure("logits that nobody asked for")
     }
     let ask = asks.remove(at: index)
-    let result = Result<String?, any Error> { try ask.state.accept(logits) }
+    let result = Result<String?, any Error> { try ask.state.accept(logits).answerText }
     if asks.contains(where: { $0.state === ask.state }) {
       // An iterator that was copied may ask twice.
       if ask.state.requestToken() == nil { end(ask.state) { $0.resume(returning: nil) } }

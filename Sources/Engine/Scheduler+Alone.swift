@@ -27,8 +27,7 @@ extension Scheduler {
   ) throws -> String? {
     guard generation.finish == nil else { return nil }
     guard proceeds(), let logits = logits(of: generation.sequence, while: proceeds) else {
-      generation.cancel()
-      return ""
+      return generation.cancel()
     }
     return try generation.accept(logits)
   }

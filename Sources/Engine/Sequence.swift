@@ -30,7 +30,7 @@ package final class Sequence {
   private var pending: [Int32] = []
   private var read = 0
   /// Whether tokens came from outside since the last logits.
-  private var isInPrompt = false
+  package private(set) var isInPrompt = false
   /// Whether the logits after all tokens are asked for; until then the last ones wait, since more may come.
   package private(set) var wantsLogits = false
   /// The prompt's way through the model one layer after another, while it is under way; no chunks are offered then.
@@ -46,6 +46,20 @@ package final class Sequence {
 
   /// Tokens that have not gone through the model yet.
   package var waitingTokens: Int { pending.count - read }
+
+  /// Tokens that have not gone through the model yet, oldest first.
+  package var waiting: [Int32] { Array(pending[read...]) }
+
+  /// Goes on where another sequence stood, whose memory this one's has taken up.
+  ///
+  /// - Parameters:
+  ///   - count: tokens that ever came, of which `newest` are the last
+  ///   - waiting: those of them that have not gone through the model
+  package func resume(count: Int, newest: [Int32], waiting: [Int32], isInPrompt: Bool) {
+    precondition(waiting.count <= newest.count && newest.count <= count, "more tokens than came")
+    log = TokenLog(limit: log.limit, total: count, newest: newest)
+    (pending, read, self.isInPrompt, wantsLogits, layerwise) = (waiting, 0, isInPrompt, false, nil)
+  }
 
   /// Bytes that the sequence holds now.
   package var bytes: Int { layerwise?.bytes ?? memory.bytes }
@@ -145,6 +159,16 @@ package final class Sequence {
   ///
   /// - Throws: `KVCacheError` where its memory cannot.
   package func keepUndoLog(depth: Int) throws(KVCacheError) { try memory.keepUndoLog(depth: depth) }
+
+  /// How many of the newest tokens can be taken back now.
+  package var undoableTokens: Int { min(log.count, waitingTokens + memory.undoableTokens) }
+
+  /// Forgets everything, as if no token had come.
+  package func restart() {
+    memory.reset()
+    log = TokenLog(limit: log.limit)
+    (pending, read, isInPrompt, wantsLogits, layerwise) = ([], 0, false, false, nil)
+  }
 
   /// Takes back the newest tokens; those that went through the model in one step with older ones are read again, which
   /// puts them at the end of that much shorter step.

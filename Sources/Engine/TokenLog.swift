@@ -16,6 +16,17 @@ package struct TokenLog: Sendable {
     self.limit = limit
   }
 
+  /// A log of `total` ids, of which only the newest are known.
+  package init(limit: Int, total: Int, newest: [Int32]) {
+    self.init(limit: limit)
+    let kept = newest.suffix(limit)
+    precondition(kept.count <= total)
+    ring = [Int32](repeating: 0, count: min(limit, total))
+    self.total = total - kept.count
+    for id in kept { append(id) }
+    count = kept.count
+  }
+
   package mutating func append(_ token: Int32) {
     let place = total % limit
     if place < ring.count { ring[place] = token } else { ring.append(token) }

@@ -121,10 +121,9 @@ struct DemoCommand: ParsableCommand {
   }
 
   private func answer(_ loaded: LanguageModel.Loaded) throws {
-    guard let format = ChatML(tokenizer: loaded.tokenizer) else { return }
+    guard let template = try? loaded.template.get() else { return }
     var writer = try TextWriter(loaded, plan: streamingPlan, slotType: .float16)
-    if let system = loaded.defaultInstructions { writer.read(format.message(.system, system)) }
-    writer.read(format.message(.user, question) + format.messageHead(.assistant))
+    writer.read(template: try template.render([ChatMessage(.user, question)], opensAnswer: true).tokens(after: 0))
     StandardOutput.write("> \(question)\n")
     _ = try writer.write(sampling: .greedy, stopStrings: [], limit: 120) { StandardOutput.write($0) }
     StandardOutput.write("\n")

@@ -66,35 +66,3 @@ struct SlotTypeOption: ParsableArguments {
     })
   var cacheType = KVCache.SlotType.float16
 }
-
-/// How the next token is chosen.
-struct SamplingFlags: ParsableArguments {
-  @Option(name: .customLong("temp"), help: "Temperature; 0 always takes the likeliest token.")
-  var temperature = 0.8
-  @Option(name: .long, help: "Only the k likeliest tokens; 0 is off.")
-  var topK = 40
-  @Option(name: .long, help: "Only the likeliest tokens that together reach this probability; 1 is off.")
-  var topP = 0.95
-  @Option(name: .long, help: "Only tokens at least this fraction as likely as the likeliest; 0 is off.")
-  var minP = 0.05
-  @Option(name: .long, help: "Divides the logits of recent tokens; 1 is off.")
-  var repeatPenalty = 1.0
-  @Option(name: .customLong("repeat-last-n"), help: "How many recent tokens the penalties look at.")
-  var repeatLastN = 64
-  @Option(name: .long, help: "Subtracted once from the logit of every recent token.")
-  var presencePenalty = 0.0
-  @Option(name: .long, help: "Subtracted from the logit of a recent token once per occurrence.")
-  var frequencyPenalty = 0.0
-  @Option(name: .long, help: "The same seed gives the same text; a new one each time without it.")
-  var seed: UInt64?
-
-  var options: SamplingOptions {
-    SamplingOptions(
-      temperature: temperature, topK: topK, topP: topP, minP: minP, repetitionPenalty: repeatPenalty,
-      presencePenalty: presencePenalty, frequencyPenalty: frequencyPenalty, penaltyWindow: repeatLastN, seed: seed)
-  }
-
-  func validate() throws {
-    if let problem = options.problem { throw ValidationError(problem) }
-  }
-}

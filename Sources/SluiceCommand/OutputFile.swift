@@ -5,13 +5,16 @@ enum OutputFile {
   /// Writes a file whole or not at all: beside its place first, then renamed; what was there stays until then.
   ///
   /// - Throws: `CommandError` where there is no room, no right, or no such folder.
-  static func write(_ text: String, to path: String) throws(CommandError) {
+  static func write(_ text: String, to path: String) throws(CommandError) { try write(Array(text.utf8), to: path) }
+
+  /// Writes bytes, as `write(_:to:)` does text.
+  static func write(_ bytes: [UInt8], to path: String) throws(CommandError) {
     let isSpecial = isSpecial(path)
     let place = isSpecial ? path : path + ".partial"
     let descriptor = open(place, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     guard descriptor >= 0 else { throw failure(path) }
     var failed: CommandError?
-    var bytes = Array(text.utf8)[...]
+    var bytes = bytes[...]
     while failed == nil, !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
       if count > 0 { bytes = bytes.dropFirst(count) } else if errno != EINTR { failed = failure(path) }

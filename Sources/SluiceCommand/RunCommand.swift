@@ -15,6 +15,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var cache: CacheOptions
   @OptionGroup var sampling: SamplingFlags
+  @OptionGroup var template: ChatTemplateOption
 
   @Option(name: [.short, .long], help: "The text to continue.")
   var prompt: String?
@@ -37,6 +38,7 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--predict must be 0 or more, or -1 for no limit, but is \(predict)")
     }
     guard !stop.contains("") else { throw ValidationError("--stop needs a text, but is empty") }
+    guard chat || template.chatTemplate == nil else { throw ValidationError("--chat-template needs --chat") }
     guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 else {
       throw ValidationError("there is no text: give --prompt, --file, or a pipe")
     }
@@ -48,18 +50,18 @@ struct RunCommand: ParsableCommand {
     let loaded = try model.load()
     var writer = try TextWriter(loaded, plan: plan, slotType: cache.slots.cacheType)
     if chat {
-      guard let format = ChatML(tokenizer: loaded.tokenizer) else {
-        throw CommandError("this model's vocabulary has no ChatML tokens, so --chat cannot be used with it yet")
-      }
-      if let system = loaded.defaultInstructions { writer.read(format.message(.system, system)) }
-      writer.read(format.messageHead(.user))
+      let frame = try template.template(of: loaded).frame()
+      writer.read(template: frame.before)
       try writer.read(source, parsesSpecialTokens: special)
-      writer.read(format.endOfMessage + format.messageHead(.assistant))
+      writer.read(frame.after)
     } else {
       try writer.read(source, parsesSpecialTokens: special)
     }
     guard writer.sequence.count > 0 else { throw CommandError("the text is empty") }
-    _ = try writer.write(sampling: sampling.options, stopStrings: stop, limit: predict == -1 ? nil : predict) {
+    _ = try writer.write(
+      sampling: sampling.options(defaults: chat ? loaded.samplingDefaults : SamplingDefaults()), stopStrings: stop,
+      limit: predict == -1 ? nil : predict
+    ) {
       StandardOutput.write($0)
     }
     StandardOutput.write("\n")

@@ -38,6 +38,12 @@ struct TextWriter {
     return Array(tokens.dropFirst())
   }
 
+  /// Takes in what a chat template writes, with the begin-of-sequence token where the model has one.
+  mutating func read(template tokens: [Int32]) {
+    let hasBegun = sequence.count == 1 && tokens.first == loaded.tokenizer.beginOfSequence
+    read(hasBegun && loaded.tokenizer.addsBeginOfSequence ? Array(tokens.dropFirst()) : tokens)
+  }
+
   mutating func read(_ tokens: [Int32]) {
     sequence.append(tokens)
     // Full chunks go through the model at once, so that an endless text does not pile up.

@@ -279,7 +279,7 @@ import Testing
         input: .bytes(Array("Hello\n/undo\n/undo\nHello\n".utf8)))
       let answers = again.output.split(separator: "\n", omittingEmptySubsequences: false)
       #expect(answers.count == 3 && answers[0] == answers[1])
-      #expect(again.error == "sluice: there is no message to take back\n")
+      #expect(again.error == "sluice: there is no request that could be taken back\n")
       let framed = try success(["run", "--chat", "-m", model, "-p", "Hello", "-n", "4", "--temp", "0"]).output
       #expect(result.output.hasPrefix(framed))
     }

@@ -71,9 +71,11 @@ import Testing
   #endif
 
   @Test func `a model gets the system message of its own template alone`() throws {
-    let named = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+    let plain = "{% for m in messages %}<|im_start|>{{ m.role + '\n' + m.content }}<|im_end|>\n{% endfor %}"
+    let head = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    let named = "<|im_start|>system\nYou are named SmolLM<|im_end|>\n"
     var outputs: [String] = []
-    for template in [nil, "{{ '\(named)' }}", "{% for m in messages %}{{ m.content }}{% endfor %}"] as [String?] {
+    for template in [nil, plain + "\n" + head, named + plain + "\n" + head] as [String?] {
       try withModel(
         TinyModel(), { if let template { $0.metadata.append(("tokenizer.chat_template", .string(template))) } }
       ) {

@@ -21,7 +21,7 @@ import Tokenizers
       responses = ResponseScheduler(engine: loaded.engine, thread: thread)
       tokenizer = loaded.tokenizer
       states = (0..<sessions).map { _ in
-        SessionState(tokenizer: loaded.tokenizer, plan: .full, slotType: .float32, instructions: "")
+        SessionState(loaded, instructions: "")
       }
     }
 

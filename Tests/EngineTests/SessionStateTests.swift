@@ -10,12 +10,12 @@ import Tokenizers
 @Suite struct SessionStateTests {
   private let loaded: LanguageModel.Loaded
   private let state: SessionState
-  private let format: ChatML
+  private let format: ChatMLFrame
 
   init() throws {
     loaded = try loadTiny(chunk: 16)
-    state = SessionState(tokenizer: loaded.tokenizer, plan: .full, slotType: .float32, instructions: "be tiny")
-    format = try #require(ChatML(tokenizer: loaded.tokenizer))
+    state = SessionState(loaded, instructions: "be tiny")
+    format = ChatMLFrame(tokenizer: loaded.tokenizer)
   }
 
   private func begin(_ request: SessionState.Request, limit: Int? = 5) throws {
@@ -37,7 +37,7 @@ import Tokenizers
   private func text() throws -> String { loaded.tokenizer.decode(try log(), skipsSpecial: false) }
 
   private var firstTurn: [Int32] {
-    format.message(.system, "be tiny") + format.message(.user, "one") + format.messageHead(.assistant)
+    format.message("system", "be tiny") + format.message("user", "one") + format.answerHead
   }
 
   @Test func `an answer is closed before the next message`() throws {
@@ -48,7 +48,7 @@ import Tokenizers
     let answered = try log()
     try begin(.turn("two"))
     #expect(
-      try log() == answered + format.endOfMessage + format.message(.user, "two") + format.messageHead(.assistant))
+      try log() == answered + format.endOfMessage + format.message("user", "two") + format.answerHead)
   }
 
   @Test func `an answer that a newer message cuts off is closed`() throws {
@@ -57,7 +57,7 @@ import Tokenizers
     try begin(.turn("two"))
     #expect(
       try log().count == firstTurn.count + 2 + "\n<|im_end|>".utf8.count - 9
-        + format.message(.user, "two").count + format.messageHead(.assistant).count)
+        + format.message("user", "two").count + format.answerHead.count)
     #expect(try text().contains("<|im_end|>\n<|im_start|>user\ntwo<|im_end|>\n<|im_start|>assistant\n"))
   }
 
@@ -67,7 +67,7 @@ import Tokenizers
     #expect(try state.next(loaded.engine) == nil)
     try begin(.turn("two"))
     let expected =
-      firstTurn + format.endOfMessage + format.message(.user, "two") + format.messageHead(.assistant)
+      firstTurn + format.endOfMessage + format.message("user", "two") + format.answerHead
     #expect(try log() == expected)
     try write()
     #expect(try state.sequence(loaded.engine).memory.tokenCount == Int64(expected.count + 4))
@@ -104,7 +104,7 @@ import Tokenizers
 
   @Test func `after the end of a text there is nothing to continue, but more to say`() throws {
     let ending = try loadTiny(TinyModel(endBias: 20))
-    let state = SessionState(tokenizer: ending.tokenizer, plan: .full, slotType: .float32, instructions: "")
+    let state = SessionState(ending, instructions: "")
     let options = GenerationOptions(sampling: .greedy)
     try state.begin(.turn("one"), options, ending.engine)
     while try state.next(ending.engine) != nil {}
@@ -126,8 +126,7 @@ import Tokenizers
   }
 
   @Test func `requests are taken back one by one, and others can take their place`() throws {
-    let other = SessionState(
-      tokenizer: loaded.tokenizer, plan: .full, slotType: .float32, instructions: "be tiny", undoDepth: 400)
+    let other = SessionState(loaded, instructions: "be tiny", undoDepth: 400)
     func ask(_ text: String, of state: SessionState) throws -> String {
       let options = GenerationOptions(sampling: .greedy, maximumResponseTokens: 5)
       try state.begin(.turn(text), options, loaded.engine)
@@ -149,9 +148,19 @@ import Tokenizers
 }
 
 extension SessionState {
+  /// A session of a tiny model that keeps everything.
+  convenience init(
+    _ loaded: LanguageModel.Loaded, template: ConversationTemplate? = nil, instructions: String? = nil,
+    undoDepth: Int = 0
+  ) {
+    self.init(
+      tokenizer: loaded.tokenizer, template: template.map { .success($0) } ?? loaded.template, plan: .full,
+      slotType: .float32, instructions: instructions, undoDepth: undoDepth)
+  }
+
   /// The text of the next token, or nil at the end.
-  fileprivate func next(_ engine: InferenceEngine) throws -> String? {
+  func next(_ engine: InferenceEngine) throws -> String? {
     guard let sequence = requestToken(), let logits = Scheduler(engine: engine).logits(of: sequence) else { return nil }
-    return try accept(logits)
+    return try accept(logits).answerText
   }
 }

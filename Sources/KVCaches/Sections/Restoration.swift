@@ -40,7 +40,8 @@ package final class Restoration: @unchecked Sendable {
   /// them, such as bounds of pages or a prompt that has yet to be cut.
   package var sectionsBeforeOpening: Set<SectionName> {
     missing.filter { name in
-      name.state != SectionName.slots || groups[name.group].states.contains { $0.needsAllLayers(of: groups[name.group]) }
+      name.state != SectionName.slots
+        || groups[name.group].states.contains { $0.needsAllLayers(of: groups[name.group]) }
     }
   }
 

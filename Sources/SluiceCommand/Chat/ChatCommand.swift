@@ -1,15 +1,20 @@
 import ArgumentParser
+import ChatTemplates
 import Engine
 import Foundation
 import KVCaches
+import ModelJSON
 import Models
 
 struct ChatCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chat",
     abstract: "Talk with the model, as long as you like.",
-    discussion: "Each line you type is a message; end with an empty line, Ctrl-D, or /exit. "
-      + "With --undo, /undo takes back the last message and its answer.")
+    discussion: """
+      Each line you type is a message; lines pasted together are one. Ctrl-C stops an answer, Ctrl-D or /exit ends the
+      chat. /undo takes back the last message and its answer, /save FILE and /load FILE keep a chat for later, /memory
+      tells what the model remembers, /help lists all.
+      """)
 
   @OptionGroup var model: ModelOptions
   @Option(
@@ -20,19 +25,33 @@ struct ChatCommand: ParsableCommand {
   var cache: String?
   @OptionGroup var slots: SlotTypeOption
   @OptionGroup var sampling: SamplingFlags
+  @OptionGroup var template: ChatTemplateOption
   @Option(
     name: [.customShort("n"), .customLong("predict")], parsing: .unconditional, help: "The most tokens of an answer.")
   var predict: Int?
-  @Option(name: .long, help: "The system message; the model's own without it.")
+  @Option(name: .long, help: "The system message; the template's own without it.")
   var system: String?
-
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "What becomes of the model's thoughts: show (dimmed), hide, or off, which asks the model not to think. Without it they "
+        + "are shown on a terminal only.", valueName: "show|hide|off"),
+    transform: { text in
+      guard let thoughts = ChatScreen.Thoughts(rawValue: text) else {
+        throw ValidationError("--think is show, hide or off, not '\(text)'")
+      }
+      return thoughts
+    })
+  var think: ChatScreen.Thoughts?
   @Option(
     name: .long, parsing: .unconditional,
-    help: ArgumentHelp("How many of the newest tokens /undo can take back; each takes memory.", valueName: "tokens"))
-  var undo: Int = 0
+    help: ArgumentHelp(
+      "How many of the newest tokens /undo can take back; each takes memory. 1,024 without it, where the cache can.",
+      valueName: "tokens"))
+  var undo: Int?
 
   func validate() throws {
-    guard (0...KVCache.largestUndoDepth).contains(undo) else {
+    if let undo, !(0...KVCache.largestUndoDepth).contains(undo) {
       throw ValidationError("--undo must be between 0 and \(KVCache.largestUndoDepth), but is \(undo)")
     }
     if let predict, predict < -1 {
@@ -51,42 +70,46 @@ struct ChatCommand: ParsableCommand {
       ?? KVCache.Plan {
         Sinks(4); Window(max(1, budget - 4))
       }
-    guard let format = ChatML(tokenizer: loaded.tokenizer) else {
-      throw CommandError("this model's vocabulary has no ChatML tokens, so it cannot chat yet")
+    let isTerminal = StandardOutput.isTerminal
+    let thoughts = think ?? (isTerminal ? .show : .hide)
+    var conversation = try template.template(of: loaded)
+    if thoughts == .off { conversation.variables["enable_thinking"] = .bool(false) }
+    let makeState = { (undoDepth: Int) in
+      SessionState(
+        tokenizer: loaded.tokenizer, template: .success(conversation), plan: plan, slotType: slots.cacheType,
+        instructions: system, undoDepth: undoDepth)
     }
-    var writer = try TextWriter(loaded, plan: plan, slotType: slots.cacheType)
-    if undo > 0 { try writer.sequence.keepUndoLog(depth: undo) }
-    if let system = system ?? loaded.defaultInstructions { writer.read(format.message(.system, system)) }
-    let isInteractive = isatty(STDIN_FILENO) == 1
-    // How many tokens the sequence had before each message.
-    var marks: [Int] = []
-    while true {
-      if isInteractive { StandardError.write("> ") }
-      guard let line = readLine(), !line.isEmpty, line != "/exit" else { return }
-      if line == "/undo" {
-        takeBack(&marks, writer.sequence)
-        continue
-      }
-      marks.append(writer.sequence.count)
-      marks.removeAll { $0 < writer.sequence.count - undo }
-      writer.read(format.message(.user, line) + format.messageHead(.assistant))
-      _ = try writer.write(sampling: sampling.options, stopStrings: [], limit: predict == -1 ? nil : predict) {
-        StandardOutput.write($0)
-      }
-      StandardOutput.write("\n")
-      writer.read(format.endOfMessage)
-    }
+    let state = makeState(try undoDepth(plan, loaded))
+    let options = GenerationOptions(
+      sampling: sampling.options(defaults: loaded.samplingDefaults),
+      maximumResponseTokens: predict == -1 ? nil : predict)
+    var chat = Chat(
+      loaded, state, options,
+      screen: ChatScreen(thoughts, isTerminal: isTerminal) { StandardOutput.write($0) })
+    try chat.run()
   }
 
-  /// Takes back the last message; where that cannot be, says so and changes nothing.
-  private func takeBack(_ marks: inout [Int], _ sequence: Sequence) {
-    guard undo > 0 else { return StandardError.write("sluice: messages can be taken back with --undo TOKENS\n") }
-    guard let mark = marks.last else { return StandardError.write("sluice: there is no message to take back\n") }
-    do throws(KVCacheError) {
-      try sequence.rollBack(tokens: sequence.count - mark)
-      marks.removeLast()
-    } catch {
-      StandardError.write("sluice: \(error)\n")
-    }
+  /// As many tokens as were asked for; where nobody asked, none under a cache that cannot take tokens back.
+  private func undoDepth(_ plan: KVCache.Plan, _ loaded: LanguageModel.Loaded) throws -> Int {
+    if let undo { return undo }
+    let probe = try loaded.engine.makeSequence(plan, slotType: slots.cacheType)
+    return (try? probe.keepUndoLog(depth: Self.usualUndoDepth)) == nil ? 0 : Self.usualUndoDepth
+  }
+
+  private static let usualUndoDepth = 1024
+}
+
+/// Which chat template writes the messages.
+struct ChatTemplateOption: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A template's file, or a known one's name, in place of the model's own: chatml, gemma, llama2, llama3, phi3, zephyr.",
+      valueName: "name|file"))
+  var chatTemplate: String?
+
+  func template(of loaded: LanguageModel.Loaded) throws -> ConversationTemplate {
+    guard let chatTemplate else { return try loaded.template.get() }
+    return try ConversationTemplate(named: chatTemplate, tokenizer: loaded.tokenizer)
   }
 }

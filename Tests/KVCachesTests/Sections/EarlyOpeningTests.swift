@@ -64,7 +64,8 @@ struct EarlyOpeningTests {
     let attention = try Subject.attention(threads: 1)
     for (plan, comesLate) in [
       ("full", true), ("streaming-llm:2+9", true), ("cascading:24/2", true), ("h2o:16", true),
-      ("snapkv:20[window=7]", true), ("window:5,clusters:18[positions=original]", true), ("quest:32[dense-layers=1]", false),
+      ("snapkv:20[window=7]", true), ("window:5,clusters:18[positions=original]", true),
+      ("quest:32[dense-layers=1]", false),
     ] {
       let (_, _, late) = try opened(plan, try Shelf(try fed(plan, attention)))
       #expect(late.isEmpty == !comesLate && late.allSatisfy { $0.state == "slots" }, "\(plan)")

@@ -1,0 +1,100 @@
+package import ChatTemplates
+package import ModelJSON
+package import Tokenizers
+
+/// How a model's conversations become text: its chat template, and what that asks of the tokenizer.
+package struct ConversationTemplate: Sendable {
+  package let template: ChatTemplate
+  package let tokenizer: Tokenizer
+  /// What a template is told beside messages, such as `enable_thinking`.
+  package var variables = JSONObject()
+  /// When the conversation began: a template that writes the date writes the same one in every turn.
+  package var time: TemplateTime?
+  private let templateTexts: [String: String]
+
+  package init(_ template: ChatTemplate, tokenizer: Tokenizer) {
+    (self.template, self.tokenizer) = (template, tokenizer)
+    var texts: [String: String] = [:]
+    for (name, id) in [("bos_token", tokenizer.beginOfSequence), ("eos_token", tokenizer.endOfSequence)] {
+      texts[name] = id.map(tokenizer.token) ?? ""
+    }
+    templateTexts = texts
+  }
+
+  /// The text of some messages.
+  ///
+  /// - Parameter opensAnswer: whether it ends with what stands in front of the model's answer
+  /// - Throws: `TemplateError`; of kind `raised` where the template refuses the messages.
+  package func render(_ messages: [ChatMessage], opensAnswer: Bool) throws(TemplateError) -> RenderedConversation {
+    var values = variables
+    values["messages"] = .array(messages.map(\.json))
+    values["add_generation_prompt"] = .bool(opensAnswer)
+    let spans = try template.render(
+      RenderingVariables(values, templateTexts: templateTexts, time: time))
+    var prompt = PromptText()
+    for span in spans { prompt.append(span.text, isContent: span.isContent) }
+    return RenderedConversation(prompt, tokenizer: tokenizer)
+  }
+
+  /// What stands before and after a user's only message, which may be too long to be rendered.
+  ///
+  /// - Throws: as `render`.
+  package func frame() throws -> (before: [Int32], after: [Int32]) {
+    let place = Array(Self.placeholder.utf8)
+    let prompt = try render([ChatMessage(.user, Self.placeholder)], opensAnswer: true).prompt
+    guard let range = prompt.bytes.firstRange(of: place) else {
+      throw LanguageModelError.badOptions("the chat template \(template.name) leaves out what a user says")
+    }
+    let before = RenderedConversation(prompt.prefix(range.lowerBound), tokenizer: tokenizer)
+    return (
+      before.tokens(after: 0), tokenizer.encode(prompt.dropping(range.upperBound), startsText: false)
+    )
+  }
+
+  /// Characters for private use, which no template looks for.
+  private static let placeholder = "\u{F8FE}message\u{F8FF}"
+}
+
+/// A conversation as text, as symbols, and what of either is still to be encoded.
+package struct RenderedConversation: Sendable {
+  package let prompt: PromptText
+  /// What it says; begins with the begin-of-sequence token where the tokenizer adds it and the template does not.
+  package let symbols: [Int32]
+  /// The byte of the prompt at which each symbol starts, and one more for its end.
+  private let offsets: [Int]
+  /// Whether it begins with a token that the template does not write.
+  let addsBegin: Bool
+  private let tokenizer: Tokenizer
+
+  init(_ prompt: PromptText, tokenizer: Tokenizer) {
+    (self.prompt, self.tokenizer) = (prompt, tokenizer)
+    var (symbols, offsets) = tokenizer.symbols(prompt)
+    let begin = tokenizer.addsBeginOfSequence ? tokenizer.beginOfSequence : nil
+    addsBegin = begin != nil && symbols.first != begin.map { 256 + $0 }
+    if addsBegin, let begin {
+      symbols.insert(256 + begin, at: 0)
+      offsets.insert(0, at: 0)
+    }
+    (self.symbols, self.offsets) = (symbols, offsets)
+  }
+
+  /// The ids of what comes after so many symbols.
+  package func tokens(after count: Int) -> [Int32] {
+    guard count > 0 else { return (addsBegin ? [symbols[0] - 256] : []) + tokenizer.encode(prompt) }
+    let isAtStart = offsets[count] == 0
+    return tokenizer.encode(prompt.dropping(offsets[count]), startsText: isAtStart)
+  }
+
+  /// Whether the model is to go on inside of a thought that the template has opened.
+  package var opensThought: Bool {
+    let end = String(decoding: prompt.bytes.suffix(64), as: UTF8.self)
+    return AnswerFormat.openings.contains { end.trimmingEnd.hasSuffix($0) }
+  }
+}
+
+extension String {
+  /// Without white space at its end.
+  fileprivate var trimmingEnd: Substring {
+    self[..<(lastIndex { !$0.isWhitespace }.map(index(after:)) ?? startIndex)]
+  }
+}
