@@ -57,7 +57,7 @@ let package = Package(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "Kernels", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "ChatTemplatesTests", dependencies: ["ChatTemplates", "ModelJSON", "TestSupport"],
+      name: "ChatTemplatesTests", dependencies: ["ChatTemplates", "Kernels", "ModelJSON", "TestSupport"],
       exclude: ["Golden", "Templates"], swiftSettings: strict),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .target(

@@ -14,7 +14,7 @@ package struct TemplateLimits: Sendable, Hashable {
   package var calls = 96
   /// Scalars of text, and eight for each element of a list, that are made in all; as many again for each scalar of the
   /// variables as `allocatedPerInput` says. A scalar takes four bytes.
-  package var allocated = 8 << 20
+  package var allocated = 4 << 20
   package var allocatedPerInput = 64
   /// Scalars of the result.
   package var output = 16 << 20
