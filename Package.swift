@@ -45,8 +45,8 @@ let package = Package(
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "Engine", "Evaluation",
-        argumentParser,
+        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Engine",
+        "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),

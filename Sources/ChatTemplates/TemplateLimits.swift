@@ -1,4 +1,6 @@
 /// What a template may use. A template comes with a model and its variables from anywhere: neither is trusted.
+///
+/// With these values reading and rendering stay below 2 MiB of stack.
 package struct TemplateLimits: Sendable, Hashable {
   /// Scalars of source.
   package var source = 1 << 20

@@ -17,7 +17,7 @@ package struct ChatML: Sendable {
   /// The system message that a model's own template writes where there is none: that of SmolLM2 where the template has
   /// it, or where there is no template to ask.
   package static func defaultInstructions(of file: WeightFile) throws -> String? {
-    guard let template = try file.chatTemplate() else { return defaultInstructions }
+    guard let template = try file.chatTemplates().source() else { return defaultInstructions }
     return template.contains(defaultInstructions) ? defaultInstructions : nil
   }
 

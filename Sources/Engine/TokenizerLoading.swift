@@ -49,22 +49,6 @@ extension Tokenizer {
 
 }
 
-extension WeightFile {
-  /// The template by which the model's messages are written; nil where its files have none.
-  func chatTemplate() throws -> String? {
-    switch format {
-    case .gguf: return try metadata.string(ifPresent: "tokenizer.chat_template")
-    case .huggingFace, .safetensors:
-      if let path = companion("chat_template.jinja") {
-        return String(decoding: try MappedFile.contents(of: path), as: UTF8.self)
-      }
-      guard let path = tokenizerConfigJSONPath else { return nil }
-      let template = try? JSONValue(parsing: MappedFile.contents(of: path))["chat_template"]
-      return template?.string ?? template?.array?.first?["template"]?.string
-    }
-  }
-}
-
 extension TokenizerDescription {
   /// The vocabulary in a GGUF file's metadata.
   package init(_ metadata: Metadata) throws {
