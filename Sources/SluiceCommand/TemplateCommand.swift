@@ -42,25 +42,20 @@ struct TemplateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let stored = file == nil || model != nil ? try storedTemplates() : nil
-    let template = try file.map { try ChatTemplate(Self.text(of: $0), name: $0) } ?? storedTemplate(in: stored)
-    var values = RenderingVariables(try givenVariables(), time: now.flatMap { TemplateTime($0) } ?? Self.localTime)
-    for (name, text) in stored?.tokens ?? [:] where values.values[name] == nil { values.templateTexts[name] = text }
-    // Those of the variables are given by whoever calls, as the model's would be.
-    for name in ["bos_token", "eos_token"] {
-      if let text = values.values[name]?.string { values.templateTexts[name] = text }
+    let model = try file == nil || model != nil ? WeightFile.open(ModelLocator.path(of: model)) : nil
+    let template = try file.map { try ChatTemplate(Self.text(of: $0), name: $0) } ?? storedTemplate(in: model)
+    var variables = RenderingVariables(try givenVariables(), time: now.flatMap { TemplateTime($0) } ?? Self.localTime)
+    for (name, text) in try model?.templateTexts() ?? [:] where variables.values[name] == nil {
+      variables.templateTexts[name] = text
     }
-    StandardOutput.write(try template.render(values).text)
+    StandardOutput.write(try template.render(variables).text)
   }
 
-  private func storedTemplates() throws -> StoredChatTemplates {
-    try WeightFile.open(ModelLocator.path(of: model)).chatTemplates()
-  }
-
-  private func storedTemplate(in stored: StoredChatTemplates?) throws -> ChatTemplate {
-    let path = try ModelLocator.path(of: model)
-    guard let source = stored?.source(named: templateName) else {
-      let known = stored?.templates.map(\.name) ?? []
+  private func storedTemplate(in model: WeightFile?) throws -> ChatTemplate {
+    let stored = try model?.chatTemplates() ?? StoredChatTemplates()
+    guard let source = stored.source(named: templateName) else {
+      let path = model?.path ?? ""
+      let known = stored.templates.map(\.name)
       guard let templateName, !known.isEmpty else { throw CommandError("\(path): the model has no chat template") }
       throw CommandError("\(path): no chat template '\(templateName)'; there are \(known.joined(separator: ", "))")
     }
