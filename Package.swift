@@ -58,6 +58,9 @@ let package = Package(
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "Kernels", "TestSupport"],
       swiftSettings: strict),
+    .testTarget(
+      name: "ChatTemplatesTests", dependencies: ["ChatTemplates", "Kernels", "ModelJSON", "TestSupport"],
+      exclude: ["Golden", "Templates"], swiftSettings: strict),
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .target(
       name: "CacheTestSupport", dependencies: ["KVCaches", "Kernels", "TestSupport"], path: "Tests/CacheTestSupport",

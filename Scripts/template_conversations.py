@@ -121,9 +121,16 @@ SETTINGS = {
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 
 
+# Settings that every conversation is written with, and conversations that are written with all of them.
+COMMON_SETTINGS = ["", "no-prompt", "tools"]
+RICH_CONVERSATIONS = ["system", "thought", "reasoned", "tool-answer"]
+
+
 def cases():
     """Names of cases, each with the variables of a template."""
     for conversation, messages in CONVERSATIONS.items():
         for setting, values in SETTINGS.items():
+            if setting not in COMMON_SETTINGS and conversation not in RICH_CONVERSATIONS:
+                continue
             name = conversation + ("/" + setting if setting else "")
             yield name, {"messages": messages, "documents": None, **TOKENS, **values}

@@ -1,6 +1,7 @@
 """Renders chat templates with Jinja2 itself, in the environment that transformers sets up for them."""
 
 import datetime
+import functools
 import json
 
 import jinja2
@@ -41,17 +42,22 @@ def environment():
     return result
 
 
+@functools.cache
+def compiled(template):
+    return environment().from_string(template)
+
+
 def render(template, variables):
     """("text", what is written) or ("error", its kind, its message)."""
     try:
-        return "text", environment().from_string(template).render(**variables)
-    except jinja2.exceptions.TemplateSyntaxError as error:
+        return "text", compiled(template).render(**variables)
+    except (jinja2.exceptions.TemplateSyntaxError, SyntaxError) as error:
         return "error", "syntax", str(error)
     except jinja2.exceptions.UndefinedError as error:
         return "error", "undefined", str(error)
     except jinja2.exceptions.SecurityError as error:
         return "error", "security", str(error)
-    except RecursionError as error:
+    except (RecursionError, OverflowError) as error:
         return "error", "limit", str(error)
     except jinja2.exceptions.TemplateError as error:
         return "error", "raised" if type(error) is jinja2.exceptions.TemplateError else "type", str(error)

@@ -104,14 +104,12 @@ extension TemplateEvaluator {
       guard let integer = value.asInteger else { return .float(NumberText.rounded(number, decimals: precision)) }
       if precision >= 0 { return .integer(integer) }
       guard precision >= -18 else { return .integer(0) }
-      let power = (0..<(-precision)).reduce(1) { product, _ in product * 10 }
-      let remainder = ((integer % power) + power) % power
-      let low = integer - remainder
-      let twice = remainder.subtractingReportingOverflow(power - remainder).partialValue
-      let roundsUp = twice > 0 || (twice == 0 && (low / power) % 2 != 0)
-      let (rounded, overflow) = roundsUp ? low.addingReportingOverflow(power) : (low, false)
-      guard !overflow else { throw failure(.type, "a number too large for 64 bits") }
-      return .integer(rounded)
+      let power = (0..<(-precision)).reduce(UInt(1)) { product, _ in product * 10 }
+      var (quotient, rest) = integer.magnitude.quotientAndRemainder(dividingBy: power)
+      if rest > power / 2 || (rest == power / 2 && quotient % 2 != 0) { quotient += 1 }
+      rest = quotient * power
+      guard let magnitude = Int(exactly: rest) else { throw failure(.type, "a number too large for 64 bits") }
+      return .integer(integer < 0 ? -magnitude : magnitude)
     }
     let scale = pow(10, Double(precision))
     let scaled = number * scale

@@ -19,6 +19,11 @@ extension TemplateEvaluator {
       return TextMethod(rawValue: name.string).map { .callable(.textMethod($0, text)) }
     case .sequence(let elements, let kind):
       guard kind == .list || kind == .tuple || kind == .range else { return nil }
+      // What `groupby` makes has names for its two parts.
+      if kind == .tuple, elements.count == 2 {
+        if name == "grouper" { return elements[0] }
+        if name == "list" { return elements[1] }
+      }
       guard let method = SequenceMethod(rawValue: name.string), kind == .list || method != .copy else { return nil }
       return .callable(.sequenceMethod(method, elements))
     case .dictionary(let members):

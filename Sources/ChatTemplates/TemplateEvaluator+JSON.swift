@@ -34,22 +34,22 @@ extension TemplateEvaluator {
       builder.append("[")
       for (index, element) in elements.enumerated() {
         if index > 0 { builder.units += style.itemSeparator.units }
-        writeIndent(style, to: &builder, depth: depth + 1)
+        try writeIndent(style, to: &builder, depth: depth + 1)
         try writeJSON(element, style, to: &builder, depth: depth + 1)
       }
-      if !elements.isEmpty { writeIndent(style, to: &builder, depth: depth) }
+      if !elements.isEmpty { try writeIndent(style, to: &builder, depth: depth) }
       builder.append("]")
     case .dictionary(let members):
       builder.append("{")
       let order = style.sortsKeys ? try sortedPositions(of: members) : Array(members.keys.indices)
       for (place, index) in order.enumerated() {
         if place > 0 { builder.units += style.itemSeparator.units }
-        writeIndent(style, to: &builder, depth: depth + 1)
+        try writeIndent(style, to: &builder, depth: depth + 1)
         writeJSON(try jsonKey(members.keys[index]), style, to: &builder)
         builder.units += style.keySeparator.units
         try writeJSON(members.values[index], style, to: &builder, depth: depth + 1)
       }
-      if members.count > 0 { writeIndent(style, to: &builder, depth: depth) }
+      if members.count > 0 { try writeIndent(style, to: &builder, depth: depth) }
       builder.append("}")
     default: throw failure(.type, "Object of type \(value.typeName) is not JSON serializable")
     }
@@ -74,10 +74,13 @@ extension TemplateEvaluator {
     value.isNaN ? "NaN" : value.isInfinite ? (value < 0 ? "-Infinity" : "Infinity") : NumberText.shortest(value)
   }
 
-  private func writeIndent(_ style: JSONStyle, to builder: inout TextBuilder, depth: Int) {
+  private func writeIndent(_ style: JSONStyle, to builder: inout TextBuilder, depth: Int) throws(TemplateError) {
     guard let indent = style.indent else { return }
     builder.append("\n")
-    for _ in 0..<depth { builder.units += indent.units }
+    for _ in 0..<depth {
+      guard builder.units.count + indent.count <= allocationLeft else { throw allocationFailure }
+      builder.units += indent.units
+    }
   }
 
   private func writeJSON(_ text: MarkedText, _ style: JSONStyle, to builder: inout TextBuilder) {

@@ -147,6 +147,8 @@ extension TemplateEvaluator {
     let elements = try selected(try elements(of: sequence), by: loop, in: outer)
     if loop.isRecursive { try register(outer) }
     let state = LoopState(loop, elements: elements, depth: depth, scope: loop.isRecursive ? outer : nil)
+    // A loop that was asked about itself holds itself.
+    defer { state.lastChanged = nil }
     for (index, element) in elements.enumerated() {
       try step()
       state.index = index

@@ -1,4 +1,6 @@
 /// What a template may use. A template comes with a model and its variables from anywhere: neither is trusted.
+///
+/// With these values reading and rendering stay below 2 MiB of stack.
 package struct TemplateLimits: Sendable, Hashable {
   /// Scalars of source.
   package var source = 1 << 20
@@ -14,7 +16,7 @@ package struct TemplateLimits: Sendable, Hashable {
   package var calls = 96
   /// Scalars of text, and eight for each element of a list, that are made in all; as many again for each scalar of the
   /// variables as `allocatedPerInput` says. A scalar takes four bytes.
-  package var allocated = 8 << 20
+  package var allocated = 4 << 20
   package var allocatedPerInput = 64
   /// Scalars of the result.
   package var output = 16 << 20

@@ -93,8 +93,7 @@ public final class LanguageModel: Sendable {
   package struct Loaded: @unchecked Sendable {
     package let path: String
     package let tokenizer: Tokenizer
-    /// How its conversations are written, or why it cannot hold any.
-    package let template: Result<ConversationTemplate, any Error>
+    private let chatTemplates: StoredChatTemplates
     /// How its authors recommend that tokens are chosen.
     package let samplingDefaults: SamplingDefaults
     package let engine: InferenceEngine
@@ -117,10 +116,15 @@ public final class LanguageModel: Sendable {
       self.path = path
       self.tokenizer = tokenizer
       samplingDefaults = try SamplingDefaults(of: file)
-      template = Result { try ConversationTemplate(of: file, tokenizer: tokenizer) }
+      chatTemplates = try file.chatTemplates()
       engine = InferenceEngine(
         model: model, team: team, kernels: kernels, chunk: options.chunk,
         arithmetic: options.exactArithmetic ? .float32 : .int8)
+    }
+
+    /// How its conversations are written, or why it cannot hold any; made anew each time.
+    package var template: Result<ConversationTemplate, any Error> {
+      Result { try ConversationTemplate(chatTemplates, tokenizer: tokenizer) }
     }
   }
 }

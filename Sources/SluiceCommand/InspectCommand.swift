@@ -101,7 +101,7 @@ private struct CacheReport {
       ("hidden", "\(configuration.hiddenSize), feed-forward \(configuration.feedForwardSize)"),
       ("vocabulary", HumanReadable.count(configuration.vocabularySize)),
       ("trained length", HumanReadable.tokens(configuration.trainedLength)),
-      ("tokenizer", file.tokenizerSummary(path: path)), ("chat template", file.templateSummary(path: path)),
+      ("tokenizer", file.tokenizerSummary(path: path)), ("chat template", file.templateSummary()),
       ("memory", memory(file)),
       ("instruction set", instructionSet), ("cache", "\(plan), \(slotType.rawValue)"),
     ]

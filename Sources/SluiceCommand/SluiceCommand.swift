@@ -14,8 +14,8 @@ struct SluiceCommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, EvaluateCommand.self,
-      BenchCommand.self, DemoCommand.self,
+      RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, TemplateCommand.self,
+      EvaluateCommand.self, BenchCommand.self, DemoCommand.self,
     ])
 
   /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.

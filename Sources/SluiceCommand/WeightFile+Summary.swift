@@ -1,3 +1,5 @@
+import ChatTemplates
+import Engine
 import Foundation
 import Weights
 
@@ -13,15 +15,35 @@ extension WeightFile {
     return text("tokenizer.ggml.pre").map { "\(model), cut as \($0)" } ?? model
   }
 
-  func templateSummary(path: String) -> String {
-    guard case .gguf = format else {
-      let names = ["chat_template.jinja", "tokenizer_config.json"]
-      let isThere = names.contains { name in
-        guard let data = FileManager.default.contents(atPath: "\(path)/\(name)") else { return false }
-        return name.hasSuffix(".jinja") || data.range(of: Data("chat_template".utf8)) != nil
-      }
-      return isThere ? "beside the weights" : "none"
+  /// Where the chat template stands, and what it takes.
+  func templateSummary() -> String {
+    let stored: StoredChatTemplates
+    do {
+      stored = try chatTemplates()
+    } catch {
+      return "none that can be read: \(error)"
     }
-    return metadata.contains("tokenizer.chat_template") ? "in the file" : "none"
+    guard let source = stored.source() else { return "none" }
+    var place = if case .gguf = format { "in the file" } else { "beside the weights" }
+    if stored.templates.count > 1 { place += ", " + stored.templates.map(\.name).joined(separator: ", ") }
+    do {
+      let template = try ChatTemplate(source, name: "unusable")
+      let traits = TemplateTraits(of: template, templateTexts: (try? templateTexts()) ?? [:])
+      return "\(place); \(traits.summary)"
+    } catch {
+      return "\(place), \(error)"
+    }
+  }
+}
+
+extension TemplateTraits {
+  /// What stands out, for people to read.
+  fileprivate var summary: String {
+    var parts: [String] = []
+    parts.append(acceptsSystem ? "takes a system message" : "takes no system message")
+    if needsAlternation { parts.append("needs alternating turns") }
+    parts.append(acceptsTools ? "takes tools" : "takes no tools")
+    if hasThinkingSwitch || hasReasoningEffort || openedThinking != nil { parts.append("thinks") }
+    return parts.joined(separator: ", ")
   }
 }

@@ -1,16 +1,16 @@
 package import ChatTemplates
 import Foundation
-package import ModelJSON
 package import Tokenizers
-package import Weights
+import Weights
 
 extension ConversationTemplate {
   /// The chat template of a model's files; ChatML where they have none but the vocabulary has its tokens.
   ///
   /// - Throws: `TemplateError` where the template cannot be read, `LanguageModelError` where there is none.
-  package init(of file: WeightFile, tokenizer: Tokenizer) throws {
-    if let template = try file.chatTemplate() {
-      self.init(try ChatTemplate(template.source, name: template.name), tokenizer: tokenizer)
+  package init(_ stored: StoredChatTemplates, tokenizer: Tokenizer) throws {
+    if let source = stored.source() {
+      self.init(
+        try ChatTemplate(source, name: "chat template"), tokenizer: tokenizer, templateTexts: stored.templateTexts)
     } else if tokenizer.id(ofSpecial: "<|im_start|>") != nil, tokenizer.id(ofSpecial: "<|im_end|>") != nil {
       self = try ConversationTemplate(named: "chatml", tokenizer: tokenizer)
     } else {
@@ -84,26 +84,4 @@ extension ConversationTemplate {
     {%- if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif -%}
     """,
   ]
-}
-
-extension WeightFile {
-  /// The template by which the model's messages are written, and what errors call it; nil where its files have none.
-  ///
-  /// Of several named ones it is the one that users meet first: `default`, or else the first.
-  package func chatTemplate() throws -> (source: String, name: String)? {
-    switch format {
-    case .gguf:
-      let key = "tokenizer.chat_template"
-      return try metadata.string(ifPresent: key).map { ($0, key) }
-    case .huggingFace, .safetensors:
-      let name = "chat_template.jinja"
-      if let path = companion(name) {
-        return (String(decoding: try MappedFile.contents(of: path), as: UTF8.self), name)
-      }
-      guard let path = tokenizerConfigJSONPath else { return nil }
-      let template = try? JSONValue(parsing: MappedFile.contents(of: path))["chat_template"]
-      let named = template?.array?.first { $0["name"]?.string == "default" } ?? template?.array?.first
-      return (template?.string ?? named?["template"]?.string).map { ($0, "the template in tokenizer_config.json") }
-    }
-  }
 }

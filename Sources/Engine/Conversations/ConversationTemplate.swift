@@ -6,31 +6,34 @@ package import Tokenizers
 package struct ConversationTemplate: Sendable {
   package let template: ChatTemplate
   package let tokenizer: Tokenizer
-  /// What a template is told beside messages, such as `enable_thinking`.
+  /// What a template is told beside messages.
   package var variables = JSONObject()
   /// When the conversation began: a template that writes the date writes the same one in every turn.
   package var time: TemplateTime?
+  /// Whether a model that can think should; nil leaves it to the template.
+  package var thinking: Bool?
+  /// What the template takes and refuses.
+  package let traits: TemplateTraits
   private let templateTexts: [String: String]
 
-  package init(_ template: ChatTemplate, tokenizer: Tokenizer) {
+  /// - Parameter templateTexts: special tokens as the model's files spell them; the tokenizer's own without them
+  package init(_ template: ChatTemplate, tokenizer: Tokenizer, templateTexts: [String: String] = [:]) {
     (self.template, self.tokenizer) = (template, tokenizer)
-    var texts: [String: String] = [:]
-    for (name, id) in [("bos_token", tokenizer.beginOfSequence), ("eos_token", tokenizer.endOfSequence)] {
-      texts[name] = id.map(tokenizer.token) ?? ""
-    }
-    templateTexts = texts
+    var texts = templateTexts
+    for (name, id) in [("bos_token", tokenizer.beginOfSequence), ("eos_token", tokenizer.endOfSequence)]
+    where texts[name] == nil { texts[name] = id.map(tokenizer.token) ?? "" }
+    self.templateTexts = texts
+    traits = TemplateTraits(of: template, templateTexts: texts)
   }
 
-  /// The text of some messages.
+  /// The text of some messages, brought into the form that the template takes.
   ///
   /// - Parameter opensAnswer: whether it ends with what stands in front of the model's answer
   /// - Throws: `TemplateError`; of kind `raised` where the template refuses the messages.
   package func render(_ messages: [ChatMessage], opensAnswer: Bool) throws(TemplateError) -> RenderedConversation {
-    var values = variables
-    values["messages"] = .array(messages.map(\.json))
-    values["add_generation_prompt"] = .bool(opensAnswer)
-    let spans = try template.render(
-      RenderingVariables(values, templateTexts: templateTexts, time: time))
+    var conversation = TemplateConversation(messages.map(\.json), ending: opensAnswer ? .answer : .none)
+    (conversation.thinking, conversation.variables) = (thinking, variables)
+    let spans = try template.prompt(for: conversation, traits: traits, templateTexts: templateTexts, time: time)
     var prompt = PromptText()
     for span in spans { prompt.append(span.text, isContent: span.isContent) }
     return RenderedConversation(prompt, tokenizer: tokenizer)

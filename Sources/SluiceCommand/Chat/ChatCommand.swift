@@ -3,7 +3,6 @@ import ChatTemplates
 import Engine
 import Foundation
 import KVCaches
-import ModelJSON
 import Models
 
 struct ChatCommand: ParsableCommand {
@@ -73,7 +72,7 @@ struct ChatCommand: ParsableCommand {
     let isTerminal = StandardOutput.isTerminal
     let thoughts = think ?? (isTerminal ? .show : .hide)
     var conversation = try template.template(of: loaded)
-    if thoughts == .off { conversation.variables["enable_thinking"] = .bool(false) }
+    if thoughts == .off { conversation.thinking = false }
     let makeState = { (undoDepth: Int) in
       SessionState(
         tokenizer: loaded.tokenizer, template: .success(conversation), plan: plan, slotType: slots.cacheType,
