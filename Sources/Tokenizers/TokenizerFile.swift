@@ -98,21 +98,21 @@ struct TokenizerFile {
     _ parts: Tokenizer.Parts, alphabet: MergeSpelling.Alphabet
   ) throws(TokenizerError) -> (MergeTable, unlisted: Pieces) {
     guard let list = model["merges"]?.array else { throw .malformed("model.merges", expected: "an array") }
-    var merges = MergeTable(capacity: list.count)
     var spelling = MergeSpelling(
-      alphabet: alphabet, table: parts.table, pieces: parts.pieces, allowsUnlisted: limit != nil)
+      alphabet: alphabet, table: parts.table, pieces: parts.pieces, count: list.count, allowsUnlisted: limit != nil)
     for (index, merge) in list.enumerated() {
       switch merge {
-      case .string(let merge): try spelling.insert(merge, at: index, into: &merges)
+      case .string(let merge): try spelling.append(merge, at: index)
       case .array(let pair):
         guard pair.count == 2, let left = pair[0].string, let right = pair[1].string else {
           throw .malformedMerge(at: index)
         }
-        try spelling.insert(left, right, at: index, into: &merges)
+        try spelling.append(left, right, at: index)
       default: throw .malformedMerge(at: index)
       }
     }
-    return (merges, spelling.unlisted)
+    try spelling.finish()
+    return (spelling.merges, spelling.unlisted)
   }
 
   /// The tokens that begin and end a sequence: from the configuration, else from the template and by their usual names.
