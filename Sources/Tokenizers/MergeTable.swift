@@ -67,6 +67,17 @@ struct MergeTable: Sendable {
     }
   }
 
+  /// Gives a pair that is there another rank.
+  mutating func replaceRank(_ left: Int32, _ right: Int32, with rank: UInt32) {
+    let key = Self.key(left, right)
+    var place = self.place(key)
+    while places[place * 2] != key {
+      precondition(places[place * 2] != 0, "the pair is not in the table")
+      place = (place + 1) & mask
+    }
+    places[place * 2 + 1] = UInt64(rank) << 32 | places[place * 2 + 1] & 0xFFFF_FFFF
+  }
+
   private mutating func grow() {
     let old = places
     places = [UInt64](repeating: 0, count: old.count * 2)
