@@ -37,6 +37,8 @@ public final class LanguageModel: Sendable {
   public let path: String
   /// Text to tokens and back.
   public let tokenizer: Tokenizer
+  /// What is odd about the model's files, a line each: what was wrong and left out, and what was read in another form.
+  public let notices: [Notice]
   /// The system message that the model's own template writes where there is none.
   let defaultInstructions: String?
   let thread: InferenceThread
@@ -57,6 +59,7 @@ public final class LanguageModel: Sendable {
     self.path = path
     self.thread = thread
     tokenizer = loaded.tokenizer
+    notices = loaded.notices
     defaultInstructions = loaded.defaultInstructions
     confined = Confined(responses: ResponseScheduler(engine: loaded.engine, thread: thread))
   }
@@ -93,6 +96,7 @@ public final class LanguageModel: Sendable {
   package struct Loaded: @unchecked Sendable {
     package let path: String
     package let tokenizer: Tokenizer
+    package let notices: [Notice]
     /// The system message that the model's own template writes where there is none.
     package let defaultInstructions: String?
     package let engine: InferenceEngine
@@ -114,6 +118,7 @@ public final class LanguageModel: Sendable {
       }
       self.path = path
       self.tokenizer = tokenizer
+      notices = try LanguageModel.notices(of: file, tokenizer)
       defaultInstructions = try ChatML.defaultInstructions(of: file)
       engine = InferenceEngine(
         model: model, team: team, kernels: kernels, chunk: options.chunk,
