@@ -37,6 +37,8 @@ public final class LanguageModel: Sendable {
   public let path: String
   /// Text to tokens and back.
   public let tokenizer: Tokenizer
+  /// What is odd about the model's files, a line each: what was wrong and left out, and what was read in another form.
+  public let notices: [Notice]
   /// How its conversations are written, or why it cannot hold any.
   let template: Result<ConversationTemplate, any Error>
   let thread: InferenceThread
@@ -57,6 +59,7 @@ public final class LanguageModel: Sendable {
     self.path = path
     self.thread = thread
     tokenizer = loaded.tokenizer
+    notices = loaded.notices
     template = loaded.template
     confined = Confined(responses: ResponseScheduler(engine: loaded.engine, thread: thread))
   }
@@ -93,6 +96,7 @@ public final class LanguageModel: Sendable {
   package struct Loaded: @unchecked Sendable {
     package let path: String
     package let tokenizer: Tokenizer
+    package let notices: [Notice]
     private let chatTemplates: StoredChatTemplates
     /// How its authors recommend that tokens are chosen.
     package let samplingDefaults: SamplingDefaults
@@ -115,6 +119,7 @@ public final class LanguageModel: Sendable {
       }
       self.path = path
       self.tokenizer = tokenizer
+      notices = try LanguageModel.notices(of: file, tokenizer)
       samplingDefaults = try SamplingDefaults(of: file)
       chatTemplates = try file.chatTemplates()
       engine = InferenceEngine(

@@ -67,5 +67,8 @@ extension TokenizerDescription {
     unknown = try metadata.integer(ifPresent: prefix + "unknown_token_id")
     addsBeginOfSequence = try metadata.bool(ifPresent: prefix + "add_bos_token")
     addsSpacePrefix = try metadata.bool(ifPresent: prefix + "add_space_prefix")
+    joinsSpaces = try metadata.bool(ifPresent: prefix + "remove_extra_whitespaces") ?? false
+    let map = try metadata.integers(ifPresent: prefix + "precompiled_charsmap") ?? []
+    characterMap = map.map { UInt8(truncatingIfNeeded: $0) }
   }
 }

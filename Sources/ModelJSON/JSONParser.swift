@@ -76,6 +76,8 @@ struct JSONParser {
       position += 1
       return .array(elements)
     }
+    // Merges are pairs, hundreds of thousands of them.
+    elements.reserveCapacity(2)
     while true {
       elements.append(try value(depth: depth))
       guard try continues(to: UInt8(ascii: "]"), of: "array") else { return .array(elements) }

@@ -9,7 +9,8 @@ package enum JSONValue: Sendable {
   case number(Double)
   case string(String)
   case array([JSONValue])
-  case object(JSONObject)
+  /// Indirect, so that an element of a long array takes 24 bytes and not 48.
+  indirect case object(JSONObject)
 }
 
 extension JSONValue {

@@ -45,15 +45,20 @@ package enum ModelRegistry {
     return model
   }
 
-  /// The numbers of a file's model, without its weights.
+  /// The numbers of a file's model, those that heads have learned for their attention among them, without its weights.
   ///
   /// - Throws: as `load(_:team:)` does.
   package static func configuration(of file: WeightFile) throws -> ModelConfiguration {
     let metadata = try ModelMetadata(file)
-    return try family(of: metadata).init(metadata).configuration
+    let type = try family(of: metadata)
+    let configuration = try type.init(metadata).configuration
+    let adapters = try AdapterSet([], base: file, family: type, headDim: configuration.attention.headDim)
+    return try configuration.withHeadNumbers(
+      of: TensorSource(
+        file: file, names: type.names, configuration: configuration, team: WorkerTeam(threads: 1), adapters: adapters))
   }
 
-  private static func family(of metadata: ModelMetadata) throws -> any ModelFamily.Type {
+  static func family(of metadata: ModelMetadata) throws -> any ModelFamily.Type {
     if let missing = refused[metadata.architecture] {
       throw metadata.unsupported("the architecture '\(metadata.architecture)' is not supported: it needs \(missing)")
     }

@@ -35,7 +35,7 @@ struct AttentionCommand: ParsableCommand {
   var heads: String?
 
   func run() throws {
-    let subject = try comparison.load(outputs: [plot, heads])
+    let subject = try comparison.load(outputs: [plot, heads], isQuiet: json)
     let count = subject.positions.count
     var measurements: [AttentionMeasurement] = []
     for (name, plan) in subject.plans {

@@ -176,7 +176,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureRecomputation() throws {
-    let loaded = try model.load()
+    let loaded = try model.load(isQuiet: json)
     var options = RecomputationRun.Options()
     options.windows = windows?.values ?? options.windows
     options.decode = decode ?? options.decode
@@ -192,7 +192,7 @@ struct BenchCommand: ParsableCommand {
 
   private func measureModel() throws {
     let plan = try KVCache.Plan(cache.cache, resolver: .files)
-    let loaded = try model.load()
+    let loaded = try model.load(isQuiet: json)
     var options = SpeedRun.Options()
     options.prefill = prefill ?? options.prefill
     options.decode = decode ?? options.decode

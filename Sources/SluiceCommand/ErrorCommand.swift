@@ -55,7 +55,7 @@ struct ErrorCommand: ParsableCommand {
   }
 
   func run() throws {
-    let subject = try comparison.load(outputs: [plot])
+    let subject = try comparison.load(outputs: [plot], isQuiet: json)
     let layers = subject.loaded.engine.model.configuration.attention.layers
     if let layer, !(0..<layers).contains(layer) {
       throw CommandError("--layer must be from 0 to \(layers - 1), but is \(layer)")

@@ -56,7 +56,7 @@ struct PerplexityCommand: ParsableCommand {
       try CachePolicy(specification, resolver: .files)
     }
     for text in texts { _ = try TextSource(path: text) }
-    let loaded = try model.load()
+    let loaded = try model.load(isQuiet: json)
     var results: [Result] = []
     for policy in policies {
       let result = try measure(policy, loaded)

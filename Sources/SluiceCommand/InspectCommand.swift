@@ -28,6 +28,7 @@ struct InspectCommand: ParsableCommand {
     let configuration = try ModelRegistry.configuration(of: file)
     let report = try CacheReport(
       plan: plan, slotType: cache.slots.cacheType, configuration: configuration,
+      notices: try LanguageModel.notices(of: file, nil),
       adapters: try adapters.lora.map { AdapterReport(adapter: try $0.open()) })
     if json {
       StandardOutput.write(report.json(path: path, file: file).text + "\n")
@@ -42,14 +43,17 @@ private struct CacheReport {
   let plan: KVCache.Plan
   let slotType: KVCache.SlotType
   let configuration: ModelConfiguration
+  let notices: [LanguageModel.Notice]
   let adapters: [AdapterReport]
 
   init(
-    plan: KVCache.Plan, slotType: KVCache.SlotType, configuration: ModelConfiguration, adapters: [AdapterReport]
+    plan: KVCache.Plan, slotType: KVCache.SlotType, configuration: ModelConfiguration, notices: [LanguageModel.Notice],
+    adapters: [AdapterReport]
   ) throws(KVCacheError) {
     self.plan = plan
     self.slotType = slotType
     self.configuration = configuration
+    self.notices = notices
     self.adapters = adapters
     stages = try KVCache.stages(
       of: plan, layers: configuration.layers, slotType: slotType, tokens: configuration.trainedLength)
@@ -105,6 +109,7 @@ private struct CacheReport {
       ("memory", memory(file)),
       ("instruction set", instructionSet), ("cache", "\(plan), \(slotType.rawValue)"),
     ]
+    facts += notices.map { ($0.kind.rawValue, $0.text) }
     facts += adapters.map { ("adapter", $0.text) }
     let width = facts.map(\.0.count).max() ?? 0
     var text = facts.map { $0.0 + String(repeating: " ", count: width + 2 - $0.0.count) + $0.1 + "\n" }.joined() + "\n"
@@ -163,7 +168,7 @@ private struct CacheReport {
       "trainedLength": JSONValue(configuration.trainedLength), "cache": JSONValue(plan.description),
       "slotType": JSONValue(slotType.rawValue), "stages": .array(stages),
       "cacheBytes": JSONValue(total), "promptTokens": promptTokens.map { JSONValue($0) } ?? .null,
-      "adapters": .array(adapters.map(\.json)),
+      "notices": .array(notices.map { JSONValue($0.description) }), "adapters": .array(adapters.map(\.json)),
     ]
   }
 }

@@ -30,13 +30,16 @@ struct ModelOptions: ParsableArguments {
     }
   }
 
-  func load() throws -> LanguageModel.Loaded {
+  /// Loads the model and says what is odd about its files.
+  ///
+  /// - Parameter isQuiet: keeps notes, which change nothing, from standard error; warnings come all the same.
+  func load(isQuiet: Bool = false) throws -> LanguageModel.Loaded {
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(
       path: path,
       options: LanguageModel.Options(
         threads: threads, chunk: chunk, exactArithmetic: exact, adapters: adapters.lora))
-    StandardError.warn(loaded.tokenizer.warnings)
+    StandardError.write(loaded.notices, isQuiet: isQuiet)
     return loaded
   }
 }

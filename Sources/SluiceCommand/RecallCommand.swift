@@ -61,7 +61,7 @@ struct RecallCommand: ParsableCommand {
     let input = try file.map { path throws(CommandError) in (path: path, source: try TextSource(path: path)) }
     let filler = try sweep.filler()
     if let plot { try OutputFile.check(plot) }
-    let loaded = try model.load()
+    let loaded = try model.load(isQuiet: json)
     let cases =
       if let input {
         try read(input.source, path: input.path, loaded)

@@ -1,3 +1,4 @@
+import Engine
 import Foundation
 
 /// Results: unbuffered, so that text appears as it is written.
@@ -18,6 +19,11 @@ enum StandardOutput {
 enum StandardError {
   /// Writes text; where that is impossible there is nobody to tell.
   static func write(_ text: String) { _ = writeAll(text, to: STDERR_FILENO) }
+
+  /// Says what is odd about a model's files, a line each; quiet, only what was wrong.
+  static func write(_ notices: [LanguageModel.Notice], isQuiet: Bool) {
+    for notice in notices where !isQuiet || notice.kind == .warning { write("sluice: \(notice)\n") }
+  }
 
   /// Says what was wrong and is borne, a line each.
   static func warn(_ warnings: [String]) {

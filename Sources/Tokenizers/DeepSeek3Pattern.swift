@@ -1,13 +1,17 @@
 /// `[!-/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
-enum DeepSeek3Pattern {
-  static func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
+///
+/// Spark has `[\r\n]` in place of `[\r\n]*` and `\s*[\r\n]+`: each line break stands alone.
+struct DeepSeek3Pattern: Sendable {
+  var joinsLineBreaks = true
+
+  func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
     let (first, firstLength) = text.scalar(at: start, end: end)
     let firstClass = text.classes[first]
     let second = start + firstLength
     let isSymbol = !firstClass.isDisjoint(with: [.punctuation, .symbol])
     if isSymbol && first < 0x80 {
       if second == end { return SplitMatch(end: end, sawEnd: true) }
-      let wordEnd = endOfASCIILetters(text, from: second, to: end)
+      let wordEnd = Self.endOfASCIILetters(text, from: second, to: end)
       if wordEnd > second { return SplitMatch(end: wordEnd, sawEnd: wordEnd == end) }
     }
     if !isSymbol && !firstClass.contains(.letter) && first != 0x0A && first != 0x0D {
@@ -26,10 +30,16 @@ enum DeepSeek3Pattern {
     let symbolsEnd = text.endOfRun(of: [.punctuation, .symbol], from: symbols, end: end)
     if symbolsEnd > symbols {
       var position = symbolsEnd
-      while position < end, text.bytes[position] == 0x0A || text.bytes[position] == 0x0D { position += 1 }
+      while joinsLineBreaks, position < end, text.bytes[position] == 0x0A || text.bytes[position] == 0x0D {
+        position += 1
+      }
       return SplitMatch(end: position, sawEnd: position == end)
     }
-    if firstClass.contains(.space) { return SpaceRun(in: text, from: start, to: end).throughLineBreaks }
+    if firstClass.contains(.space) {
+      if joinsLineBreaks { return SpaceRun(in: text, from: start, to: end).throughLineBreaks }
+      let isLineBreak = first == 0x0A || first == 0x0D
+      return isLineBreak ? SplitMatch(end: second, sawEnd: false) : SpaceRun(in: text, from: start, to: end).withoutLast
+    }
     return SplitMatch(end: start, sawEnd: false)
   }
 

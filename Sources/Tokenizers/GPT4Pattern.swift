@@ -9,6 +9,19 @@ struct GPT4Pattern: Sendable, Equatable {
     case lettersAndMarks
     /// Upper case before lower case: `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+` or the same with `+` and `*`.
     case cased
+    /// `(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+`: words with single spaces between them in one piece.
+    case phrases
+  }
+
+  /// What may follow symbols.
+  enum AfterSymbols: Sendable {
+    case nothing
+    /// `[\r\n]*`
+    case lineBreaks
+    /// `[\r\n/]*`
+    case lineBreaksAndSlashes
+    /// `[\r\n/]?`
+    case oneLineBreakOrSlash
   }
 
   /// Where the endings of English words are cut.
@@ -24,17 +37,18 @@ struct GPT4Pattern: Sendable, Equatable {
   var contractions = Contractions.apart
   /// The most digits in a piece.
   var digits = 3
-  /// Whether a slash may follow symbols as line breaks may.
-  var takesSlash = false
-  /// Whether line breaks belong to the symbols before them.
-  var takesLineBreaks = true
+  var afterSymbols = AfterSymbols.lineBreaks
+  /// Whether runs of Han characters come first and belong to no word.
+  var separatesHan = false
 
   static let llama3 = Self()
   static let qwen2 = Self(digits: 1)
-  static let seedCoder = Self(digits: 1, takesLineBreaks: false)
+  static let seedCoder = Self(digits: 1, afterSymbols: .nothing)
   static let qwen35 = Self(words: .lettersAndMarks, digits: 1)
-  static let gpt4o = Self(words: .cased, contractions: .attached, takesSlash: true)
-  static let tekken = Self(words: .cased, contractions: .none, digits: 1, takesSlash: true)
+  static let gpt4o = Self(words: .cased, contractions: .attached, afterSymbols: .lineBreaksAndSlashes)
+  static let kimi = Self(words: .cased, contractions: .attached, separatesHan: true)
+  static let exaoneMoE = Self(words: .phrases, digits: 1, afterSymbols: .oneLineBreakOrSlash)
+  static let tekken = Self(words: .cased, contractions: .none, digits: 1, afterSymbols: .lineBreaksAndSlashes)
 
   func match(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch {
     let (first, firstLength) = text.scalar(at: start, end: end)
@@ -52,6 +66,10 @@ struct GPT4Pattern: Sendable, Equatable {
     in text: ScalarText, from start: Int, to end: Int, _ first: UInt32, _ firstLength: Int
   ) -> SplitMatch {
     let firstClass = text.classes[first]
+    if separatesHan, HanCharacters.contains(first) {
+      let runEnd = HanCharacters.endOfRun(in: text, from: start, to: end)
+      return SplitMatch(end: runEnd, sawEnd: runEnd == end)
+    }
     if let word = matchWord(in: text, from: start, to: end, first, firstLength, firstClass) { return word }
     if firstClass.contains(.number) { return matchDigits(in: text, from: start, to: end) }
     var symbols = start
@@ -80,11 +98,15 @@ struct GPT4Pattern: Sendable, Equatable {
     in text: ScalarText, from start: Int, to end: Int, without noSymbol: ScalarClass
   ) -> SplitMatch {
     var position = text.endOfRun(without: noSymbol, from: start, end: end)
-    while position < end, takesLineBreaks {
+    var allowed = afterSymbols == .nothing ? 0 : afterSymbols == .oneLineBreakOrSlash ? 1 : Int.max
+    while position < end, allowed > 0 {
       let byte = text.bytes[position]
-      guard byte == 0x0A || byte == 0x0D || (takesSlash && byte == UInt8(ascii: "/")) else { break }
+      let isSlash = byte == UInt8(ascii: "/") && afterSymbols != .lineBreaks
+      guard byte == 0x0A || byte == 0x0D || isSlash else { break }
       position += 1
+      allowed -= 1
     }
+    if allowed == 0, afterSymbols == .oneLineBreakOrSlash { return SplitMatch(end: position, sawEnd: false) }
     return SplitMatch(end: position, sawEnd: position == end)
   }
 
@@ -101,6 +123,8 @@ struct GPT4Pattern: Sendable, Equatable {
     case .lettersAndMarks:
       if mayPrecede, let word = matchRun(of: [.letter, .mark], in: text, from: bodyStart, to: end) { return word }
       return matchRun(of: [.letter, .mark], in: text, from: start, to: end)
+    case .phrases:
+      return matchPhrase(in: text, from: mayPrecede ? bodyStart : start, to: end)
     case .cased:
       // Both alternatives try the character before the word first, and the second comes after all of the first.
       for endsInSmallLetter in [true, false] {
@@ -128,6 +152,7 @@ struct GPT4Pattern: Sendable, Equatable {
     while position < end {
       let (value, length) = text.scalarClass(at: position, end: end)
       if value.isDisjoint(with: [.letter, .mark]) || value.contains(.lower) { break }
+      if separatesHan, isHan(text, position, end) { break }
       position += length
       if !value.contains(.upper) { endOfLastSmall = position }
     }
@@ -135,6 +160,7 @@ struct GPT4Pattern: Sendable, Equatable {
     while position < end {
       let (value, length) = text.scalarClass(at: position, end: end)
       if value.isDisjoint(with: [.letter, .mark]) || value.contains(.upper) { break }
+      if separatesHan, isHan(text, position, end) { break }
       position += length
     }
     let sawEnd = position == end
@@ -145,5 +171,24 @@ struct GPT4Pattern: Sendable, Equatable {
     return contractions == .attached
       ? Contraction.match(in: text, from: position, to: end, ignoringCase: true)
       : SplitMatch(end: position, sawEnd: false)
+  }
+
+  @inline(__always)
+  private func isHan(_ text: ScalarText, _ position: Int, _ end: Int) -> Bool {
+    HanCharacters.contains(text.scalar(at: position, end: end).value)
+  }
+
+  /// Letters with their marks, and single spaces between them.
+  private func matchPhrase(in text: ScalarText, from start: Int, to end: Int) -> SplitMatch? {
+    var position = start
+    while position < end {
+      var next = position
+      if position > start, text.bytes[position] == 0x20 { next += 1 }
+      if next == end { break }
+      let (value, length) = text.scalarClass(at: next, end: end)
+      guard value.contains(.letter) else { return position == start ? nil : SplitMatch(end: position, sawEnd: false) }
+      position = text.endOfRun(of: .mark, from: next + length, end: end)
+    }
+    return position == start ? nil : SplitMatch(end: position, sawEnd: true)
   }
 }

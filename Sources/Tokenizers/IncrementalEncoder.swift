@@ -88,10 +88,24 @@ public struct IncrementalEncoder: Sendable {
     if text.count - start > Self.longestWait { return end }
     var result = end
     if added.written.takesSpaceBefore { result = Tokenizer.startOfSpace(text, before: end, from: start) }
+    if tokenizer.parts.characterMap != nil || tokenizer.parts.spaceRule.joins != nil {
+      return Self.lastWordEnd(text, from: start, to: result)
+    }
     if tokenizer.parts.composesCanonically {
       result = CanonicalComposition.lastBoundary(text, from: start, to: result)
     }
     return result
+  }
+
+  /// The last place before a space and after a printable character of ASCII: no map and no rule for spaces reaches
+  /// across it.
+  private static func lastWordEnd(_ text: UnsafeBufferPointer<UInt8>, from start: Int, to end: Int) -> Int {
+    var position = end - 1
+    while position > start {
+      if text[position] == 0x20, (0x21...0x7E).contains(text[position - 1]) { return position }
+      position -= 1
+    }
+    return start
   }
 
   /// Prepares text and encodes what of it is settled.

@@ -15,10 +15,14 @@ struct MergeTable: Sendable {
   /// Room for `count` merges; it grows where more come.
   init(capacity count: Int) {
     var capacity = 16
-    while capacity < count * 2 { capacity *= 2 }
+    while !Self.fits(count, capacity) { capacity *= 2 }
     places = [UInt64](repeating: 0, count: capacity * 2)
     mask = capacity - 1
   }
+
+  /// At most three of five places are taken: fewer would cost more misses of the CPU's caches than they spare probes.
+  @inline(__always)
+  private static func fits(_ count: Int, _ capacity: Int) -> Bool { count * 5 <= capacity * 3 }
 
   /// No pair of ids is zero in this form, so zero marks a free place.
   @inline(__always)
@@ -34,7 +38,7 @@ struct MergeTable: Sendable {
 
   /// Adds a merge; the one that came first stays where the pair is there already.
   mutating func insert(left: Int32, right: Int32, rank: UInt32, result: Int32) {
-    if (count + 1) * 2 > mask + 1 { grow() }
+    if !Self.fits(count + 1, mask + 1) { grow() }
     let key = Self.key(left, right)
     var place = self.place(key)
     while places[place * 2] != 0 {
@@ -44,6 +48,34 @@ struct MergeTable: Sendable {
     places[place * 2] = key
     places[place * 2 + 1] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: result))
     count += 1
+  }
+
+  struct Entry {
+    var left: Int32
+    var right: Int32
+    var rank: UInt32
+    var result: Int32
+  }
+
+  /// Adds merges in this order; their places are all read before any is needed (see `PieceTable.find`).
+  mutating func insert(_ entries: [Entry]) {
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: entries.count) { first in
+      for (index, entry) in entries.enumerated() { first[index] = places[place(Self.key(entry.left, entry.right)) * 2] }
+      for (index, entry) in entries.enumerated() where first[index] != Self.key(entry.left, entry.right) {
+        insert(left: entry.left, right: entry.right, rank: entry.rank, result: entry.result)
+      }
+    }
+  }
+
+  /// Gives a pair that is there another rank.
+  mutating func replaceRank(_ left: Int32, _ right: Int32, with rank: UInt32) {
+    let key = Self.key(left, right)
+    var place = self.place(key)
+    while places[place * 2] != key {
+      precondition(places[place * 2] != 0, "the pair is not in the table")
+      place = (place + 1) & mask
+    }
+    places[place * 2 + 1] = UInt64(rank) << 32 | places[place * 2 + 1] & 0xFFFF_FFFF
   }
 
   private mutating func grow() {

@@ -8,11 +8,12 @@ extension Tokenizer.Parts {
     addsBeginOfSequence = named.addsBeginOfSequence
     spacePrefix = description.addsSpacePrefix == true ? .always : .never
 
-    merges = MergeTable(capacity: description.merges.count)
     // As in llama.cpp, whose merges join text: what they make need not be a token, and falls apart where it is left.
-    var spelling = MergeSpelling(alphabet: .bytes, table: table, pieces: pieces, allowsUnlisted: true)
-    for (index, merge) in description.merges.enumerated() { try spelling.insert(merge, at: index, into: &merges) }
-    unlisted = spelling.unlisted
+    var spelling = MergeSpelling(
+      alphabet: .bytes, table: table, pieces: pieces, count: description.merges.count, allowsUnlisted: true)
+    for (index, merge) in description.merges.enumerated() { try spelling.append(merge, at: index) }
+    try spelling.finish()
+    (merges, unlisted) = (spelling.merges, spelling.unlisted)
   }
 
   /// The vocabulary of byte-level BPE, without merges; tokens are spelled in the byte alphabet.
@@ -22,6 +23,8 @@ extension Tokenizer.Parts {
     var table = PieceTable(capacity: tokens.count)
     var byteTokens = [Int32](repeating: -1, count: 256)
     var bytes: [UInt8] = []
+    var texts: [Int32] = []
+    texts.reserveCapacity(tokens.count)
     for (index, token) in tokens.enumerated() {
       let id = Int32(index)
       bytes.removeAll(keepingCapacity: true)
@@ -30,9 +33,10 @@ extension Tokenizer.Parts {
         (kinds[index] == .normal || kinds[index] == .unused) && ByteAlphabet.append(token.utf8, to: &bytes)
       if isSpelledInBytes { pieces.append(bytes) } else { pieces.append(token.utf8) }
       guard isSpelledInBytes, kinds[index] == .normal, let first = bytes.first else { continue }
-      table.insert(id, in: pieces)
+      texts.append(id)
       if bytes.count == 1, byteTokens[Int(first)] < 0 { byteTokens[Int(first)] = id }
     }
+    table.insert(texts, in: pieces)
     // Merges may name special tokens, and a byte may have no other token than such a one.
     for (index, token) in tokens.enumerated() where kinds[index] != .normal {
       bytes.removeAll(keepingCapacity: true)

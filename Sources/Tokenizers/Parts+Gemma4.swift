@@ -24,9 +24,10 @@ extension Tokenizer.Parts {
       keepsLineBreakRuns = true
       addsBeginOfSequence = true
     }
-    merges = MergeTable(capacity: description.merges.count)
-    var spelling = MergeSpelling(alphabet: .text, table: table, pieces: pieces)
-    for (index, merge) in description.merges.enumerated() { try spelling.insert(merge, at: index, into: &merges) }
+    var spelling = MergeSpelling(alphabet: .text, table: table, pieces: pieces, count: description.merges.count)
+    for (index, merge) in description.merges.enumerated() { try spelling.append(merge, at: index) }
+    try spelling.finish()
+    merges = spelling.merges
   }
 
   /// The kinds with every normal token that is spelled like a byte as that byte, whatever the file calls it.

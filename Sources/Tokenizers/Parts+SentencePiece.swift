@@ -30,23 +30,31 @@ extension Tokenizer.Parts {
 
     let ranks = Self.ranks(description.scores)
     merges = MergeTable(capacity: description.tokens.count * 4)
+    var halves: [Range<Int>] = []
+    var ids: [Int32] = []
+    var entries: [MergeTable.Entry] = []
     for index in description.tokens.indices where kinds[index] == .normal || kinds[index] == .userDefined {
       let id = Int32(index)
-      guard (2...Self.longestMerged).contains(pieces.range(of: id).count) else { continue }
-      let rank = ranks.isEmpty ? 0 : ranks[index]
-      let pairs = pieces.withBytes(of: id) { piece -> [(Int32, Int32)] in
-        (1..<piece.count).compactMap { cut in
-          guard piece[cut] & 0xC0 != 0x80,
-            let left = table.find(UnsafeBufferPointer(rebasing: piece[..<cut]), in: pieces),
-            let right = table.find(UnsafeBufferPointer(rebasing: piece[cut...]), in: pieces)
-          else { return nil }
-          return (left, right)
-        }
-      }
+      let range = pieces.range(of: id)
       // Of two tokens with the same text the first is the one that is found, so it is the one to merge to.
-      guard pieces.withBytes(of: id, { table.find($0, in: pieces) }) == id else { continue }
-      for (left, right) in pairs { merges.insert(left: left, right: right, rank: rank, result: id) }
+      guard (2...Self.longestMerged).contains(range.count), table.isListed(id) else { continue }
+      let rank = ranks.isEmpty ? 0 : ranks[index]
+      halves.removeAll(keepingCapacity: true)
+      pieces.withAllBytes { bytes in
+        for cut in range.dropFirst() where bytes[cut] & 0xC0 != 0x80 {
+          halves.append(range.lowerBound..<cut)
+          halves.append(cut..<range.upperBound)
+        }
+        table.find(halves, of: bytes, in: pieces, ids: &ids)
+      }
+      for half in stride(from: 0, to: ids.count, by: 2) where ids[half] >= 0 && ids[half + 1] >= 0 {
+        entries.append(MergeTable.Entry(left: ids[half], right: ids[half + 1], rank: rank, result: id))
+      }
+      guard entries.count >= 256 else { continue }
+      merges.insert(entries)
+      entries.removeAll(keepingCapacity: true)
     }
+    merges.insert(entries)
   }
 
   /// The vocabulary of SentencePiece, without merges; U+2581 spells a space, `<0x0A>` a byte.
@@ -61,6 +69,8 @@ extension Tokenizer.Parts {
     var byteTokens = [Int32](repeating: -1, count: 256)
     var pairs = ScalarPairs()
     var bytes: [UInt8] = []
+    var texts: [Int32] = []
+    texts.reserveCapacity(tokens.count)
     for (index, token) in tokens.enumerated() {
       let id = Int32(index)
       switch kinds[index] {
@@ -77,12 +87,13 @@ extension Tokenizer.Parts {
         LowerBlock.append(token.utf8, to: &bytes)
         pieces.append(bytes)
         if bytes.isEmpty { continue }
-        table.insert(id, in: pieces)
+        texts.append(id)
         pieces.withBytes(of: id) { pairs.insert(token: $0) }
       case .control, .unknown, .unused:
         pieces.append(token.utf8)
       }
     }
+    table.insert(texts, in: pieces)
     if fusesUnknown { pairs.known = Set(tokens.compactMap { Self.onlyScalar(of: $0) }) }
     // A character may have no other token than a special or unused one.
     for index in tokens.indices where kinds[index] == .control || kinds[index] == .unused {

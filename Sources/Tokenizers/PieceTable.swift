@@ -6,7 +6,7 @@ struct PieceTable: Sendable {
   /// [place, 2]
   private var slots: [UInt64]
   private let mask: Int
-  private var isListed: [Bool]
+  private var listed: [Bool]
 
   /// Drawn anew for each table, so that no file can be written to make its tokens collide.
   private let seed = UInt64.random(in: .min ... .max)
@@ -17,7 +17,7 @@ struct PieceTable: Sendable {
     while places < count * 2 { places *= 2 }
     slots = [UInt64](repeating: 0, count: places * 2)
     mask = places - 1
-    isListed = [Bool](repeating: false, count: count)
+    listed = [Bool](repeating: false, count: count)
   }
 
   /// A hash of bytes, eight at a time by multiplication and folding.
@@ -46,6 +46,7 @@ struct PieceTable: Sendable {
   }
 
   private static let isLong = UInt64.max
+  private static let batch = 256
 
   /// A piece of up to 7 bytes with its length; `isLong` for others, whose bytes are to be compared where they lie.
   @inline(__always)
@@ -59,7 +60,11 @@ struct PieceTable: Sendable {
   /// The id of a piece, or nil; `pieces` gives the bytes of an id.
   @inline(__always)
   func find(_ bytes: UnsafeBufferPointer<UInt8>, in pieces: Pieces) -> Int32? {
-    let hash = self.hash(bytes)
+    find(bytes, hash: hash(bytes), in: pieces)
+  }
+
+  @inline(__always)
+  private func find(_ bytes: UnsafeBufferPointer<UInt8>, hash: UInt64, in pieces: Pieces) -> Int32? {
     let packed = Self.packed(bytes)
     var place = Int(truncatingIfNeeded: hash) & mask
     while true {
@@ -73,28 +78,81 @@ struct PieceTable: Sendable {
     }
   }
 
+  /// The ids of many pieces, -1 where there is none: `ids[i]` is that of `bytes[ranges[i]]`.
+  ///
+  /// The table of a large vocabulary lies outside of the CPU's caches. Here every first place is read before any is
+  /// needed, so that the CPU waits for many of them together.
+  func find(
+    _ ranges: [Range<Int>], of bytes: UnsafeBufferPointer<UInt8>, in pieces: Pieces, ids: inout [Int32]
+  ) {
+    ids.removeAll(keepingCapacity: true)
+    withFirstPlaces(ranges, of: bytes) { hashes, places in
+      for (index, range) in ranges.enumerated() {
+        let isFree = places[index] == 0
+        let piece = UnsafeBufferPointer(rebasing: bytes[range])
+        ids.append(isFree ? -1 : find(piece, hash: hashes[index], in: pieces) ?? -1)
+      }
+    }
+  }
+
+  /// Calls `body` with the hashes of pieces and what stands at their first places.
+  private func withFirstPlaces(
+    _ ranges: [Range<Int>], of bytes: UnsafeBufferPointer<UInt8>,
+    _ body: (UnsafeMutableBufferPointer<UInt64>, UnsafeMutableBufferPointer<UInt64>) -> Void
+  ) {
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: ranges.count) { hashes in
+      withUnsafeTemporaryAllocation(of: UInt64.self, capacity: ranges.count) { places in
+        for (index, range) in ranges.enumerated() { hashes[index] = hash(UnsafeBufferPointer(rebasing: bytes[range])) }
+        slots.withUnsafeBufferPointer { slots in
+          for (index, hash) in hashes.enumerated() { places[index] = slots[(Int(truncatingIfNeeded: hash) & mask) * 2] }
+        }
+        body(hashes, places)
+      }
+    }
+  }
+
+  /// Whether `find` gives this id for its own bytes.
+  @inline(__always)
+  func isListed(_ id: Int32) -> Bool { listed[Int(id)] }
+
   /// Whether `find` gives this id for these bytes, answered without a probe.
   func holds(_ id: Int32, _ bytes: UnsafeBufferPointer<UInt8>, in pieces: Pieces) -> Bool {
-    isListed[Int(id)] && pieces.equals(id, bytes)
+    isListed(id) && pieces.equals(id, bytes)
   }
 
   /// Adds an id under its bytes; where the bytes are there already, the id that came first stays.
   mutating func insert(_ id: Int32, in pieces: Pieces) {
-    pieces.withBytes(of: id) { bytes in
-      let hash = self.hash(bytes)
-      let packed = Self.packed(bytes)
-      var place = Int(truncatingIfNeeded: hash) & mask
-      while slots[place * 2] != 0 {
-        if slots[place * 2] >> 32 == hash >> 32, slots[place * 2 + 1] == packed {
-          let known = Int32(truncatingIfNeeded: (slots[place * 2] & 0xFFFF_FFFF) - 1)
-          if packed != Self.isLong || pieces.equals(known, bytes) { return }
+    pieces.withBytes(of: id) { insert(id, $0, hash: hash($0), in: pieces) }
+  }
+
+  /// Adds ids in this order, with places looked at as `find` for many does.
+  mutating func insert(_ ids: [Int32], in pieces: Pieces) {
+    pieces.withAllBytes { bytes in
+      for start in stride(from: 0, to: ids.count, by: Self.batch) {
+        let ids = ids[start..<min(start + Self.batch, ids.count)]
+        let ranges = ids.map { pieces.range(of: $0) }
+        var hashes: [UInt64] = []
+        withFirstPlaces(ranges, of: bytes) { found, _ in hashes = Array(found) }
+        for (index, id) in ids.enumerated() {
+          insert(id, UnsafeBufferPointer(rebasing: bytes[ranges[index]]), hash: hashes[index], in: pieces)
         }
-        place = (place + 1) & mask
       }
-      isListed[Int(id)] = true
-      slots[place * 2] = (hash >> 32) << 32 | (UInt64(id) + 1)
-      slots[place * 2 + 1] = packed
     }
+  }
+
+  private mutating func insert(_ id: Int32, _ bytes: UnsafeBufferPointer<UInt8>, hash: UInt64, in pieces: Pieces) {
+    let packed = Self.packed(bytes)
+    var place = Int(truncatingIfNeeded: hash) & mask
+    while slots[place * 2] != 0 {
+      if slots[place * 2] >> 32 == hash >> 32, slots[place * 2 + 1] == packed {
+        let known = Int32(truncatingIfNeeded: (slots[place * 2] & 0xFFFF_FFFF) - 1)
+        if packed != Self.isLong || pieces.equals(known, bytes) { return }
+      }
+      place = (place + 1) & mask
+    }
+    listed[Int(id)] = true
+    slots[place * 2] = (hash >> 32) << 32 | (UInt64(id) + 1)
+    slots[place * 2 + 1] = packed
   }
 }
 
@@ -110,6 +168,7 @@ struct Pieces: Sendable {
     bytes.reserveCapacity(tokens * 8)
   }
 
+  @inline(__always)
   mutating func append(_ piece: some Sequence<UInt8>) {
     bytes.append(contentsOf: piece)
     offsets.append(UInt32(bytes.count))
@@ -119,6 +178,12 @@ struct Pieces: Sendable {
 
   subscript(id: Int32) -> ArraySlice<UInt8> { bytes[range(of: id)] }
 
+  /// All bytes, as `range(of:)` counts them.
+  func withAllBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+    bytes.withUnsafeBufferPointer(body)
+  }
+
+  @inline(__always)
   func withBytes<Result>(of id: Int32, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
     bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[range(of: id)])) }
   }
@@ -127,8 +192,20 @@ struct Pieces: Sendable {
   func equals(_ id: Int32, _ other: UnsafeBufferPointer<UInt8>) -> Bool {
     let start = Int(offsets[Int(id)])
     guard Int(offsets[Int(id) + 1]) - start == other.count else { return false }
-    return bytes.withUnsafeBufferPointer { own in
-      for index in 0..<other.count where own[start + index] != other[index] { return false }
+    return bytes.withUnsafeBytes { own in
+      let other = UnsafeRawBufferPointer(other)
+      var offset = 0
+      while offset + 8 <= other.count {
+        let same =
+          own.loadUnaligned(fromByteOffset: start + offset, as: UInt64.self)
+          == other.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        if !same { return false }
+        offset += 8
+      }
+      while offset < other.count {
+        if own[start + offset] != other[offset] { return false }
+        offset += 1
+      }
       return true
     }
   }

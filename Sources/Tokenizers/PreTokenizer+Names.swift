@@ -70,6 +70,6 @@ extension PreTokenizer {
   private static let deepSeek3 = PreTokenizer([
     .runs(.threeDigits),
     .runs(.hanAndKana),
-    .deepseek3,
+    .deepseek3(DeepSeek3Pattern()),
   ])
 }

@@ -64,7 +64,7 @@ enum SplitPattern: Sendable {
   /// The pattern of GPT-4's family (Llama 3, Qwen 2, GPT-4o, Tekken); every character belongs to a match.
   case gpt4(GPT4Pattern)
   /// The last pattern of DeepSeek V3; every character belongs to a match or to a gap of what it leaves out.
-  case deepseek3
+  case deepseek3(DeepSeek3Pattern)
   /// Runs of a set of characters, each set apart from what is around it.
   case runs(ScalarRun)
   /// White space at the end of a piece, set apart.
@@ -77,6 +77,10 @@ enum SplitPattern: Sendable {
   case lines
   /// The words of Bloom, with what is around them as gaps.
   case bloom
+  /// Cuts before the last digits of a number that can be counted in threes.
+  case digitThrees(DigitThrees)
+  /// What Chameleon sets apart first: its marks of images, tabs, line breaks and pairs of spaces.
+  case chameleon
   /// Cuts between characters that are neighbours in no token, which no merge can cross.
   case neighbours(ScalarPairs)
 
@@ -86,10 +90,12 @@ enum SplitPattern: Sendable {
     case .gpt4(let pattern): covering(pattern.match(in: text, from: start, to: end), isOpen)
     case .neighbours(let pairs): covering(pairs.match(in: text, from: start, to: end), isOpen)
     case .spaces: covering(SpacePattern.match(in: text, from: start, to: end), isOpen)
-    case .deepseek3: Self.search(text, start, end, isOpen) { DeepSeek3Pattern.match(in: text, from: $0, to: end) }
+    case .deepseek3(let pattern): Self.search(text, start, end, isOpen) { pattern.match(in: text, from: $0, to: end) }
     case .runs(let run): run.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
     case .trailingSpace: TrailingSpacePattern.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
     case .lines: LinePattern.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
+    case .digitThrees(let digits): digits.nextPiece(in: text, from: start, to: end, isOpen: isOpen)
+    case .chameleon: Self.search(text, start, end, isOpen) { ChameleonPattern.match(in: text, from: $0, to: end) }
     case .bloom: Self.search(text, start, end, isOpen) { BloomPattern.match(in: text, from: $0, to: end) }
     case .byteDigits(let maximum):
       Self.search(text, start, end, isOpen, byteByByte: true) {

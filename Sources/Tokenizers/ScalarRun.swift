@@ -132,6 +132,10 @@ extension ScalarRun {
   static let punctuationWithoutGrave = Self(
     set: ScalarSet(classes: .punctuation, ranges: symbolsBeforeGrave + symbolsAfterGrave))
 
+  /// ``[\p{P}!-/:-@\[-`{-~]``, each apart.
+  static let onePunctuation = Self(
+    set: ScalarSet(classes: .punctuation, ranges: [0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E]), maximum: 1)
+
   private static let symbolsBeforeGrave: [ClosedRange<UInt32>] = [0x24...0x24, 0x2B...0x2B, 0x3C...0x3E, 0x5E...0x5E]
   private static let symbolsAfterGrave: [ClosedRange<UInt32>] = [0x7C...0x7C, 0x7E...0x7E]
   /// `\s?\p{L}+`

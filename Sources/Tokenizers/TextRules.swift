@@ -8,6 +8,8 @@ struct TextRules {
   private(set) var passes: [SplitPattern] = []
   /// What cuts text into pieces before each of them gets a space in front; nil where only all of the text does.
   private(set) var passesBeforePrefix: [SplitPattern]?
+  private(set) var characterMap: CharacterMap?
+  private(set) var spaceRule = SpaceRule()
   private var replacesSpaces = false
 
   /// Whether decoding takes the space away that encoding put in front.
@@ -32,6 +34,20 @@ struct TextRules {
     case "Sequence":
       for step in normalizer["normalizers"]?.array ?? [] { try readNormalizer(step) }
     case "NFC": composesCanonically = true
+    case "Precompiled":
+      // An empty map changes nothing.
+      guard let text = normalizer["precompiled_charsmap"]?.string, !text.isEmpty else { return }
+      guard let bytes = Self.decodingBase64(text) else {
+        throw .malformed("the precompiled_charsmap", expected: "base 64")
+      }
+      guard spaceRule.joins == nil, !composesCanonically else { throw .unsupported("normalizer before", type) }
+      characterMap = try CharacterMap(bytes, matching: .graphemes)
+    case "Strip" where normalizer["strip_left"]?.bool == false:
+      if normalizer["strip_right"]?.bool ?? true { spaceRule.stripsEnd = .whiteSpace }
+    case "Replace"
+    where normalizer["pattern"]?["Regex"]?.string == " {2,}"
+      && [" ", "\u{2581}"].contains(normalizer["content"]?.string):
+      spaceRule.joins = .spaces
     case "Prepend" where normalizer["prepend"]?.string == "\u{2581}": spacePrefix = .always
     case "Replace"
     where normalizer["pattern"]?["String"]?.string == " " && normalizer["content"]?.string == "\u{2581}":
@@ -62,6 +78,9 @@ struct TextRules {
       if behavior == "Isolated" { run.maximum = 1 }
       passes.append(.runs(run))
     case "Metaspace": try readMetaspace(step)
+    case "WhitespaceSplit":
+      guard passes.isEmpty, !isByteLevel else { throw .unsupported("pre_tokenizer before", type) }
+      spaceRule = SpaceRule(joins: .whiteSpace, stripsStart: true, stripsEnd: .whiteSpace)
     case "Split": try readSplit(step)
     default: throw .unsupported("pre_tokenizer", type)
     }
@@ -89,6 +108,30 @@ struct TextRules {
     }
     passesBeforePrefix = passes
     passes = []
+  }
+
+  /// The bytes of a text in base 64; nil where it is none.
+  private static func decodingBase64(_ text: String) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var (bits, count): (UInt32, Int) = (0, 0)
+    for byte in text.utf8 where byte != UInt8(ascii: "=") {
+      let digit: UInt8
+      switch byte {
+      case 0x41...0x5A: digit = byte - 0x41
+      case 0x61...0x7A: digit = byte - 0x61 + 26
+      case 0x30...0x39: digit = byte - 0x30 + 52
+      case UInt8(ascii: "+"): digit = 62
+      case UInt8(ascii: "/"): digit = 63
+      default: return nil
+      }
+      bits = bits << 6 | UInt32(digit)
+      count += 6
+      if count >= 8 {
+        count -= 8
+        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+      }
+    }
+    return bytes
   }
 
   private mutating func readSplit(_ step: JSONValue) throws(TokenizerError) {
@@ -159,7 +202,7 @@ extension SplitPattern {
       return .gpt4(.tekken)
     case ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|"##
       + #" ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#:
-      return .deepseek3
+      return .deepseek3(DeepSeek3Pattern())
     case #"\p{N}{1,3}"#: return .runs(.threeDigits)
     case #"\p{N}+"#: return .runs(.digits)
     case #"\p{N}"#: return .runs(.digit)

@@ -19,19 +19,21 @@ extension Tokenizer {
       switch description.algorithm {
       case "gpt2": try Parts(byteLevel: description, kinds)
       case "llama": try Parts(sentencePiece: description, kinds)
+      case "t5": try Parts(unigram: description, kinds)
       case "gemma4": try Parts(gemma4: description, kinds)
       default: throw .unsupportedModel(description.model)
       }
     parts.beginOfSequence = description.beginOfSequence.map(Int32.init)
     parts.endOfSequence = description.endOfSequence.map(Int32.init)
-    let usual = description.algorithm == "llama" ? kinds.firstIndex(of: .unknown) : nil
+    let hasUnknown = description.algorithm == "llama" || description.algorithm == "t5"
+    let usual = hasUnknown ? kinds.firstIndex(of: .unknown) : nil
     parts.unknown = (description.unknown ?? usual).map(Int32.init)
     parts.warnings = warnings
     // Gemma 4 is nothing without its first token, so it is there whatever the key says.
     let addsBegin = parts.keepsLineBreakRuns ? true : description.addsBeginOfSequence ?? parts.addsBeginOfSequence
     parts.addsBeginOfSequence = parts.beginOfSequence != nil && addsBegin
     parts.addAddedTokens()
-    if description.algorithm == "llama" { parts.normalizeUserDefined(description.tokens) }
+    if hasUnknown { parts.normalizeUserDefined(description.tokens) }
     for id in [description.endOfSequence, description.endOfTurn, description.endOfMessage] {
       if let id { parts.endOfGeneration.insert(Int32(id)) }
     }
@@ -74,7 +76,7 @@ extension TokenizerDescription {
   fileprivate func tokenKinds() throws(TokenizerError) -> [TokenKind] {
     if !kinds.isEmpty { return kinds.map(TokenKind.init(number:)) }
     var result = [TokenKind](repeating: .normal, count: tokens.count)
-    if model == "llama" || model == "gemma4" {
+    if ["llama", "gemma4", "t5"].contains(model) {
       for (id, token) in tokens.enumerated() where byteSpelled(by: token) != nil { result[id] = .byte }
     }
     for id in [beginOfSequence, endOfSequence, endOfTurn, endOfMessage] {

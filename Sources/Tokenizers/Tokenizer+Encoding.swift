@@ -123,17 +123,24 @@ extension Tokenizer {
 
   /// Appends text as a normalizer leaves it: in normal form, with its space in front, and U+2581 as the space it means.
   ///
-  /// Where text is prepared in pieces they must meet at places where `CanonicalComposition` may cut.
+  /// Where text is prepared in pieces they must meet where `IncrementalEncoder.settledEnd` says.
   func prepare(
     _ text: UnsafeBufferPointer<UInt8>, startsSection: Bool, into prepared: inout [UInt8]
   ) {
     if text.isEmpty { return }
     if startsSection, case .always = parts.spacePrefix { prepared.append(0x20) }
     let start = prepared.count
-    if parts.composesCanonically {
+    if let map = parts.characterMap {
+      map.append(text, to: &prepared)
+    } else if parts.composesCanonically {
       CanonicalComposition.append(text, to: &prepared)
     } else {
       prepared.append(contentsOf: text)
+    }
+    parts.spaceRule.apply(to: &prepared, from: start, isStart: startsSection)
+    if startsSection, prepared.count == start, case .always = parts.spacePrefix {
+      prepared.removeLast()
+      return
     }
     if parts.symbols == .scalars { Self.replaceLowerBlocks(&prepared, from: start) }
   }

@@ -1,4 +1,4 @@
-/// Turns text into the ids of a model's tokens and back: byte-level BPE or SentencePiece BPE.
+/// Turns text into the ids of a model's tokens and back: byte-level BPE, SentencePiece BPE or a unigram model.
 ///
 /// It is immutable and may be used from many threads at once. Special tokens that are merely written in a text stay
 /// text unless the caller asks otherwise, because a prompt is not to be trusted with the model's controls.
@@ -40,11 +40,15 @@ public final class Tokenizer: Sendable {
     /// The token of each byte, -1 where there is none.
     var byteTokens: [Int32]
     var merges: MergeTable
+    /// Takes the place of merges.
+    var unigram: UnigramModel?
     var preTokenizer: PreTokenizer
     var keepsWholeWords = false
     /// A run of line breaks that is a token is that token, whatever the merges say; the first pass is `lines`.
     var keepsLineBreakRuns = false
     var composesCanonically = false
+    var characterMap: CharacterMap?
+    var spaceRule = SpaceRule()
     var spacePrefix = SpacePrefix.never
     /// Cuts text into the pieces of which each gets a space in front, unless it starts with one; nil where none does.
     var prefixedPieces: PreTokenizer?

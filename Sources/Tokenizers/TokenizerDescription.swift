@@ -1,6 +1,6 @@
 /// A tokenizer as the key-values of a GGUF file describe it, free of any file format.
 package struct TokenizerDescription: Sendable {
-  /// The algorithm by GGUF's name: "gpt2" for byte-level BPE, "llama" for SentencePiece BPE.
+  /// The algorithm by GGUF's name: "gpt2" for byte-level BPE, "llama" for SentencePiece BPE, "t5" for a unigram model.
   package var model: String
 
   /// The name of the rule that cuts text into words ("smollm", "llama-bpe"); only byte-level BPE has one.
@@ -29,6 +29,12 @@ package struct TokenizerDescription: Sendable {
 
   /// Whether text gets a space in front; nil leaves it to the model: SentencePiece does, byte-level BPE does not.
   package var addsSpacePrefix: Bool?
+
+  /// `precompiled_charsmap` of SentencePiece; unigram models only. Empty where the file has none.
+  package var characterMap: [UInt8] = []
+
+  /// Whether runs of spaces become one and those around the text go; unigram models only.
+  package var joinsSpaces = false
 
   package init(model: String, preTokenizer: String? = nil, tokens: [String]) {
     self.model = model

@@ -7,12 +7,14 @@ struct TokenizerFile {
   private let model: JSONValue
   /// The most tokens that the model has rows for.
   private let limit: Int?
+  private let isUnigram: Bool
 
   init(_ file: JSONValue, configuration: JSONValue?, limit: Int? = nil) throws(TokenizerError) {
     guard let model = file["model"], model.object != nil else { throw .malformed("model", expected: "an object") }
     // Files of before 2021 do not name the type of a model with merges.
     let type = model["type"]?.string ?? (model["merges"] != nil ? "BPE" : "none")
-    guard type == "BPE" else { throw .unsupported("model", type) }
+    guard type == "BPE" || type == "Unigram" else { throw .unsupported("model", type) }
+    isUnigram = type == "Unigram"
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let text = model[key]?.string, !text.isEmpty { throw .unsupported(key, text) }
     }
@@ -26,11 +28,12 @@ struct TokenizerFile {
   func parts() throws(TokenizerError) -> Tokenizer.Parts {
     let rules = try TextRules(normalizer: file["normalizer"], preTokenizer: file["pre_tokenizer"])
     var added = try AddedTokenList(file["added_tokens"])
-    var (tokens, kinds) = try vocabulary(added)
+    var (tokens, kinds, scores) = try isUnigram ? unigramVocabulary(added) : vocabulary(added)
     var warnings: [String] = []
     if let limit, tokens.count > limit {
       warnings.append(Tokenizer.limitWarning(tokens: tokens.count, rows: limit))
       (tokens, kinds) = (Array(tokens[..<limit]), Array(kinds[..<limit]))
+      scores = Array(scores.prefix(limit))
       added.limit(to: limit)
     }
     let unknown = model["unk_token"]?.string
@@ -39,18 +42,23 @@ struct TokenizerFile {
         kinds[id] = .byte
       }
     }
+    if isUnigram, rules.isByteLevel { throw .unsupported("pre_tokenizer", "ByteLevel of a Unigram model") }
     var parts =
-      rules.isByteLevel
-      ? Tokenizer.Parts(byteLevelTokens: tokens, kinds, preTokenizer: PreTokenizer(rules.passes))
-      : Tokenizer.Parts(
-        sentencePieceTokens: tokens, kinds, passes: rules.passes, fusesUnknown: model["fuse_unk"]?.bool ?? false)
+      isUnigram
+      ? try Tokenizer.Parts(unigramTokens: tokens, kinds, scores: scores, passes: rules.passes)
+      : rules.isByteLevel
+        ? Tokenizer.Parts(byteLevelTokens: tokens, kinds, preTokenizer: PreTokenizer(rules.passes))
+        : Tokenizer.Parts(
+          sentencePieceTokens: tokens, kinds, passes: rules.passes, fusesUnknown: model["fuse_unk"]?.bool ?? false)
     tokens = []
     parts.warnings = warnings
-    parts.fusesUnknown = model["fuse_unk"]?.bool ?? false
+    parts.fusesUnknown = isUnigram || model["fuse_unk"]?.bool ?? false
     parts.prefixedPieces = rules.passesBeforePrefix.map { PreTokenizer($0) }
-    (parts.merges, parts.unlisted) = try merges(parts, alphabet: rules.isByteLevel ? .bytes : .text)
+    if !isUnigram { (parts.merges, parts.unlisted) = try merges(parts, alphabet: rules.isByteLevel ? .bytes : .text) }
     parts.keepsWholeWords = model["ignore_merges"]?.bool ?? false
     parts.composesCanonically = rules.composesCanonically
+    parts.characterMap = rules.characterMap
+    parts.spaceRule = rules.spaceRule
     parts.spacePrefix = rules.spacePrefix
     parts.stripsLeadingSpace = rules.stripsLeadingSpace
     parts.addAddedTokens()
@@ -61,12 +69,44 @@ struct TokenizerFile {
         parts.unknown = Int32(id)
       }
     }
+    if isUnigram { parts.unknown = kinds.firstIndex(of: .unknown).map { Int32($0) } }
     setSequenceTokens(of: &parts)
     return parts
   }
 
+  private typealias Vocabulary = (tokens: [String], kinds: [TokenKind], scores: [Float])
+
+  /// The tokens of a unigram model, which lists each with its log probability, and the added ones.
+  private func unigramVocabulary(_ added: AddedTokenList) throws(TokenizerError) -> Vocabulary {
+    guard let list = model["vocab"]?.array else { throw .malformed("model.vocab", expected: "an array") }
+    var (tokens, kinds, scores): Vocabulary = ([], [], [])
+    for entry in list {
+      guard let pair = entry.array, pair.count == 2, let token = pair[0].string, let score = pair[1].double else {
+        throw .malformed("an entry of model.vocab", expected: "a token and its score")
+      }
+      tokens.append(token)
+      kinds.append(.normal)
+      scores.append(Float(score))
+    }
+    let count = max(tokens.count, (added.tokens.map(\.id).max() ?? -1) + 1)
+    if count == 0 { throw .emptyVocabulary }
+    if count > tokens.count * 4 + 4096 || count > Tokenizer.largestVocabulary { throw .vocabularyTooLarge(count) }
+    tokens += [String](repeating: "", count: count - tokens.count)
+    kinds += [TokenKind](repeating: .unused, count: count - kinds.count)
+    scores += [Float](repeating: 0, count: count - scores.count)
+    for token in added.tokens {
+      tokens[token.id] = token.content
+      kinds[token.id] = token.isSpecial ? .control : .userDefined
+    }
+    if let unknown = model["unk_id"]?.integer {
+      guard kinds.indices.contains(unknown) else { throw .malformed("model.unk_id", expected: "the id of a token") }
+      kinds[unknown] = .unknown
+    }
+    return (tokens, kinds, scores)
+  }
+
   /// The tokens by id, the added ones among them; ids that nothing names are unused.
-  private func vocabulary(_ added: AddedTokenList) throws(TokenizerError) -> ([String], [TokenKind]) {
+  private func vocabulary(_ added: AddedTokenList) throws(TokenizerError) -> Vocabulary {
     guard let vocabulary = model["vocab"]?.object else { throw .malformed("model.vocab", expected: "an object") }
     var count = 0
     for (_, value) in vocabulary {
@@ -90,7 +130,7 @@ struct TokenizerFile {
       tokens[token.id] = token.content
       kinds[token.id] = token.isSpecial ? .control : .userDefined
     }
-    return (tokens, kinds)
+    return (tokens, kinds, [])
   }
 
   /// Merges are strings of two tokens or, since 2024, lists of two tokens.
@@ -98,21 +138,21 @@ struct TokenizerFile {
     _ parts: Tokenizer.Parts, alphabet: MergeSpelling.Alphabet
   ) throws(TokenizerError) -> (MergeTable, unlisted: Pieces) {
     guard let list = model["merges"]?.array else { throw .malformed("model.merges", expected: "an array") }
-    var merges = MergeTable(capacity: list.count)
     var spelling = MergeSpelling(
-      alphabet: alphabet, table: parts.table, pieces: parts.pieces, allowsUnlisted: limit != nil)
+      alphabet: alphabet, table: parts.table, pieces: parts.pieces, count: list.count, allowsUnlisted: limit != nil)
     for (index, merge) in list.enumerated() {
       switch merge {
-      case .string(let merge): try spelling.insert(merge, at: index, into: &merges)
+      case .string(let merge): try spelling.append(merge, at: index)
       case .array(let pair):
         guard pair.count == 2, let left = pair[0].string, let right = pair[1].string else {
           throw .malformedMerge(at: index)
         }
-        try spelling.insert(left, right, at: index, into: &merges)
+        try spelling.append(left, right, at: index)
       default: throw .malformedMerge(at: index)
       }
     }
-    return (merges, spelling.unlisted)
+    try spelling.finish()
+    return (spelling.merges, spelling.unlisted)
   }
 
   /// The tokens that begin and end a sequence: from the configuration, else from the template and by their usual names.

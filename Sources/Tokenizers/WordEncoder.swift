@@ -2,6 +2,7 @@
 struct WordEncoder {
   private let tokenizer: Tokenizer
   private var merging = PairMerging()
+  private var unigramWorkspace = UnigramModel.Workspace()
   var ids: [Int32] = []
 
   init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
@@ -43,6 +44,11 @@ struct WordEncoder {
       return
     }
     merging.symbols.removeAll(keepingCapacity: true)
+    if tokenizer.parts.unigram != nil {
+      appendParts(of: word, tokenizer)
+      ids.append(contentsOf: merging.symbols)
+      return
+    }
     switch tokenizer.parts.symbols {
     case .bytes: for byte in word { appendByte(byte, tokenizer) }
     case .scalars: appendScalars(of: word, tokenizer)
@@ -50,6 +56,32 @@ struct WordEncoder {
     merging.merge(with: tokenizer.parts.merges)
     if tokenizer.parts.unlisted.count > 0 { spellUnlisted(tokenizer) }
     ids.append(contentsOf: merging.symbols)
+  }
+
+  /// The best path of a unigram model; characters that it does not spell stand together.
+  private mutating func appendParts(of word: UnsafeBufferPointer<UInt8>, _ tokenizer: Tokenizer) {
+    guard let unigram = tokenizer.parts.unigram else { return }
+    var symbols = merging.symbols
+    var unknown = 0..<0
+    func closeUnknown() {
+      defer { unknown = 0..<0 }
+      if unknown.isEmpty { return }
+      if word[unknown].allSatisfy({ tokenizer.parts.byteTokens[Int($0)] >= 0 }) {
+        symbols.append(contentsOf: word[unknown].map { tokenizer.parts.byteTokens[Int($0)] })
+      } else if let id = tokenizer.parts.unknown {
+        symbols.append(id)
+      }
+    }
+    unigram.forEachPart(of: word, &unigramWorkspace) { part in
+      if let token = part.token {
+        closeUnknown()
+        symbols.append(token)
+      } else {
+        unknown = (unknown.isEmpty ? part.range.lowerBound : unknown.lowerBound)..<part.range.upperBound
+      }
+    }
+    closeUnknown()
+    merging.symbols = symbols
   }
 
   /// Puts the bytes of what merges made and the vocabulary lacks in its place.

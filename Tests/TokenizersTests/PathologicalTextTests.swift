@@ -20,7 +20,8 @@ struct PathologicalTextTests {
     "Long runs come back whole from every pre-tokenizer",
     arguments: [
       "gpt-2", "falcon", "llama-bpe", "qwen35", "gpt-4o", "tekken", "default", "deepseek-llm", "deepseek-coder",
-      "deepseek-v3", "youtu", "bloom", "laguna",
+      "deepseek-v3", "youtu", "bloom", "laguna", "kimi-k2", "tiny_aya", "superbpe", "afmoe", "exaone-moe", "chameleon",
+      "spark2_5",
     ])
   func preTokenizers(_ name: String) throws {
     let preTokenizer = try #require(PreTokenizer.named(name)).preTokenizer

@@ -109,7 +109,8 @@ struct TokenizerFileTests {
   func refused() {
     #expect(message(Array("[".utf8)).hasPrefix("tokenizer.json: line 1"))
     #expect(message(Array("{}".utf8)) == "tokenizer.json: model should be an object")
-    #expect(message(Array(#"{"model": {"type": "Unigram"}}"#.utf8)) == "tokenizer.json: unsupported model: 'Unigram'")
+    #expect(
+      message(Array(#"{"model": {"type": "WordPiece"}}"#.utf8)) == "tokenizer.json: unsupported model: 'WordPiece'")
     #expect(
       message(file(normalizer: #"{"type": "Lowercase"}"#)) == "tokenizer.json: unsupported normalizer: 'Lowercase'")
     let split = #"{"type": "Split", "pattern": {"Regex": "x+"}, "behavior": "Isolated", "invert": false}"#

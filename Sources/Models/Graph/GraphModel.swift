@@ -106,7 +106,7 @@ final class GraphModel: DecoderModel {
 
 extension ModelConfiguration {
   /// With what each query head has learned for its attention alone.
-  fileprivate func withHeadNumbers(of source: TensorSource) throws -> ModelConfiguration {
+  func withHeadNumbers(of source: TensorSource) throws -> ModelConfiguration {
     var configuration = self
     for layer in layers.indices {
       guard layers[layer].recurrence == nil else { continue }
