@@ -64,7 +64,8 @@ let package = Package(
       dependencies: ["KVCaches", "Kernels", "Evaluation", "TestSupport", "CacheTestSupport", "CAllocationCounter"],
       swiftSettings: fast),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport"],
+      name: "ModelsTests",
+      dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport", "CacheTestSupport"],
       resources: [.copy("Golden")], swiftSettings: strict),
     // What a test imports is named here even where it comes with something else: it is rebuilt when that changes.
     .testTarget(

@@ -12,14 +12,9 @@ extension ModelRegistry {
       "qwen3_next": "queries, keys and values packed by key head", "kimi-linear": "another linear attention",
       "qwen2moe": "a shared expert with a gate beside experts whose weights do not add up to 1",
       "qwen2_moe": "a shared expert with a gate beside experts whose weights do not add up to 1",
-      "command-r": "a parallel block without biases", "cohere": "a parallel block without biases",
-      "cohere2": "a parallel block without biases", "stablelm": "LayerNorm in a gated block",
-      "starcoder2": "LayerNorm with biases in every matrix", "phi2": "a parallel block with biases",
-      "phi": "a parallel block with biases",
-      "phimoe": "sparse mixing of two experts", "mistral3": "queries that grow with the position",
-      "ministral3": "queries that grow with the position", "bitnet": "ternary weights",
-      "rwkv6": "recurrence without attention",
-      "rwkv7": "recurrence without attention", "t5": "an encoder", "bert": "an encoder", "nomic-bert": "an encoder",
+      "phimoe": "sparse mixing of two experts", "bitnet": "ternary weights",
+      "rwkv6": "recurrence without attention", "rwkv7": "recurrence without attention", "t5": "an encoder",
+      "bert": "an encoder", "nomic-bert": "an encoder",
     ]
   }()
 }

@@ -20,11 +20,11 @@ struct Granite: ModelFamily {
   let norm: Norm
   let tiesOutput: Bool
   let embeddingScale: Float?
+  let outputScale: Float?
   private let sizes: ModelSizes
   private let experts: Experts?
   private let sharedRows: Int
   private let branchScale: Float?
-  private let outputScale: Float?
 
   private typealias Key = ModelMetadata.Key
 
@@ -64,10 +64,5 @@ struct Granite: ModelFamily {
       mixed = graph.sum(mixed, graph.gatedFeedForward(normed, .silu, rows: sharedRows, suffix: "_shexp"))
     }
     return graph.sum(y, scaled(mixed))
-  }
-
-  func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    let logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: sizes.vocabulary)
-    return outputScale.map { graph.scale(logits, by: $0) } ?? logits
   }
 }

@@ -19,7 +19,7 @@ struct Qwen2: ModelFamily {
     try metadata.require(.silu, "SiLU")
     norm = try metadata.rootMeanSquareNorm()
     tiesOutput = try metadata.tiesOutput()
-    let positions = try metadata.rotaryPositions(sizes, layout: .halves)
+    let positions = try metadata.rotaryPositions(sizes, layout: .halves, scalesQueries: true)
     var layer = sizes.layer()
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)

@@ -33,7 +33,7 @@ struct Qwen3: ModelFamily {
     let step = max(1, try metadata.integer(Key(huggingFace: "decoder_sparse_step"), default: 1))
     let dense = Set(try metadata.integers(ifPresent: Key(huggingFace: "mlp_only_layers")) ?? [])
     experts = (0..<sizes.layers).map { dense.contains($0) || ($0 + 1) % step != 0 ? nil : all }
-    let positions = try metadata.rotaryPositions(sizes, layout: .halves)
+    let positions = try metadata.rotaryPositions(sizes, layout: .halves, scalesQueries: true)
     var layer = sizes.layer()
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)
