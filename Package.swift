@@ -66,7 +66,7 @@ let package = Package(
     .testTarget(
       name: "ModelsTests",
       dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport", "CacheTestSupport"],
-      resources: [.copy("Golden")], swiftSettings: strict),
+      resources: [.copy("Golden")], swiftSettings: fast),
     // What a test imports is named here even where it comes with something else: it is rebuilt when that changes.
     .testTarget(
       name: "EngineTests",

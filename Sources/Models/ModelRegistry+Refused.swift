@@ -10,8 +10,6 @@ extension ModelRegistry {
       "gemma3n": "alternating updates of several residual streams",
       "qwen3next": "queries, keys and values packed by key head",
       "qwen3_next": "queries, keys and values packed by key head", "kimi-linear": "another linear attention",
-      "qwen2moe": "a shared expert with a gate beside experts whose weights do not add up to 1",
-      "qwen2_moe": "a shared expert with a gate beside experts whose weights do not add up to 1",
       "phimoe": "sparse mixing of two experts", "bitnet": "ternary weights",
       "rwkv6": "recurrence without attention", "rwkv7": "recurrence without attention", "t5": "an encoder",
       "bert": "an encoder", "nomic-bert": "an encoder",

@@ -20,6 +20,8 @@ package enum ModelRegistry {
     "lfm2": LFM2.self, "lfm2moe": LFM2.self, "lfm2_moe": LFM2.self, "olmo2": OLMo2.self, "olmo3": OLMo2.self,
     "smollm3": SmolLM3.self, "command-r": Cohere.self, "cohere": Cohere.self, "cohere2": Cohere.self,
     "starcoder2": StarCoder2.self, "stablelm": StableLM.self, "phi2": Phi2.self, "phi": Phi2.self,
+    "qwen2moe": Qwen2MoE.self, "qwen2_moe": Qwen2MoE.self, "seed_oss": SeedOSS.self, "ernie4_5": Ernie45.self,
+    "glm4": GLM4.self, "exaone4": EXAONE4.self,
   ]
 
   /// Loads the model of a file, with adapters whose effects add up.

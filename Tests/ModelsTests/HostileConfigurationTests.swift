@@ -52,7 +52,7 @@ struct HostileConfigurationTests {
     ("gptneox", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"mish\"", "mish"),
     ("gptneox", "\"rope_theta\": 10000.0", "\"rope_theta\": 0", "rope base"),
     ("mistral3-growing", "\"llama_4_scaling_beta\": 0.4", "\"llama_4_scaling_beta\": -0.4", "llama_4_scaling_beta"),
-    ("mistral3-growing", "\"llama_4_scaling_beta\": 0.4", "\"llama_4_scaling_beta\": 1e999", "llama_4_scaling_beta"),
+    ("mistral3-growing", "\"llama_4_scaling_beta\": 0.4", "\"llama_4_scaling_beta\": 1e999", "too large"),
     (
       "mistral3-growing", "\"original_max_position_embeddings\": 12", "\"original_max_position_embeddings\": 0",
       "rope scaling"

@@ -1,4 +1,5 @@
 import Foundation
+import ModelJSON
 import Models
 import TestSupport
 import Testing

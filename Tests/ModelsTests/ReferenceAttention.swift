@@ -85,14 +85,18 @@ final class ReferenceAttention: LayerAttention {
       }
       for head in 0..<layer.keyValueHeads {
         let seen = seen(layer: owner, head: head, at: start + row)
+        // Where nothing is left out, distances are the same as in the text.
+        let keys = seen.enumerated().map { rotated(heads[owner][head].keys[$1], by: $0, layer) }
+        let values = seen.map { heads[owner][head].values[$0] }
         var credit = [Double](repeating: 0, count: seen.count)
         for queryHead in head * layer.groupSize..<(head + 1) * layer.groupSize {
           let position = row * layer.queryHeads + queryHead
           let (result, weights) = attend(
-            vector(queries, position), to: seen, heads[owner][head], layer, queryHead: queryHead)
+            vector(queries, position), to: keys, values, layer, queryHead: queryHead)
           for (dimension, value) in result.enumerated() { output[position * dim + dimension] = Float(value) }
           credit = zip(credit, weights).map { max($0, $1) }
         }
+        guard !cascades.isEmpty else { continue }
         for (token, credit) in zip(seen, credit) { credits[owner][head][token, default: 0] += credit }
       }
     }
@@ -122,25 +126,23 @@ final class ReferenceAttention: LayerAttention {
   }
 
   private func attend(
-    _ query: [Double], to seen: [Int], _ head: Head, _ layer: AttentionLayer, queryHead: Int
+    _ query: [Double], to keys: [[Double]], _ values: [[Double]], _ layer: AttentionLayer, queryHead: Int
   ) -> (output: [Double], weights: [Double]) {
     let sink = layer.sinkLogits.map { Double($0[queryHead]) }
-    // Where nothing is left out, distances are the same as in the text.
-    let position = seen.count - 1
+    let position = keys.count - 1
     let growth =
       layer.temperature.map { 1 + $0.growth * log(1 + floor(Double(position) / Double($0.length))) } ?? 1
     let query = rotated(query, by: position, layer).map { $0 * growth }
-    let logits = seen.enumerated().map { place, token in
-      let logit =
-        zip(query, rotated(head.keys[token], by: place, layer)).reduce(0) { $0 + $1.0 * $1.1 } * Double(layer.scale)
-      let bias = layer.slope(ofQueryHead: queryHead) * Double(place - seen.count + 1)
+    let logits = keys.enumerated().map { place, key in
+      let logit = zip(query, key).reduce(0) { $0 + $1.0 * $1.1 } * Double(layer.scale)
+      let bias = layer.slope(ofQueryHead: queryHead) * Double(place - position)
       return bias + (layer.softCap.map { Double($0) * tanh(logit / Double($0)) } ?? logit)
     }
     let largest = max(logits.max() ?? 0, sink ?? -.infinity)
     let weights = logits.map { exp($0 - largest) }
     let sum = weights.reduce(sink.map { exp($0 - largest) } ?? 0, +)
     let output = query.indices.map { dimension in
-      zip(seen, weights).reduce(0) { $0 + $1.1 * head.values[$1.0][dimension] } / sum
+      zip(values, weights).reduce(0) { $0 + $1.1 * $1.0[dimension] } / sum
     }
     return (output, weights.map { $0 / sum })
   }
