@@ -160,6 +160,13 @@ MODELS = {
     "exaone4": dict(seed=108, config=t.Exaone4Config(**(BASE | {"num_hidden_layers": 5}), sliding_window=7), gguf="exaone4"),
     "exaone4-global": dict(seed=109, config=t.Exaone4Config(
         **ODD, sliding_window=None, layer_types=["full_attention"] * 3), gguf="exaone4"),
+    "granite4": dict(seed=110, config=t.GraniteMoeHybridConfig(
+        **BASE, layer_types=["full_attention"] * 2, num_local_experts=0, shared_intermediate_size=56,
+        position_embedding_type="rope", attention_multiplier=0.25, residual_multiplier=0.6, logits_scaling=3.0,
+        embedding_multiplier=2.0, mamba_n_heads=4, tie_word_embeddings=True), gguf="granite"),
+    "granite4-unturned": dict(seed=111, config=t.GraniteMoeHybridConfig(
+        **ODD, layer_types=["full_attention"] * 3, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=24,
+        mamba_n_heads=4)),
     "gpt-oss-mxfp4": dict(seed=82, config=t.GptOssConfig(**(BASE | {"hidden_size": 64, "intermediate_size": 96}), head_dim=16,
                                                 num_local_experts=4, num_experts_per_tok=2, sliding_window=9,
                                                 rope_parameters=YARN | {"truncate": False}), has_mxfp4=True),

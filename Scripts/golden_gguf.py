@@ -65,6 +65,8 @@ def write_numbers(writer, architecture, config):
         return write_gemma4(writer, config)
     if get(config, "block_auto_adjust_ff_dim"):
         feed_forward = -(-(2 * feed_forward // 3) // config.block_multiple_of) * config.block_multiple_of
+    if config.model_type == "granitemoehybrid":
+        feed_forward = config.shared_intermediate_size
     writer.add_feed_forward_length(feed_forward)
     writer.add_head_count_kv(kv_heads)
     if get(config, "head_dim"):
@@ -227,6 +229,12 @@ def converted(architecture, config, name, x, names):
             return [(f"blk.{layer}.ffn_down_exps.weight", x)]
         gate, up = np.split(x, 2, axis=1)
         return [(f"blk.{layer}.ffn_gate_exps.weight", gate), (f"blk.{layer}.ffn_up_exps.weight", up)]
+    if architecture == "granite" and "shared_mlp" in name:
+        layer = name.split(".")[2]
+        if "output_linear" in name:
+            return [(f"blk.{layer}.ffn_down.weight", x)]
+        gate, up = np.split(x, 2)
+        return [(f"blk.{layer}.ffn_gate.weight", gate), (f"blk.{layer}.ffn_up.weight", up)]
     if architecture == "gpt-oss" and ".experts." in name:
         layer, part = name.split(".")[2], "bias" if name.endswith("_bias") else "weight"
         y = x if part == "bias" else np.ascontiguousarray(x.swapaxes(1, 2))

@@ -17,6 +17,7 @@ package enum ModelRegistry {
     "gpt-oss": GPTOSS.self, "gpt_oss": GPTOSS.self, "gptoss": GPTOSS.self, "phi3": Phi3.self,
     "gptneox": GPTNeoX.self, "gpt_neox": GPTNeoX.self, "falcon": Falcon.self, "mpt": MPT.self,
     "granite": Granite.self, "granitemoe": Granite.self, "granitemoeshared": Granite.self,
+    "granitemoehybrid": Granite.self,
     "lfm2": LFM2.self, "lfm2moe": LFM2.self, "lfm2_moe": LFM2.self, "olmo2": OLMo2.self, "olmo3": OLMo2.self,
     "smollm3": SmolLM3.self, "command-r": Cohere.self, "cohere": Cohere.self, "cohere2": Cohere.self,
     "starcoder2": StarCoder2.self, "stablelm": StableLM.self, "phi2": Phi2.self, "phi": Phi2.self,

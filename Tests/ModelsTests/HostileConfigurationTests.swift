@@ -57,6 +57,7 @@ struct HostileConfigurationTests {
       "mistral3-growing", "\"original_max_position_embeddings\": 12", "\"original_max_position_embeddings\": 0",
       "rope scaling"
     ),
+    ("granite4", "\"full_attention\",", "\"linear_attention\",", "Mamba"),
     ("mistral3-growing", "\"model_type\": \"ministral3\"", "\"model_type\": \"cohere\"", "cohere"),
     ("grouped-tied", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "SiLU"),
     ("grouped-tied", "\"hidden_size\": 64", "\"num_local_experts\": 8, \"hidden_size\": 64", "experts"),
