@@ -17,6 +17,7 @@ import torch
 import transformers as t
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, GPTNeoXConfig
+from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 from golden_gguf import write_gguf
 
@@ -25,6 +26,8 @@ POSITIONS = [0, 7, 31, 47]
 TOKENS = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0, max_position_embeddings=256)
 LINEAR = {"rope_type": "linear", "factor": 8.0}
 YARN = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1000.0, "original_max_position_embeddings": 64}
+GROWING = {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1000.0, "original_max_position_embeddings": 12,
+           "beta_fast": 4.0, "beta_slow": 0.5, "llama_4_scaling_beta": 0.4}
 LONG = {"rope_type": "longrope", "rope_theta": 1000.0, "short_factor": [1.0, 1.1, 1.2, 1.3],
         "long_factor": [1.5, 2.0, 3.0, 4.0], "original_max_position_embeddings": 32}
 BASE = dict(vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
@@ -127,10 +130,46 @@ MODELS = {
                                                      linear_num_value_heads=2, num_experts=5, num_experts_per_tok=2,
                                                      moe_intermediate_size=24, shared_expert_intermediate_size=16,
                                                      layer_types=RECURRENT), gguf="qwen35moe"),
+    "ministral3": dict(
+        seed=91,
+        config=t.Ministral3Config(**BASE, head_dim=12, rope_parameters=GROWING | {"mscale": 1.0, "mscale_all_dim": 1.0}),
+        gguf="mistral3"),
+    "mistral3-growing": dict(seed=92, config=t.Ministral3Config(**ODD, head_dim=24, rope_parameters=GROWING),
+                             gguf="mistral3", wrapper="mistral3", prefix="language_model."),
+    "mistral3": dict(seed=93, config=t.MistralConfig(**ODD, sliding_window=None, tie_word_embeddings=True),
+                     wrapper="mistral3", prefix="language_model."),
+    "cohere": dict(seed=94, config=t.CohereConfig(**BASE, logit_scale=0.25), gguf="command-r"),
+    "cohere2": dict(seed=95, config=t.Cohere2Config(**(ODD | {"num_hidden_layers": 5}), sliding_window=7), gguf="cohere2"),
+    "starcoder2": dict(seed=96, config=t.Starcoder2Config(**BASE), gguf="starcoder2"),
+    "starcoder2-untied": dict(seed=97, config=t.Starcoder2Config(**ODD, tie_word_embeddings=False), gguf="starcoder2"),
+    "stablelm": dict(seed=98, config=t.StableLmConfig(**(BASE | {"hidden_size": 64})), gguf="stablelm"),
+    "stablelm-parallel": dict(seed=99, config=t.StableLmConfig(**ODD, use_qkv_bias=True, use_parallel_residual=True,
+                                                               partial_rotary_factor=0.5), gguf="stablelm"),
+    "phi2": dict(seed=100, config=t.PhiConfig(**BASE), gguf="phi2"),
+    "phi2-odd": dict(seed=101, config=t.PhiConfig(**ODD, partial_rotary_factor=0.75)),
+    "qwen2-moe": dict(seed=102, config=t.Qwen2MoeConfig(**(BASE | {"num_hidden_layers": 3}), num_experts=5,
+                                                        num_experts_per_tok=2, moe_intermediate_size=24,
+                                                        shared_expert_intermediate_size=40), gguf="qwen2moe"),
+    "qwen2-moe-sparse": dict(seed=103, config=t.Qwen2MoeConfig(**ODD, num_experts=4, num_experts_per_tok=3,
+                                                               moe_intermediate_size=16, norm_topk_prob=True,
+                                                               shared_expert_intermediate_size=24, mlp_only_layers=[1])),
+    "seed-oss": dict(seed=104, config=t.SeedOssConfig(**BASE, head_dim=8), gguf="seed_oss"),
+    "ernie45": dict(seed=105, config=t.Ernie4_5Config(**BASE, head_dim=12), gguf="ernie4_5"),
+    "glm4": dict(seed=106, config=t.Glm4Config(**BASE, head_dim=8), gguf="glm4"),
+    "glm4-odd": dict(seed=107, config=t.Glm4Config(**ODD, head_dim=20, partial_rotary_factor=0.8)),
+    "exaone4": dict(seed=108, config=t.Exaone4Config(**(BASE | {"num_hidden_layers": 5}), sliding_window=7), gguf="exaone4"),
+    "exaone4-global": dict(seed=109, config=t.Exaone4Config(
+        **ODD, sliding_window=None, layer_types=["full_attention"] * 3), gguf="exaone4"),
+    "granite4": dict(seed=110, config=t.GraniteMoeHybridConfig(
+        **BASE, layer_types=["full_attention"] * 2, num_local_experts=0, shared_intermediate_size=56,
+        position_embedding_type="rope", attention_multiplier=0.25, residual_multiplier=0.6, logits_scaling=3.0,
+        embedding_multiplier=2.0, mamba_n_heads=4, tie_word_embeddings=True), gguf="granite"),
+    "granite4-unturned": dict(seed=111, config=t.GraniteMoeHybridConfig(
+        **ODD, layer_types=["full_attention"] * 3, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=24,
+        mamba_n_heads=4)),
     "gpt-oss-mxfp4": dict(seed=82, config=t.GptOssConfig(**(BASE | {"hidden_size": 64, "intermediate_size": 96}), head_dim=16,
                                                 num_local_experts=4, num_experts_per_tok=2, sliding_window=9,
-                                                rope_parameters=YARN | {"truncate": False}),
-                          gguf="gpt-oss", has_mxfp4=True),
+                                                rope_parameters=YARN | {"truncate": False}), has_mxfp4=True),
 }
 
 
@@ -166,8 +205,20 @@ def round_experts(model):
             parameter.data = torch.from_numpy(np.ascontiguousarray(rounded))
 
 
+def microscaled(name, x):
+    """Blocks and scales of an expert tensor `[expert, column, row]`, as transformers reads them."""
+    values = np.ascontiguousarray(x.swapaxes(1, 2))
+    blocks = gguf.quantize(values, gguf.GGMLQuantizationType.MXFP4).reshape(*values.shape[:2], -1, 17)
+    halves = blocks[..., 1:]
+    nibbles = np.concatenate([halves & 15, halves >> 4], axis=-1)
+    pairs = torch.from_numpy(nibbles[..., 0::2] | nibbles[..., 1::2] << 4)
+    scales = torch.from_numpy(np.ascontiguousarray(blocks[..., 0]))
+    assert torch.equal(convert_moe_packed_tensors(pairs, scales, dtype=torch.float32), torch.from_numpy(x)), name
+    return {name + "_blocks": pairs, name + "_scales": scales}
+
+
 def record_mxfp4(name, seed, config):
-    """A GGUF file alone: as a directory the model would be one of float16 as any other."""
+    """A GGUF file and a directory whose experts are in MXFP4."""
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
     fill(model, seed)
     round_experts(model)
@@ -177,6 +228,16 @@ def record_mxfp4(name, seed, config):
         weights = {key: x.float().numpy() for key, x in load_file(folder + "/model.safetensors").items()}
     write_gguf(GOLDEN / f"{name}.gguf", "gpt-oss", model.config, weights, has_mxfp4=True)
     write_logits(GOLDEN / f"{name}.gguf.golden.json", ids, logits)
+    stored = {}
+    for key, x in weights.items():
+        is_expert = ".experts." in key and not key.endswith("_bias")
+        stored |= microscaled(key, x) if is_expert else {key: torch.from_numpy(x).to(torch.float16)}
+    folder = GOLDEN / name
+    folder.mkdir(exist_ok=True)
+    save_file(stored, folder / "model.safetensors", {"format": "pt"})
+    config = model.config.to_diff_dict() | {"dtype": "float16", "quantization_config": {"quant_method": "mxfp4"}}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    write_logits(folder / "golden.json", ids, logits)
 
 
 def run(model, seed):
@@ -186,7 +247,7 @@ def run(model, seed):
         return ids, model(torch.tensor([ids])).logits[0].numpy()
 
 
-def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
+def record(name, seed, config, gguf=None, old=None, prefix="", wrapper="gemma3"):
     folder = GOLDEN / name
     shutil.rmtree(folder, ignore_errors=True)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
@@ -197,8 +258,8 @@ def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     ids, logits = run(model, seed)
     weights = {key: x.float().numpy() for key, x in load_file(folder / "model.safetensors").items()}
-    if gguf_architecture:
-        write_gguf(GOLDEN / f"{name}.gguf", gguf_architecture, model.config, weights)
+    if gguf:
+        write_gguf(GOLDEN / f"{name}.gguf", gguf, model.config, weights)
         write_logits(GOLDEN / f"{name}.gguf.golden.json", ids, logits)
     stored = {prefix + key: torch.from_numpy(x).to(torch.float16) for key, x in weights.items()}
     save_file(stored, folder / "model.safetensors", {"format": "pt"})
@@ -208,8 +269,8 @@ def record(name, seed, config, gguf_architecture=None, old=None, prefix=""):
         del values["rope_parameters"]
         values |= old
     if prefix:
-        values = {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "text_config": values,
-                  "vision_config": {"hidden_size": 16, "model_type": "siglip_vision_model"}}
+        values = {"model_type": wrapper, "architectures": [wrapper.capitalize() + "ForConditionalGeneration"],
+                  "text_config": values, "vision_config": {"hidden_size": 16, "model_type": "siglip_vision_model"}}
     (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n")
     write_logits(folder / "golden.json", ids, logits)
 
@@ -228,8 +289,8 @@ def record_families(names=()):
             continue
         if model.get("has_mxfp4"):
             record_mxfp4(name, seed, model["config"])
-            continue
-        record(name, seed, model["config"], model.get("gguf"), model.get("old"), model.get("prefix", ""))
+        else:
+            record(name, **(model | {"seed": seed}))
 
 
 if __name__ == "__main__":

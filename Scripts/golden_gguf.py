@@ -3,7 +3,9 @@ import gguf
 import numpy as np
 
 # Whose rows of queries and keys are stored in the order of interleaved rotary pairs.
-INTERLEAVED = {"llama", "granite", "granitemoe", "smollm3"}
+INTERLEAVED = {"llama", "mistral3", "granite", "granitemoe", "smollm3"}
+# Whose norms take the mean away.
+LAYER_NORMS = {"gptneox", "falcon", "mpt", "command-r", "cohere2", "starcoder2", "stablelm", "phi2"}
 # Whose norms multiply by 1 + w, which GGUF files hold as it is.
 ADDS_ONE = {"gemma", "gemma2", "gemma3", "qwen35", "qwen35moe"}
 
@@ -63,13 +65,15 @@ def write_numbers(writer, architecture, config):
         return write_gemma4(writer, config)
     if get(config, "block_auto_adjust_ff_dim"):
         feed_forward = -(-(2 * feed_forward // 3) // config.block_multiple_of) * config.block_multiple_of
+    if config.model_type == "granitemoehybrid":
+        feed_forward = config.shared_intermediate_size
     writer.add_feed_forward_length(feed_forward)
     writer.add_head_count_kv(kv_heads)
     if get(config, "head_dim"):
         writer.add_key_length(config.head_dim)
         writer.add_value_length(config.head_dim)
-    if architecture in ("gptneox", "falcon", "mpt"):
-        writer.add_layer_norm_eps(get(config, "layer_norm_eps", "layer_norm_epsilon"))
+    if architecture in LAYER_NORMS:
+        writer.add_layer_norm_eps(get(config, "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"))
     else:
         writer.add_layer_norm_rms_eps(get(config, "rms_norm_eps", "norm_eps"))
     write_positions(writer, architecture, config, hidden // heads)
@@ -78,8 +82,10 @@ def write_numbers(writer, architecture, config):
         if architecture == "olmo2":
             writer.add_sliding_window_pattern([kind == "sliding_attention" for kind in kinds])
     write_experts(writer, architecture, config)
-    if architecture == "gptneox":
+    if architecture in ("gptneox", "stablelm"):
         writer.add_parallel_residual(config.use_parallel_residual)
+    if architecture in ("command-r", "cohere2"):
+        writer.add_logit_scale(config.logit_scale)
     if architecture == "gemma2":
         writer.add_attn_logit_softcapping(config.attn_logit_softcapping)
         writer.add_final_logit_softcapping(config.final_logit_softcapping)
@@ -148,6 +154,11 @@ def write_positions(writer, architecture, config, head_dim):
         writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(rope["factor"])
         writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+    if architecture == "mistral3":
+        writer.add_rope_scaling_yarn_beta_fast(rope["beta_fast"])
+        writer.add_rope_scaling_yarn_beta_slow(rope["beta_slow"])
+        writer.add_rope_scaling_yarn_log_mul(rope.get("mscale_all_dim", 0.0))
+        writer.add_attn_temperature_scale(rope["llama_4_scaling_beta"])
     if rope.get("rope_type") == "longrope":
         original = rope["original_max_position_embeddings"]
         stretch = config.max_position_embeddings / original
@@ -218,6 +229,12 @@ def converted(architecture, config, name, x, names):
             return [(f"blk.{layer}.ffn_down_exps.weight", x)]
         gate, up = np.split(x, 2, axis=1)
         return [(f"blk.{layer}.ffn_gate_exps.weight", gate), (f"blk.{layer}.ffn_up_exps.weight", up)]
+    if architecture == "granite" and "shared_mlp" in name:
+        layer = name.split(".")[2]
+        if "output_linear" in name:
+            return [(f"blk.{layer}.ffn_down.weight", x)]
+        gate, up = np.split(x, 2)
+        return [(f"blk.{layer}.ffn_gate.weight", gate), (f"blk.{layer}.ffn_up.weight", up)]
     if architecture == "gpt-oss" and ".experts." in name:
         layer, part = name.split(".")[2], "bias" if name.endswith("_bias") else "weight"
         y = x if part == "bias" else np.ascontiguousarray(x.swapaxes(1, 2))

@@ -12,6 +12,8 @@ package struct AttentionLayer: Sendable, Hashable {
   package var longPositions: LongPositions?
   /// What the product of a query and a key is multiplied by.
   package var scale: Float
+  /// What logits grow by with the place of their query; nil where they do not.
+  package var temperature: AttentionTemperature?
   /// c where a scaled logit x becomes c tanh(x / c); nil where it stays as it is.
   package var softCap: Float?
   /// A token sees itself and the `window` - 1 tokens before it, whatever the plan; nil where the plan rules.

@@ -7,6 +7,7 @@ package enum ModelRegistry {
   /// By the names that GGUF (`general.architecture`) and Hugging Face (`model_type`) give them.
   private static let families: [String: any ModelFamily.Type] = [
     "llama": Llama.self, "mistral": Llama.self, "mixtral": Llama.self,
+    "mistral3": Mistral3.self, "ministral3": Mistral3.self,
     "qwen2": Qwen2.self, "qwen3": Qwen3.self, "qwen3moe": Qwen3.self, "qwen3_moe": Qwen3.self,
     "qwen35": Qwen35.self, "qwen35moe": Qwen35.self, "qwen3_5": Qwen35.self, "qwen3_5_text": Qwen35.self,
     "qwen3_5_moe": Qwen35.self, "qwen3_5_moe_text": Qwen35.self,
@@ -16,8 +17,12 @@ package enum ModelRegistry {
     "gpt-oss": GPTOSS.self, "gpt_oss": GPTOSS.self, "gptoss": GPTOSS.self, "phi3": Phi3.self,
     "gptneox": GPTNeoX.self, "gpt_neox": GPTNeoX.self, "falcon": Falcon.self, "mpt": MPT.self,
     "granite": Granite.self, "granitemoe": Granite.self, "granitemoeshared": Granite.self,
+    "granitemoehybrid": Granite.self,
     "lfm2": LFM2.self, "lfm2moe": LFM2.self, "lfm2_moe": LFM2.self, "olmo2": OLMo2.self, "olmo3": OLMo2.self,
-    "smollm3": SmolLM3.self,
+    "smollm3": SmolLM3.self, "command-r": Cohere.self, "cohere": Cohere.self, "cohere2": Cohere.self,
+    "starcoder2": StarCoder2.self, "stablelm": StableLM.self, "phi2": Phi2.self, "phi": Phi2.self,
+    "qwen2moe": Qwen2MoE.self, "qwen2_moe": Qwen2MoE.self, "seed_oss": SeedOSS.self, "ernie4_5": Ernie45.self,
+    "glm4": GLM4.self, "exaone4": EXAONE4.self,
   ]
 
   /// Loads the model of a file, with adapters whose effects add up.

@@ -35,6 +35,7 @@ extension AttentionLayer {
       if turning < headDim { words.append("\(turning) of them rotated") }
     }
     if longPositions != nil { words.append("other rotations in long caches") }
+    if temperature != nil { words.append("logits that grow with the position") }
     if let softCap { words.append("logits capped at \(HumanReadable.decimal(Double(softCap), places: 0))") }
     if sinkLogits != nil { words.append("learned sinks") }
     if gates != nil { words.append("gates of a compressive memory") }

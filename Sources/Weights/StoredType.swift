@@ -26,6 +26,9 @@ package struct StoredType: Sendable, Hashable {
     elementType = type
   }
 
+  /// Single bytes, which stand for whatever a model's family says.
+  static let byte = StoredType("U8", 1, 1)
+
   /// The names of all types that can be read, for error messages.
   static var readableNames: String { ElementType.allCases.map(\.name).joined(separator: ", ") }
 
@@ -61,7 +64,7 @@ package struct StoredType: Sendable, Hashable {
   private static let safetensorsTypes: [String: StoredType] = [
     "F32": StoredType(.float32), "F16": StoredType(.float16), "BF16": StoredType(.bfloat16),
     "F64": StoredType("F64", 1, 8), "C64": StoredType("C64", 1, 8), "BOOL": StoredType("BOOL", 1, 1),
-    "I8": StoredType("I8", 1, 1), "U8": StoredType("U8", 1, 1), "I16": StoredType("I16", 1, 2),
+    "I8": StoredType("I8", 1, 1), "U8": .byte, "I16": StoredType("I16", 1, 2),
     "U16": StoredType("U16", 1, 2), "I32": StoredType("I32", 1, 4), "U32": StoredType("U32", 1, 4),
     "I64": StoredType("I64", 1, 8), "U64": StoredType("U64", 1, 8), "F8_E4M3": StoredType("F8_E4M3", 1, 1),
     "F8_E5M2": StoredType("F8_E5M2", 1, 1), "F8_E8M0": StoredType("F8_E8M0", 1, 1), "F4": StoredType("F4", 2, 1),

@@ -39,6 +39,9 @@ package final class WeightFile: Sendable {
 
   package func hasTensor(_ name: String) -> Bool { table.tensor(name) != nil }
 
+  /// A tensor as the file lists it.
+  func storedTensor(_ name: String) -> StoredTensor? { table.tensor(name) }
+
   /// A tensor by name; throws where there is none or its type cannot be read.
   package func tensor(_ name: String) throws(WeightsError) -> Tensor {
     guard let stored = table.tensor(name) else {

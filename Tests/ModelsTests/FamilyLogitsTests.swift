@@ -8,14 +8,23 @@ import Testing
 /// Families beside Llama against transformers, with the reference for a memory.
 struct FamilyLogitsTests {
   static let models = [
-    "falcon", "falcon-groups", "falcon-groups.gguf", "falcon.gguf", "gemma", "gemma.gguf", "gemma2", "gemma2-odd",
+    "cohere", "cohere.gguf", "cohere2", "cohere2.gguf", "ernie45", "ernie45.gguf", "exaone4", "exaone4-global",
+    "exaone4-global.gguf", "exaone4.gguf", "falcon", "falcon-groups", "falcon-groups.gguf", "falcon.gguf",
+    "gemma", "gemma.gguf", "gemma2", "gemma2-odd",
     "gemma2.gguf", "gemma3", "gemma3-images", "gemma3.gguf", "gemma4", "gemma4-moe", "gemma4-moe.gguf",
-    "gemma4.gguf", "gpt-oss", "gpt-oss-mxfp4.gguf", "gpt-oss.gguf", "gptneox", "gptneox-sequential",
-    "gptneox.gguf", "granite", "granite-moe", "granite-moe.gguf", "granite.gguf", "lfm2", "lfm2-moe", "lfm2-moe.gguf",
-    "lfm2.gguf", "llama-yarn", "llama-yarn.gguf", "mixtral", "mixtral.gguf", "mpt", "mpt-odd", "mpt-odd.gguf",
-    "mpt.gguf", "olmo2", "olmo2.gguf", "olmo3", "phi3", "phi3-partial", "phi3.gguf", "qwen2", "qwen2-windowed",
+    "gemma4.gguf", "glm4", "glm4-odd", "glm4.gguf", "gpt-oss", "gpt-oss-mxfp4", "gpt-oss-mxfp4.gguf", "gpt-oss.gguf",
+    "gptneox", "gptneox-sequential",
+    "gptneox.gguf", "granite", "granite-moe", "granite-moe.gguf", "granite.gguf", "granite4", "granite4-unturned",
+    "granite4.gguf", "lfm2", "lfm2-moe", "lfm2-moe.gguf",
+    "lfm2.gguf", "llama-yarn", "llama-yarn.gguf", "ministral3", "ministral3.gguf", "mistral3", "mistral3-growing",
+    "mistral3-growing.gguf", "mixtral", "mixtral.gguf", "mpt", "mpt-odd", "mpt-odd.gguf",
+    "mpt.gguf", "olmo2", "olmo2.gguf", "olmo3", "phi2", "phi2-odd", "phi2.gguf", "phi3", "phi3-partial", "phi3.gguf",
+    "qwen2", "qwen2-moe", "qwen2-moe-sparse", "qwen2-moe.gguf", "qwen2-windowed",
     "qwen2.gguf", "qwen3", "qwen3-moe", "qwen3-moe-sparse", "qwen3-moe.gguf", "qwen3.gguf", "qwen35", "qwen35-moe",
-    "qwen35-moe.gguf", "qwen35.gguf", "smollm3", "smollm3.gguf",
+    "qwen35-moe.gguf", "qwen35.gguf", "seed-oss", "seed-oss.gguf", "smollm3", "smollm3.gguf", "stablelm",
+    "stablelm-parallel",
+    "stablelm-parallel.gguf",
+    "stablelm.gguf", "starcoder2", "starcoder2-untied", "starcoder2-untied.gguf", "starcoder2.gguf",
   ]
 
   private func expect(

@@ -1,3 +1,4 @@
+import CacheTestSupport
 import KVCaches
 import ModelJSON
 import Models
@@ -7,11 +8,13 @@ import Testing
 /// Families over bounded memories: layers that differ, share keys, or have a recurrent state.
 struct FamilyMemoryTests {
   static let plans = [
-    "full", "streaming-llm:2+9", "h2o:16", "tova:14", "cascading:20/2", "quest:32", "sinks:2,window:9,uniform:6",
+    "full", "streaming-llm:2+9", "h2o:16", "tova:14", "cascading:20/2", "quest:32", "snapkv:20[window=7]",
+    "sinks:2,window:9,uniform:6",
   ]
   /// One for each way in which layers differ.
   static let models = [
-    "gemma2", "gemma4", "gemma4-moe.gguf", "gpt-oss", "lfm2-moe", "mpt-odd", "phi3-partial", "qwen35.gguf",
+    "gemma2", "gemma4", "gemma4-moe.gguf", "gpt-oss", "lfm2-moe", "ministral3.gguf", "mpt-odd", "phi3-partial",
+    "qwen35.gguf",
     "qwen35-moe", "smollm3",
   ]
 
@@ -28,11 +31,39 @@ struct FamilyMemoryTests {
     for chunk in [1, 5] {
       let runner = try ModelRunner(Golden.path(model), chunk: chunk)
       let cache = try runner.makeCache(plan)
-      let reference = ReferenceAttention(cache.attention, streaming: (2, 9))
+      let reference = ReferenceAttention(cache.attention, keeping: .streaming(sinks: 2, window: 9))
       let expected = runner.logits(ids, memory: reference)
       for (token, logits) in runner.logits(ids, cache: cache).enumerated() {
         #expect(largestDifference(logits, expected[token]) < 1e-4, "token \(token), chunks of \(chunk)")
       }
+    }
+  }
+
+  @Test("a cascade of windows answers as by its definition", arguments: FamilyLogitsTests.models)
+  func cascading(model: String) throws {
+    let ids = try ids(model)
+    let runner = try ModelRunner(Golden.path(model), chunk: 1)
+    let cache = try runner.makeCache(KVCache.Plan("cascading:20/2"))
+    let reference = ReferenceAttention(cache.attention, keeping: .cascading(sinks: 4, windows: [8, 8]))
+    let expected = runner.logits(ids, memory: reference)
+    for (token, logits) in runner.logits(ids, cache: cache).enumerated() {
+      #expect(largestDifference(logits, expected[token]) < 1e-4, "token \(token)")
+    }
+  }
+
+  /// Of every kind of positions: a text that begins far into a stream, where angles have lost no accuracy that shows.
+  @Test(
+    "a stream that begins 2^33 tokens later has the same logits", arguments: FamilyLogitsTests.models,
+    ["full", "streaming-llm:2+9", "cascading:20/2[eager=off]"])
+  func farPositions(model: String, plan: String) throws {
+    let ids = try ids(model)
+    let runner = try ModelRunner(Golden.path(model), chunk: 5)
+    let (near, far) = (try runner.makeCache(KVCache.Plan(plan)), try runner.makeCache(KVCache.Plan(plan)))
+    try far.restore(SnapshotForge(far.snapshot()).with(tokenCount: 1 << 33))
+    #expect(far.tokenCount == 1 << 33)
+    let expected = runner.logits(ids, cache: near)
+    for (token, logits) in runner.logits(ids, cache: far).enumerated() {
+      #expect(largestDifference(logits, expected[token]) < 1e-3, "token \(token)")
     }
   }
 

@@ -42,11 +42,23 @@ struct HostileConfigurationTests {
     ("gemma3-images", "\"factor\": 8.0", "\"factor\": 0", "rope scaling"),
     ("gemma3-images", "\"type\": \"linear\"", "\"type\": \"dynamic\"", "dynamic"),
     ("gemma3-images", "\"final_logit_softcapping\": 3.0", "\"final_logit_softcapping\": -3.0", "softcapping"),
-    ("gptneox", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 1.5", "rotary_pct"),
+    ("gptneox", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 1.5", "partial_rotary_factor"),
     ("gptneox", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 0.2", "rotary dimensions"),
+    (
+      "gptneox", "\"rope_type\": \"default\"", "\"rope_type\": \"yarn\", \"factor\": 4",
+      "a part of a head that is stretched"
+    ),
     ("gptneox", "\"layer_norm_eps\": 1e-05", "\"layer_norm_eps\": -1", "norm epsilon"),
     ("gptneox", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"mish\"", "mish"),
     ("gptneox", "\"rope_theta\": 10000.0", "\"rope_theta\": 0", "rope base"),
+    ("mistral3-growing", "\"llama_4_scaling_beta\": 0.4", "\"llama_4_scaling_beta\": -0.4", "llama_4_scaling_beta"),
+    ("mistral3-growing", "\"llama_4_scaling_beta\": 0.4", "\"llama_4_scaling_beta\": 1e999", "too large"),
+    (
+      "mistral3-growing", "\"original_max_position_embeddings\": 12", "\"original_max_position_embeddings\": 0",
+      "rope scaling"
+    ),
+    ("granite4", "\"full_attention\",", "\"linear_attention\",", "Mamba"),
+    ("mistral3-growing", "\"model_type\": \"ministral3\"", "\"model_type\": \"cohere\"", "cohere"),
     ("grouped-tied", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "SiLU"),
     ("grouped-tied", "\"hidden_size\": 64", "\"num_local_experts\": 8, \"hidden_size\": 64", "experts"),
   ]

@@ -18,7 +18,8 @@ extension KVCache {
     let rotated = Buffer<Float>(count: shape.queryHeads * shape.headDim)
     rotated.pointer.update(from: queries, count: rotated.count)
     rotate(rotated.pointer, of: layer, to: position, kernels)
-    kernels.scale(rotated.pointer, by: attention[layer].scale, count: rotated.count)
+    let temperature = attention[layer].temperature?.factor(at: position) ?? 1
+    kernels.scale(rotated.pointer, by: attention[layer].scale * temperature, count: rotated.count)
     let (reader, biases) = (SlotReader(self), slopes(layer: layer))
     let work = ProbabilityWork(headDim: shape.headDim, weight: 1 / Float(shape.groupSize))
     return (0..<shape.keyValueHeads).map { head in

@@ -64,5 +64,6 @@ extension AttentionLayer {
   fileprivate func hasSameMemory(as other: AttentionLayer) -> Bool {
     queryHeads == other.queryHeads && keyValueHeads == other.keyValueHeads && headDim == other.headDim
       && positions == other.positions && window == other.window && scale == other.scale && softCap == other.softCap
+      && temperature == other.temperature
   }
 }

@@ -74,7 +74,11 @@ struct StageLedger {
     var context = ReadContext(
       stage: 0, chunk: chunk, streamPosition: tokenCount, heldTokens: held, newerTokens: 0,
       olderTokens: rollingTokens, usesOriginalPositions: usesOriginalPositions, slidingCapacity: capacity)
-    step.reset(chunkOffset: capacity.map { held + 1 - $0 - rollingTokens } ?? -chunk)
+    step.reset(
+      chunkOffset: capacity.map { held + 1 - $0 - rollingTokens } ?? -chunk,
+      position: usesOriginalPositions
+        ? StepPlan.QueryClock(first: tokenCount)
+        : StepPlan.QueryClock(first: Int64(held), limit: capacity.map { Int64($0) - 1 } ?? .max))
     _ = step.index(of: StepPlan.QueryClock(first: tokenCount))
     for index in stages.indices {
       context.stage = index

@@ -65,6 +65,10 @@ package struct StepPlan: Sendable {
     package var acceptance: Acceptance
   }
 
+  /// Where the chunk's tokens stand in the cache: how many tokens held apart each reads before itself, or in the
+  /// stream where the plan
+  /// keeps places there.
+  package private(set) var position = QueryClock(first: 0)
   package private(set) var clocks: [QueryClock] = []
   package private(set) var readings: [Reading] = []
   package private(set) var stateReading: StateReading?
@@ -86,8 +90,8 @@ package struct StepPlan: Sendable {
   init(places: [StagePlace]) { self.places = places }
 
   /// Forgets the last chunk's decisions.
-  mutating func reset(chunkOffset: Int) {
-    self.chunkOffset = chunkOffset
+  mutating func reset(chunkOffset: Int, position: QueryClock) {
+    (self.chunkOffset, self.position) = (chunkOffset, position)
     clocks.removeAll(keepingCapacity: true)
     readings.removeAll(keepingCapacity: true)
     stateReading = nil

@@ -109,7 +109,7 @@ extension GroupReplay {
       let target = scratch.queries.pointer + (token - task.tokens.lowerBound) * width
       positions.rotate(source, into: target, heads: heads.count, clock: clock, token: token, kernels)
     }
-    kernels.scale(scratch.queries.pointer, by: call.scale, count: task.tokens.count * width)
+    positions.scale(scratch.queries.pointer, of: task.tokens, width: width, by: call.scale, kernels)
   }
 
   /// Where a token's query begins among those of the batch.

@@ -58,7 +58,10 @@ final class GroupReplay {
   }
 
   /// Whether a layer has no keys of its own, and reads those of an earlier one.
-  func readsOthersKeys(layer: Int) -> Bool { heads.readers.contains(layer) }
+  func readsOthersKeys(layer: Int) -> Bool { readerNumber(layer: layer) > 0 }
+
+  /// How many layers read the same keys before a layer does; 0 where they are its own.
+  func readerNumber(layer: Int) -> Int { heads.readerNumber(layer: layer) }
 
   /// Query heads that one task attends with: those of a KV head, or one where each has a bias of its own.
   var headsPerTask: Int { positions.isLinearBias ? 1 : shape.groupSize }
@@ -73,7 +76,7 @@ final class GroupReplay {
     type = group.slotType.elementType
     prepareBlocks(group.slots)
     readings.prepare(step, group.slots, chunkBlock: chunkBlock, tokens: rows.count)
-    positions.prepare(group.attention.positions, step, tokens: rows.count)
+    positions.prepare(group.attention, step, tokens: rows.count)
     moves.prepare(step, group.slots, group.attention.positions)
     stateClock = step.stateReading.map { ($0.clock, step.clocks[$0.clock]) }
     prepareReplays(group, threads: threads)

@@ -20,7 +20,7 @@ class LayerReplay {
     static let attends = Roles(rawValue: 1 << 3)
     /// Joins something last, when all else has been merged: `close`.
     static let closes = Roles(rawValue: 1 << 4)
-    /// Sees a layer's queries: `observe`.
+    /// Sees a layer's queries, also where its keys are another's: `observe`.
     static let observes = Roles(rawValue: 1 << 5)
     /// Sees a layer's keys and values as they came: `arrive`.
     static let takesArrivals = Roles(rawValue: 1 << 6)

@@ -158,9 +158,7 @@ package final class LocalAttention: AttentionService {
       run(.attend, units.tasks.count, call, inParallel: true)
       run(.finishColumns, units.columns.count, call, inParallel: isLarge)
     }
-    if owner == layer {
-      for index in 0..<replayCount { replays[index].forEach(.observes) { $0.observe(call, replays[index]) } }
-    }
+    for index in 0..<replayCount { replays[index].forEach(.observes) { $0.observe(call, replays[index]) } }
     guard sharedKeys.isLastReader(layer) else { return }
     call.layer = owner
     run(.place, units.placements.count, call, inParallel: isLarge)

@@ -26,16 +26,30 @@ final class StepPositions {
   /// How far each token's position by each clock stays behind the token's place in the chunk, `[clock, token]`.
   private var lags = GrowingBuffer<Float>()
 
+  /// What each token's query is multiplied by beside its layer's scale, `[token]`.
+  private var temperatures = GrowingBuffer<Float>()
+  private var hasTemperature = false
+
   init(headDim: Int) { self.headDim = headDim }
 
-  func prepare(_ positions: PositionEncoding, _ step: StepPlan, tokens: Int) {
+  func prepare(_ layer: AttentionLayer, _ step: StepPlan, tokens: Int) {
     self.tokens = tokens
+    prepareTemperatures(layer.temperature, step)
     halfDim = 0
     isLinearBias = false
-    switch positions {
+    switch layer.positions {
     case .rotary(let rotary): prepareAngles(step, rotary)
     case .linearBias(let slopes): prepareDistances(step, slopes)
     case .none: break
+    }
+  }
+
+  private func prepareTemperatures(_ temperature: AttentionTemperature?, _ step: StepPlan) {
+    hasTemperature = temperature != nil
+    guard let temperature else { return }
+    temperatures.reserve(tokens)
+    for token in 0..<tokens {
+      temperatures.pointer[token] = temperature.factor(at: step.position.position(token))
     }
   }
 
@@ -78,6 +92,17 @@ final class StepPositions {
     kernels.rotate(
       source, out: target, heads: heads, headStride: headDim, headDim: headDim, rotaryDim: 2 * halfDim,
       layout: layout, cosine: cosine, sine: cosine + halfDim)
+  }
+
+  /// Multiplies the rotated queries of some tokens, `width` numbers each, by their layer's scale and their temperatures.
+  func scale(
+    _ queries: UnsafeMutablePointer<Float>, of tokens: Range<Int>, width: Int, by scale: Float,
+    _ kernels: InstructionSet
+  ) {
+    guard hasTemperature else { return kernels.scale(queries, by: scale, count: tokens.count * width) }
+    for (index, token) in tokens.enumerated() {
+      kernels.scale(queries + index * width, by: scale * temperatures.pointer[token], count: width)
+    }
   }
 
   /// Turns a key in place by an angle for each pair, cosines followed by sines; nothing without rotation.

@@ -10,6 +10,8 @@ struct StoredHeads: @unchecked Sendable {
     /// The model's.
     var layer: Int
     var places: Range<Int>
+    /// How many layers read its keys, itself included.
+    var readers = 1
   }
 
   /// The KV heads of each of the model's layers that the group could hold.
@@ -20,8 +22,9 @@ struct StoredHeads: @unchecked Sendable {
   private let places: Buffer<Int32>
   /// The model's number of each head stored, `layer * KV heads + head`, `[place]`.
   let modelHeads: [Int]
-  /// Layers without keys of their own, whose heads are found at those of the layer that they read.
-  let readers: Set<Int>
+  /// How many layers read the keys of a layer's owner before it does: 0 for owners, whose heads those of the others are found
+  /// at, `[model's layer]`; written once.
+  private let readerNumbers: Buffer<Int32>
 
   /// Some heads of a model of so many layers with `keyValueHeads` KV heads each, given by `layer * KV heads + head`.
   ///
@@ -30,7 +33,6 @@ struct StoredHeads: @unchecked Sendable {
   init(_ heads: [Int], layers count: Int, keyValueHeads: Int, sharing: [Int: Int] = [:]) {
     precondition(!heads.isEmpty, "a group has heads")
     self.keyValueHeads = keyValueHeads
-    readers = Set(sharing.keys)
     modelHeads = heads
     places = Buffer(count: count * keyValueHeads)
     places.elements.update(repeating: -1)
@@ -43,13 +45,22 @@ struct StoredHeads: @unchecked Sendable {
       }
       layers[layers.count - 1].places = layers[layers.count - 1].places.lowerBound..<place + 1
     }
-    self.layers = layers
-    for (reader, owner) in sharing {
+    readerNumbers = Buffer(count: count)
+    readerNumbers.elements.update(repeating: 0)
+    for (reader, owner) in sharing.sorted(by: { $0.key < $1.key }) {
+      if let index = layers.firstIndex(where: { $0.layer == owner }) {
+        readerNumbers.pointer[reader] = Int32(layers[index].readers)
+        layers[index].readers += 1
+      }
       for head in 0..<keyValueHeads {
         places.pointer[reader * keyValueHeads + head] = places.pointer[owner * keyValueHeads + head]
       }
     }
+    self.layers = layers
   }
+
+  /// How many layers read the keys of a layer's owner before it does; 0 for the owner itself.
+  func readerNumber(layer: Int) -> Int { Int(readerNumbers.pointer[layer]) }
 
   /// How many heads are stored.
   var count: Int { modelHeads.count }

@@ -41,10 +41,7 @@ struct Falcon: ModelFamily {
       keyValueHeads: keyValueHeads,
       feedForward: 4 * metadata.integer(Key("embedding_length", huggingFace: "hidden_size")), trainedLength: 2048)
     try metadata.require(.geluErf, "GELU by the error function")
-    norm = Norm(
-      kind: .layer,
-      epsilon: try metadata.epsilon(
-        Key("attention.layer_norm_epsilon", huggingFace: "layer_norm_epsilon"), default: 1e-5))
+    norm = try metadata.layerNorm()
     tiesOutput = try metadata.tiesOutput(default: !metadata.isGGUF)
     // GGUF files call the norm before the feed-forward "attn_norm", and that before attention "attn_norm_2", if it is another.
     let hasTwo = metadata.hasTensor(metadata.isGGUF ? "blk.0.attn_norm_2.weight" : "h.0.ln_attn.weight")

@@ -15,8 +15,8 @@ struct Gemma2: ModelFamily {
   let configuration: ModelConfiguration
   let norm: Norm
   let tiesOutput = true
+  let outputCap: Float?
   private let sizes: ModelSizes
-  private let outputCap: Float?
 
   private typealias Key = ModelMetadata.Key
 
@@ -48,10 +48,5 @@ struct Gemma2: ModelFamily {
     let y = graph.sum(x, graph.norm(attended, "post_attention_norm"))
     let fed = graph.gatedFeedForward(graph.norm(y, "ffn_norm"), .geluTanh, rows: sizes.feedForward)
     return graph.sum(y, graph.norm(fed, "post_ffw_norm"))
-  }
-
-  func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    let logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: sizes.vocabulary)
-    return outputCap.map { graph.softCap(logits, $0) } ?? logits
   }
 }

@@ -14,8 +14,8 @@ struct Gemma3: ModelFamily {
   let configuration: ModelConfiguration
   let norm: Norm
   let tiesOutput = true
+  let outputCap: Float?
   private let sizes: ModelSizes
-  private let outputCap: Float?
 
   private typealias Key = ModelMetadata.Key
 
@@ -30,16 +30,8 @@ struct Gemma3: ModelFamily {
     if try metadata.bool(ifPresent: Key(huggingFace: "use_bidirectional_attention")) ?? false {
       throw metadata.unsupported("attention to later tokens is not supported")
     }
-    norm = Norm(
-      epsilon: try metadata.epsilon(
-        Key("attention.layer_norm_rms_epsilon", huggingFace: "rms_norm_eps"), default: 1e-6),
-      weightOffset: metadata.isGGUF ? 0 : 1)
-    outputCap = try metadata.double(
-      ifPresent: Key("final_logit_softcapping", huggingFace: "final_logit_softcapping")
-    ).map { Float($0) }
-    if let outputCap, !(outputCap > 0 && outputCap.isFinite) {
-      throw metadata.bad("final_logit_softcapping", "must be positive, not \(outputCap)")
-    }
+    norm = try metadata.rootMeanSquareNorm(weightOffset: metadata.isGGUF ? 0 : 1)
+    outputCap = try metadata.factor(Key("final_logit_softcapping", huggingFace: "final_logit_softcapping"))
 
     var global = sizes.layer(
       positions: try metadata.rotaryPositions(
@@ -79,24 +71,9 @@ struct Gemma3: ModelFamily {
   var embeddingScale: Float? { Float(sizes.hidden).squareRoot() }
 
   func layer(_ index: Int, _ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    let projected = graph.linear(
-      graph.norm(x, "attn_norm"), .init("attn_q", rows: sizes.queryWidth), .init("attn_k", rows: sizes.keyWidth),
-      .init("attn_v", rows: sizes.keyWidth))
-    let queries = graph.headNorm(projected[0], "attn_q_norm", size: sizes.headDim)
-    let keys = graph.headNorm(projected[1], "attn_k_norm", size: sizes.headDim)
-    let attended = graph.attention(queries, keys, projected[2])
-    let mixed = graph.linear(attended, "attn_output", rows: sizes.hidden)
-    let y = graph.sum(x, graph.norm(mixed, "post_attention_norm"))
-
-    let gated = graph.linear(
-      graph.norm(y, "ffn_norm"), .init("ffn_gate", rows: sizes.feedForward), .init("ffn_up", rows: sizes.feedForward))
-    let activated = graph.activation(.geluTanh, gated[0], gated[1])
-    let fed = graph.linear(activated, "ffn_down", rows: sizes.hidden)
+    let attended = graph.selfAttention(graph.norm(x, "attn_norm"), configuration.layers[index], headNorms: true)
+    let y = graph.sum(x, graph.norm(attended, "post_attention_norm"))
+    let fed = graph.gatedFeedForward(graph.norm(y, "ffn_norm"), .geluTanh, rows: sizes.feedForward)
     return graph.sum(y, graph.norm(fed, "post_ffw_norm"))
-  }
-
-  func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    let logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: sizes.vocabulary)
-    return outputCap.map { graph.softCap(logits, $0) } ?? logits
   }
 }

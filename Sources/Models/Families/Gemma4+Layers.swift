@@ -2,14 +2,10 @@ import KVCaches
 import Kernels
 
 extension ModelMetadata {
-  /// What a Gemma 4 remembers in each layer.
-  ///
-  /// - Parameter shared: how many of the last layers read the keys of the last earlier layer of their kind
-  func layersOfGemma4(_ sizes: ModelSizes, shared: Int) throws -> [AttentionLayer] {
+  /// What a Gemma 4 remembers in each layer; the last ones may read the keys of the last earlier layer of their kind.
+  func layersOfGemma4(_ sizes: ModelSizes) throws -> [AttentionLayer] {
     let count = sizes.layers
-    guard (0..<count).contains(shared) else {
-      throw bad("shared_kv_layers", "must be from 0 to \(count - 1), not \(shared)")
-    }
+    let shared = try sharedLayersOfGemma4(of: count)
     let isLocal = try windowedLayers(count: count, standardPeriod: 6)
     let window = try window()
     let headDims = try headDimsOfGemma4(sizes, isLocal)
@@ -34,6 +30,22 @@ extension ModelMetadata {
       layers.append(layer)
     }
     return layers
+  }
+
+  /// How wide each layer's feed-forward is: twice as wide, in some files, where keys are shared.
+  func feedForwardOfGemma4(layers count: Int) throws -> [Int] {
+    var widths = try integers(Key("feed_forward_length", huggingFace: "intermediate_size"), layers: count)
+    guard try bool(ifPresent: Key(huggingFace: "use_double_wide_mlp")) ?? false else { return widths }
+    for index in widths.indices.suffix(try sharedLayersOfGemma4(of: count)) { widths[index] *= 2 }
+    return widths
+  }
+
+  private func sharedLayersOfGemma4(of count: Int) throws -> Int {
+    let shared = try integer(Key("attention.shared_kv_layers", huggingFace: "num_kv_shared_layers"), default: 0)
+    guard (0..<count).contains(shared) else {
+      throw bad("shared_kv_layers", "must be from 0 to \(count - 1), not \(shared)")
+    }
+    return shared
   }
 
   private func headDimsOfGemma4(_ sizes: ModelSizes, _ isLocal: [Bool]) throws -> [Int] {

@@ -8,23 +8,16 @@ import Kernels
 /// models add to every layer something of the token itself; large ones mix experts into the feed-forward.
 struct Gemma4: ModelFamily {
   static let ggufName = "gemma4"
-  static let names = TensorNames(
-    model: [
-      "token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head",
-      "per_layer_token_embd": "model.embed_tokens_per_layer",
-      "per_layer_model_proj": "model.per_layer_model_projection",
-      "per_layer_proj_norm": "model.per_layer_projection_norm",
-    ],
-    layers: "model.layers",
-    layer: [
-      "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-      "attn_v": "self_attn.v_proj", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
-      "attn_output": "self_attn.o_proj", "post_attention_norm": "post_attention_layernorm",
-      "ffn_norm": "pre_feedforward_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-      "ffn_down": "mlp.down_proj", "post_ffw_norm": "post_feedforward_layernorm",
+  static let names = Gemma3.names.adding(
+    [
       "post_ffw_norm_1": "post_feedforward_layernorm_1", "post_ffw_norm_2": "post_feedforward_layernorm_2",
       "pre_ffw_norm_2": "pre_feedforward_layernorm_2", "ffn_gate_inp": "router.proj",
       "inp_gate": "per_layer_input_gate", "proj": "per_layer_projection", "post_norm": "post_per_layer_input_norm",
+    ],
+    model: [
+      "per_layer_token_embd": "model.embed_tokens_per_layer",
+      "per_layer_model_proj": "model.per_layer_model_projection",
+      "per_layer_proj_norm": "model.per_layer_projection_norm",
     ],
     experts: .together(gateAndUp: "experts.gate_up_proj", down: "experts.down_proj"),
     whole: [
@@ -36,6 +29,7 @@ struct Gemma4: ModelFamily {
   let configuration: ModelConfiguration
   let norm: Norm
   let tiesOutput = true
+  let outputCap: Float?
   private let sizes: ModelSizes
   /// Of each layer, and of its part of what stands beside the residual stream; 0 where nothing does.
   private let feedForward: [Int]
@@ -44,31 +38,22 @@ struct Gemma4: ModelFamily {
   private let experts: Experts?
   /// Whether a layer's values are its keys before their norm, `[layer]`.
   private let valuesAreKeys: [Bool]
-  private let outputCap: Float?
 
   private typealias Key = ModelMetadata.Key
 
   init(_ metadata: ModelMetadata) throws {
-    let sizes = try metadata.sizes(trainedLength: 131_072)
+    sizes = try metadata.sizes(trainedLength: 131_072)
     try metadata.require(.geluTanh, "GELU by the hyperbolic tangent")
     norm = try metadata.rootMeanSquareNorm()
     outputCap = try metadata.factor(Key("final_logit_softcapping", huggingFace: "final_logit_softcapping"))
-    let shared = try metadata.integer(
-      Key("attention.shared_kv_layers", huggingFace: "num_kv_shared_layers"), default: 0)
-    let layers = try metadata.layersOfGemma4(sizes, shared: shared)
-    let isGlobal = layers.map { $0.window == nil }
+    let layers = try metadata.layersOfGemma4(sizes)
     besideWidth = try metadata.integer(
       Key("embedding_length_per_layer_input", huggingFace: "hidden_size_per_layer_input"), default: 0)
     tableRows = try metadata.integer(Key(huggingFace: "vocab_size_per_layer_input"), default: sizes.vocabulary)
     guard (0...1 << 16).contains(besideWidth), (1...1 << 24).contains(tableRows) else {
       throw metadata.bad("hidden_size_per_layer_input", "is impossible")
     }
-    var widths = try metadata.integers(
-      Key("feed_forward_length", huggingFace: "intermediate_size"), layers: layers.count)
-    if try metadata.bool(ifPresent: Key(huggingFace: "use_double_wide_mlp")) ?? false {
-      for index in layers.indices.suffix(shared) { widths[index] *= 2 }
-    }
-    feedForward = widths
+    feedForward = try metadata.feedForwardOfGemma4(layers: layers.count)
     let inner = try metadata.integer(
       Key("expert_feed_forward_length", huggingFace: "moe_intermediate_size"), default: sizes.feedForward)
     let mixes = try metadata.bool(ifPresent: Key(huggingFace: "enable_moe_block")) ?? metadata.isGGUF
@@ -77,10 +62,9 @@ struct Gemma4: ModelFamily {
     self.experts = experts
     let areEqual = try metadata.bool(ifPresent: Key(huggingFace: "attention_k_eq_v")) ?? false
     valuesAreKeys = layers.indices.map { layer in
-      metadata.isGGUF ? !metadata.hasTensor("blk.\(layer).attn_v.weight") : areEqual && isGlobal[layer]
+      metadata.isGGUF ? !metadata.hasTensor("blk.\(layer).attn_v.weight") : areEqual && layers[layer].window == nil
     }
     configuration = sizes.configuration(metadata.architecture, layers: layers, experts: experts)
-    self.sizes = sizes
   }
 
   var embeddingScale: Float? { Float(sizes.hidden).squareRoot() }
@@ -131,10 +115,5 @@ struct Gemma4: ModelFamily {
     return graph.attention(
       graph.headNorm(projected[0], "attn_q_norm", size: dim), graph.headNorm(projected[1], "attn_k_norm", size: dim),
       values)
-  }
-
-  func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    let logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: sizes.vocabulary)
-    return outputCap.map { graph.softCap(logits, $0) } ?? logits
   }
 }

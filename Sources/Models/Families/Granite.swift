@@ -20,11 +20,11 @@ struct Granite: ModelFamily {
   let norm: Norm
   let tiesOutput: Bool
   let embeddingScale: Float?
+  let outputScale: Float?
   private let sizes: ModelSizes
   private let experts: Experts?
   private let sharedRows: Int
   private let branchScale: Float?
-  private let outputScale: Float?
 
   private typealias Key = ModelMetadata.Key
 
@@ -40,7 +40,7 @@ struct Granite: ModelFamily {
     branchScale = try metadata.factor(Key("residual_scale", huggingFace: "residual_multiplier"))
     outputScale = try metadata.factor(Key("logit_scale", huggingFace: "logits_scaling")).map { 1 / $0 }
     var layer = sizes.layer()
-    if try metadata.bool(ifPresent: Key("rope.scaling.finetuned")) ?? true {
+    if try metadata.granitesTurn() {
       try metadata.rotaryPositions(sizes, layout: metadata.isGGUF ? .interleaved : .halves).apply(to: &layer)
     }
     if let scale = try metadata.factor(Key("attention.scale", huggingFace: "attention_multiplier")) {
@@ -57,7 +57,12 @@ struct Granite: ModelFamily {
     let y = graph.sum(x, scaled(graph.selfAttention(graph.norm(x, "attn_norm"), configuration.layers[index])))
     let normed = graph.norm(y, "ffn_norm")
     guard let experts else {
-      return graph.sum(y, scaled(graph.gatedFeedForward(normed, .silu, rows: sizes.feedForward)))
+      // Granite 4 keeps the name of the experts' companion where there are none.
+      let fed =
+        sharedRows > 0
+        ? graph.gatedFeedForward(normed, .silu, rows: sharedRows, suffix: "_shexp")
+        : graph.gatedFeedForward(normed, .silu, rows: sizes.feedForward)
+      return graph.sum(y, scaled(fed))
     }
     var mixed = graph.routedExperts(normed, experts)
     if sharedRows > 0 {
@@ -65,9 +70,22 @@ struct Granite: ModelFamily {
     }
     return graph.sum(y, scaled(mixed))
   }
+}
 
-  func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    let logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: sizes.vocabulary)
-    return outputScale.map { graph.scale(logits, by: $0) } ?? logits
+extension ModelMetadata {
+  /// Whether queries and keys turn; Granite 4 says so by a word.
+  ///
+  /// - Throws: where some layers do not attend.
+  fileprivate func granitesTurn() throws -> Bool {
+    guard architecture == "granitemoehybrid" else {
+      return try bool(ifPresent: Key("rope.scaling.finetuned")) ?? true
+    }
+    let types = try strings(ifPresent: Key(huggingFace: "layer_types")) ?? []
+    guard !types.isEmpty, types.allSatisfy({ ["attention", "full_attention"].contains($0) }) else {
+      throw unsupported(
+        "the architecture '\(architecture)' is supported without recurrent layers only: it needs layers of the Mamba kind"
+      )
+    }
+    return try string(ifPresent: Key(huggingFace: "position_embedding_type")) == "rope"
   }
 }

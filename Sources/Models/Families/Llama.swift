@@ -27,7 +27,8 @@ struct Llama: ModelFamily {
     norm = try metadata.rootMeanSquareNorm()
     tiesOutput = try metadata.tiesOutput()
     experts = try metadata.experts(sizes, inner: sizes.feedForward, .silu)
-    let positions = try metadata.rotaryPositions(sizes, layout: metadata.isGGUF ? .interleaved : .halves)
+    let positions = try metadata.rotaryPositions(
+      sizes, layout: metadata.isGGUF ? .interleaved : .halves, scalesQueries: true)
     var layer = sizes.layer()
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)

@@ -32,10 +32,7 @@ struct MPT: ModelFamily {
     where try metadata.double(ifPresent: Key(huggingFace: name)) != nil {
       throw metadata.unsupported("an MPT with '\(name)' is not supported")
     }
-    norm = Norm(
-      kind: .layer,
-      epsilon: try metadata.epsilon(
-        Key("attention.layer_norm_epsilon", huggingFace: "layer_norm_epsilon"), default: 1e-5))
+    norm = try metadata.layerNorm()
     tiesOutput = try metadata.tiesOutput(default: !metadata.isGGUF)
     clamp = try metadata.factor(Key("attention.clamp_kqv", huggingFace: "attn_config.clip_qkv"))
     let largest = try metadata.double(

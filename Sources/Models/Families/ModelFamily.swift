@@ -17,6 +17,10 @@ protocol ModelFamily: Sendable {
   var embeddingScale: Float? { get }
   /// Whether the output matrix is the embedding even if the file holds one.
   var tiesOutput: Bool { get }
+  /// What logits of tokens are multiplied by; nil leaves them as they are.
+  var outputScale: Float? { get }
+  /// c where a token's scaled logit x becomes c tanh(x / c); nil leaves it as it is.
+  var outputCap: Float? { get }
 
   /// What is made of the embeddings for all layers, beside the residual stream; the stream itself where there is nothing.
   func beside(_ graph: inout LayerGraph, _ embeddings: LayerGraph.Value) -> LayerGraph.Value
@@ -32,10 +36,14 @@ extension ModelFamily {
   static var interleavesInGGUF: Bool { false }
 
   var embeddingScale: Float? { nil }
+  var outputScale: Float? { nil }
+  var outputCap: Float? { nil }
 
   func beside(_ graph: inout LayerGraph, _ embeddings: LayerGraph.Value) -> LayerGraph.Value { embeddings }
 
   func logits(_ graph: inout LayerGraph, _ x: LayerGraph.Value) -> LayerGraph.Value {
-    graph.linear(graph.norm(x, "output_norm"), "output", rows: configuration.vocabularySize)
+    var logits = graph.linear(graph.norm(x, "output_norm"), "output", rows: configuration.vocabularySize)
+    if let outputScale { logits = graph.scale(logits, by: outputScale) }
+    return outputCap.map { graph.softCap(logits, $0) } ?? logits
   }
 }

@@ -22,7 +22,7 @@ struct Phi3: ModelFamily {
     try metadata.require(.silu, "SiLU")
     norm = try metadata.rootMeanSquareNorm(default: 1e-5)
     tiesOutput = try metadata.tiesOutput()
-    let positions = try metadata.rotaryPositions(sizes, layout: .halves)
+    let positions = try metadata.rotaryPositions(sizes, layout: .halves, scalesQueries: true)
     var layer = sizes.layer()
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)

@@ -19,7 +19,7 @@ struct Qwen2: ModelFamily {
     try metadata.require(.silu, "SiLU")
     norm = try metadata.rootMeanSquareNorm()
     tiesOutput = try metadata.tiesOutput()
-    let positions = try metadata.rotaryPositions(sizes, layout: .halves)
+    let positions = try metadata.rotaryPositions(sizes, layout: .halves, scalesQueries: true)
     var layer = sizes.layer()
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)
@@ -35,6 +35,13 @@ struct Qwen2: ModelFamily {
 }
 
 extension ModelMetadata {
+  /// Which layers have experts, where any have: `[layer]`.
+  func sparseLayersOfQwen(count: Int) throws -> [Bool] {
+    let step = max(1, try integer(Key(huggingFace: "decoder_sparse_step"), default: 1))
+    let dense = Set(try integers(ifPresent: Key(huggingFace: "mlp_only_layers")) ?? [])
+    return (0..<count).map { !dense.contains($0) && ($0 + 1) % step == 0 }
+  }
+
   /// Layers of which the later ones may have a window: a file says how wide, and whether it is meant at all.
   func layersWithWindowsOfQwen(_ layer: AttentionLayer, count: Int) throws -> [AttentionLayer] {
     let isMeant = try bool(ifPresent: Key(huggingFace: "use_sliding_window")) ?? false

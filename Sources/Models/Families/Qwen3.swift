@@ -30,10 +30,8 @@ struct Qwen3: ModelFamily {
       Key("expert_feed_forward_length", huggingFace: "moe_intermediate_size"), default: sizes.feedForward)
     var all = try metadata.experts(sizes, inner: inner, .silu)
     all?.normalizes = try metadata.bool(ifPresent: Key(huggingFace: "norm_topk_prob")) ?? metadata.isGGUF
-    let step = max(1, try metadata.integer(Key(huggingFace: "decoder_sparse_step"), default: 1))
-    let dense = Set(try metadata.integers(ifPresent: Key(huggingFace: "mlp_only_layers")) ?? [])
-    experts = (0..<sizes.layers).map { dense.contains($0) || ($0 + 1) % step != 0 ? nil : all }
-    let positions = try metadata.rotaryPositions(sizes, layout: .halves)
+    experts = try metadata.sparseLayersOfQwen(count: sizes.layers).map { $0 ? all : nil }
+    let positions = try metadata.rotaryPositions(sizes, layout: .halves, scalesQueries: true)
     var layer = sizes.layer()
     positions.apply(to: &layer)
     factors = positions.queryFactors(headDim: sizes.headDim)

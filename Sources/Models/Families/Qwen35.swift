@@ -58,13 +58,7 @@ struct Qwen35: ModelFamily {
       throw metadata.bad("layer_types", "must name \(sizes.layers) layers, of which some attend")
     }
     var attending = sizes.layer()
-    let dim = try metadata.integer(
-      Key("rope.dimension_count"),
-      default: Int(
-        Double(sizes.headDim)
-          * metadata.double(
-            Key(huggingFace: "rope_parameters.partial_rotary_factor", "partial_rotary_factor"), default: 0.25)))
-    try metadata.rotaryPositions(sizes, dim: dim, layout: .halves).apply(to: &attending)
+    try metadata.rotaryPositions(sizes, layout: .halves, share: 0.25).apply(to: &attending)
     let mixing = AttentionLayer(recurrence)
     configuration = sizes.configuration(
       metadata.architecture, layers: attends.map { $0 ? attending : mixing }, experts: experts)

@@ -21,6 +21,15 @@ extension ModelMetadata {
       weightOffset: weightOffset)
   }
 
+  /// A norm by mean and variance.
+  func layerNorm() throws -> Norm {
+    Norm(
+      kind: .layer,
+      epsilon: try epsilon(
+        Key("attention.layer_norm_epsilon", huggingFace: "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"),
+        default: 1e-5))
+  }
+
   /// A number by which something is multiplied; nil where the file has none.
   func factor(_ key: Key) throws -> Float? {
     guard let factor = try double(ifPresent: key) else { return nil }

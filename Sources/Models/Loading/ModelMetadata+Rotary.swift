@@ -10,26 +10,34 @@ extension ModelMetadata {
   /// The rotary embedding of a family that has one kind.
   ///
   /// - Parameters:
-  ///   - dim: of a head's dimensions, those that turn
+  ///   - share: of a head's dimensions, those that turn where a file does not say it
+  ///   - scalesQueries: whether the family multiplies queries by `queryFactors`, where only a part of a head is stretched
   ///   - truncates: whether the ramp of YaRN ends at whole pairs where a file does not say it
   func rotaryPositions(
-    _ sizes: ModelSizes, dim: Int? = nil, layout: RotaryLayout, base standardBase: Double = 10_000,
-    truncates: Bool = true
+    _ sizes: ModelSizes, layout: RotaryLayout, share: Double = 1, base standardBase: Double = 10_000,
+    scalesQueries: Bool = false, truncates: Bool = true
   ) throws -> RotaryPositions {
-    let dim = try dim ?? integer(Key("rope.dimension_count"), default: rotatedDim(of: sizes.headDim))
+    let dim = try integer(Key("rope.dimension_count"), default: rotatedDim(of: sizes.headDim, share))
     let base = try double(
       Key(
         "rope.freq_base", huggingFace: "rope_parameters.full_attention.rope_theta", "rope_parameters.rope_theta",
-        "rope_theta"), default: standardBase)
+        "rotary_emb_base", "rope_theta"), default: standardBase)
     let scaling = try rotaryScaling(
       dim: dim, trainedLength: sizes.trainedLength, base: base, truncates: truncates)
+    guard scalesQueries || dim == sizes.headDim || scaling.magnitude == 1 else {
+      throw unsupported("a rotation of a part of a head that is stretched by YaRN or LongRoPE is not supported here")
+    }
     return try rotaryPositions(dim: dim, headDim: sizes.headDim, base: base, scaling: scaling, layout: layout)
   }
 
-  private func rotatedDim(of headDim: Int) throws -> Int {
+  private func rotatedDim(of headDim: Int, _ standard: Double) throws -> Int {
     let share = try double(
-      Key(huggingFace: "rope_parameters.partial_rotary_factor", "partial_rotary_factor"), default: 1)
-    guard share > 0, share <= 1 else { throw bad("partial_rotary_factor", "must be above 0 and at most 1") }
+      Key(
+        huggingFace: "rope_parameters.partial_rotary_factor", "partial_rotary_factor", "rotary_pct", "rope_pct"),
+      default: standard)
+    guard share > 0, share <= 1 else {
+      throw bad("partial_rotary_factor", "must be above 0 and at most 1, not \(share)")
+    }
     return Int(Double(headDim) * share)
   }
 

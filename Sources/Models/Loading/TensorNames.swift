@@ -48,7 +48,7 @@ struct TensorNames: Sendable {
   }
 
   /// Outside of the layers, by the stem.
-  let model: [String: String]
+  private(set) var model: [String: String]
   /// What stands before a layer's number.
   let layers: String
   /// Within a layer, by the stem.
@@ -132,12 +132,18 @@ extension TensorNames {
       "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
     ])
 
-  /// These, with more or other names within a layer.
-  func adding(_ others: [String: String], fused: [Fused] = [], experts: ExpertNames? = nil) -> TensorNames {
+  /// These, with more or other names within a layer, and outside of the layers.
+  func adding(
+    _ others: [String: String], model: [String: String] = [:], fused: [Fused] = [], experts: ExpertNames? = nil,
+    whole: [String: String] = [:], wholeInGGUF: [String: String] = [:]
+  ) -> TensorNames {
     var names = self
     names.layer.merge(others) { $1 }
+    names.model.merge(model) { $1 }
     names.fused += fused
     names.experts = experts
+    names.whole.merge(whole) { $1 }
+    names.wholeInGGUF.merge(wholeInGGUF) { $1 }
     return names
   }
 }

@@ -1,7 +1,7 @@
 import Kernels
 import Weights
 
-/// The matrices of a layer's experts, in whichever of five ways a file holds them.
+/// The matrices of a layer's experts, in whichever of six ways a file holds them.
 extension TensorSource {
   /// Of each expert, `[inner, column]`, `[inner, column]` and `[column, inner]`.
   struct ExpertStacks {
@@ -82,9 +82,13 @@ extension TensorSource {
         of: expertTensor(both, layer: layer), count: count, inner: inner, columns: columns)
       stacks.downs = try parts(of: expertTensor(down, layer: layer), count: count, rows: columns, columns: inner)
     case .transposed(let both, let down):
-      guard try tensor(named: both + "_blocks", layer: layer) == nil else {
-        throw ModelError.unsupported(
-          "experts in MXFP4 are read from GGUF files only; take the GGUF of this model", in: file.path)
+      if hasMicroscaled(both, layer: layer) {
+        stacks.gates = try microscaled(
+          both, count: count, rows: inner, columns: columns, first: 0, step: 2, layer: layer)
+        stacks.ups = try microscaled(both, count: count, rows: inner, columns: columns, first: 1, step: 2, layer: layer)
+        stacks.downs = try microscaled(
+          down, count: count, rows: columns, columns: inner, first: 0, step: 1, layer: layer)
+        return stacks
       }
       let wide = try expertTensor(both, layer: layer)
       stacks.gates = try transposed(wide, count: count, rows: inner, columns: columns, first: 0, step: 2)

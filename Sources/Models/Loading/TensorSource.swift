@@ -144,9 +144,13 @@ struct TensorSource {
 
   /// A tensor by its whole name within a layer, where the file has it.
   func tensor(named name: String, layer: Int) throws -> Tensor? {
+    try storedName(name, layer: layer).map { try file.tensor($0) }
+  }
+
+  /// What the file calls a tensor, given by its whole name within a layer; nil where it has none.
+  func storedName(_ name: String, layer: Int) -> String? {
     let text = isGGUF ? "blk.\(layer).\(name)" : "\(names.layers).\(layer).\(name)"
-    guard let stored = file.hasTensor(text) ? text : textNames[text] else { return nil }
-    return try file.tensor(stored)
+    return file.hasTensor(text) ? text : textNames[text]
   }
 
   private func stored(_ name: TensorName, _ part: String) -> String? {

@@ -23,6 +23,9 @@ struct SharedKeysTests {
     return layers
   }
 
+  /// Tokens of the prompt, whose end is told to both.
+  private static let prompt = 50
+
   /// Drives both; returns the outputs of the layers that share keys beside those of the whole.
   private func drive(_ plan: String, threads: Int, _ chunking: Chunking) throws -> (shared: [Float], whole: [Float]) {
     let team = try WorkerTeam(threads: threads)
@@ -30,16 +33,20 @@ struct SharedKeysTests {
     let two = LocalAttention(layers: Self.layers, team: team, kernels: .current)
     let wholeCache = try one.makeMemory(KVCache.Plan(plan), slotType: .float32)
     let sharedCache = try two.makeMemory(KVCache.Plan(plan), slotType: .float32)
-    let expected = one.run(wholeCache, Self.whole, tokens: 0..<Self.whole.count, chunking: chunking)[0]
-    var outputs: [Float] = []
-    var first = 0
-    for size in chunking.sizes(Self.whole.count) {
-      let end = first + size
-      while first < end {
-        let count = sharedCache.admissibleChunk(end - first)
-        outputs += step(two, sharedCache, first..<first + count)
-        first += count
+    var (outputs, expected): ([Float], [Float]) = ([], [])
+    for part in [0..<Self.prompt, Self.prompt..<Self.whole.count] {
+      expected += one.run(wholeCache, Self.whole, tokens: part, chunking: chunking)[0]
+      var first = part.lowerBound
+      for size in chunking.sizes(part.count) {
+        let end = first + size
+        while first < end {
+          let count = sharedCache.admissibleChunk(end - first)
+          outputs += step(two, sharedCache, first..<first + count)
+          first += count
+        }
       }
+      one.endPrompt(of: wholeCache)
+      two.endPrompt(of: sharedCache)
     }
     return (outputs, expected)
   }
@@ -76,12 +83,14 @@ struct SharedKeysTests {
   }
 
   /// Weights of both layers add up at the keys: the same tokens stay as under one layer with all the query heads, since a sum
-  /// over two heads orders them as their mean does.
+  /// over two heads orders them as their mean does. The queries of both vote at the end of a prompt.
   @Test(
     "answer as one layer with all their query heads",
     arguments: [
       "full", "streaming-llm:2+9", "h2o:16", "h2o:16[positions=clipped]", "tova:14[reduce=mean]",
-      "cascading:20/2[reduce=mean]", "sinks:2,window:9,uniform:6", "subgen:64[window=30]",
+      "cascading:20/2[reduce=mean]", "sinks:2,window:9,uniform:6", "subgen:64[window=30]", "snapkv:24[window=6]",
+      "snapkv:24[window=6,reduce=max]", "snapkv:25[window=6,heads=adaptive,pool=none]",
+      "snapkv:24[window=6,mode=every-prefill]",
     ])
   func equalOne(plan: String) throws {
     for threads in [1, 3] {

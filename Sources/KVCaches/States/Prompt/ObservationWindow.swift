@@ -2,51 +2,68 @@ import Kernels
 
 /// The queries of the newest tokens of a sequence, which vote when its prompt ends.
 ///
-/// Kept from chunk to chunk, as they came from the model: the vote then does not depend on where chunks ended.
+/// Kept from chunk to chunk, as they came from the model: the vote then does not depend on where chunks ended. Where several
+/// layers read the same keys, the queries of all of them vote on these.
 final class ObservationWindow {
   /// The most tokens that vote.
   let size: Int
   private let site: StateSite
-  /// Rings without positions, `[place, place in the stream modulo size, query head of the group, headDim]`.
+  /// The first ring of each head, one for each layer that reads its keys, and (last) how many there are, `[place]`.
+  private let firstRings: [Int]
+  /// Without positions, `[ring, place in the stream modulo size, query head of the group, headDim]`.
   private let queries: Buffer<Float>
-  /// Learned sink logits as the last step had them, -infinity where there are none, `[place, query head of the group]`.
+  /// Learned sink logits as the last step had them, -infinity where there are none, `[ring, query head of the group]`.
   private let sinks: Buffer<Float>
 
   init(size: Int, _ site: StateSite) {
     (self.size, self.site) = (size, site)
-    queries = Buffer(count: site.count * size * site.groupWidth)
-    sinks = Buffer(count: site.count * site.groupSize)
+    firstRings = site.heads.layers.reduce(into: [0]) { rings, layer in
+      for _ in layer.places { rings.append(rings[rings.count - 1] + layer.readers) }
+    }
+    let count = Self.ringCount(site)
+    queries = Buffer(count: count * size * site.groupWidth)
+    sinks = Buffer(count: count * site.groupSize)
     sinks.elements.update(repeating: -.infinity)
   }
 
+  private static func ringCount(_ site: StateSite) -> Int {
+    site.heads.layers.reduce(0) { $0 + $1.places.count * $1.readers }
+  }
+
   static func bytes(size: Int, _ site: StateSite) -> Int {
-    size == 0 ? 0 : site.count * (size * site.groupWidth + site.groupSize) * 4
+    size == 0 ? 0 : ringCount(site) * (size * site.groupWidth + site.groupSize) * 4
   }
 
   var bytes: Int { (queries.count + sinks.count) * 4 }
 
+  /// The ring of a head's keys and of one of the layers that read them; the first is the layer that has them.
+  func ring(place: Int, reader: Int) -> Int { firstRings[place] + reader }
+
+  /// The rings of a head's keys.
+  func rings(place: Int) -> Range<Int> { firstRings[place]..<firstRings[place + 1] }
+
   /// The queries of the token at a place in the stream, `[query head of the group, headDim]`.
-  func queries(place: Int, position: Int64) -> UnsafeMutablePointer<Float> {
-    queries.pointer + (place * size + Int(position % Int64(size))) * site.groupWidth
+  func queries(ring: Int, position: Int64) -> UnsafeMutablePointer<Float> {
+    queries.pointer + (ring * size + Int(position % Int64(size))) * site.groupWidth
   }
 
   /// Learned sink logits, `[query head of the group]`.
-  func sinkLogits(place: Int) -> UnsafeMutablePointer<Float> { sinks.pointer + place * site.groupSize }
+  func sinkLogits(ring: Int) -> UnsafeMutablePointer<Float> { sinks.pointer + ring * site.groupSize }
 
   /// Floats of what is kept of one token.
-  static func tokenFloats(_ site: StateSite) -> Int { site.count * site.groupWidth }
+  static func tokenFloats(_ site: StateSite) -> Int { ringCount(site) * site.groupWidth }
 
-  /// Copies what is kept at the place of a token, `[place, query head of the group, headDim]`.
+  /// Copies what is kept at the place of a token, `[ring, query head of the group, headDim]`.
   func copyQueries(at position: Int64, to target: UnsafeMutablePointer<Float>) {
-    for place in 0..<site.count {
-      (target + place * site.groupWidth).update(from: queries(place: place, position: position), count: site.groupWidth)
+    for ring in 0..<firstRings[site.count] {
+      (target + ring * site.groupWidth).update(from: queries(ring: ring, position: position), count: site.groupWidth)
     }
   }
 
   /// Takes up again what was kept at the place of a token, as `copyQueries` gave it.
   func setQueries(at position: Int64, from source: UnsafePointer<Float>) {
-    for place in 0..<site.count {
-      queries(place: place, position: position).update(from: source + place * site.groupWidth, count: site.groupWidth)
+    for ring in 0..<firstRings[site.count] {
+      queries(ring: ring, position: position).update(from: source + ring * site.groupWidth, count: site.groupWidth)
     }
   }
 
@@ -58,18 +75,19 @@ final class ObservationWindow {
 
   /// Takes over what another window keeps, of the heads from place `first` on.
   func copy(_ other: ObservationWindow, to first: Int) {
-    (queries.pointer + first * size * site.groupWidth).update(from: other.queries.pointer, count: other.queries.count)
-    sinkLogits(place: first).update(from: other.sinks.pointer, count: other.sinks.count)
+    let ring = firstRings[first]
+    (queries.pointer + ring * size * site.groupWidth).update(from: other.queries.pointer, count: other.queries.count)
+    sinkLogits(ring: ring).update(from: other.sinks.pointer, count: other.sinks.count)
   }
 
   /// Calls `body` with all that is kept of some heads of a sequence of so many tokens.
   func forEachUsedRange(_ places: Range<Int>, tokens: Int64, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
     let used = Int(min(tokens, Int64(size)))
-    for place in places {
+    for ring in firstRings[places.lowerBound]..<firstRings[places.upperBound] {
       body(
         UnsafeMutableRawBufferPointer(
-          start: queries.pointer + place * size * site.groupWidth, count: used * site.groupWidth * 4))
-      body(UnsafeMutableRawBufferPointer(start: sinkLogits(place: place), count: site.groupSize * 4))
+          start: queries.pointer + ring * size * site.groupWidth, count: used * site.groupWidth * 4))
+      body(UnsafeMutableRawBufferPointer(start: sinkLogits(ring: ring), count: site.groupSize * 4))
     }
   }
 }
@@ -78,7 +96,7 @@ final class ObservationWindow {
 final class ObservationUndo: StateUndo {
   private let state: PromptState
   private let depth: Int
-  /// A ring, `[token, place, query head of the group, headDim]`.
+  /// A ring, `[token, ring of the window, query head of the group, headDim]`.
   private let queries: Buffer<Float>
 
   /// There need not be a window now: after a reset there is one again.

@@ -15,13 +15,14 @@ final class PromptReplay: LayerReplay {
       let place = step.place(layer: call.layer, head: head)
       guard place >= 0 else { continue }
       let first = head * shape.groupSize
+      let ring = observation.ring(place: place, reader: step.readerNumber(layer: call.layer))
       for token in max(0, count - observation.size)..<count {
-        observation.queries(place: place, position: step.firstPosition + Int64(token))
+        observation.queries(ring: ring, position: step.firstPosition + Int64(token))
           .update(
             from: call.queries + step.queryOffset(token: token, head: first), count: shape.groupSize * shape.headDim)
       }
       if let logits = call.sinkLogits {
-        observation.sinkLogits(place: place).update(from: logits + first, count: shape.groupSize)
+        observation.sinkLogits(ring: ring).update(from: logits + first, count: shape.groupSize)
       }
     }
   }

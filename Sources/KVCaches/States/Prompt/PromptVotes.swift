@@ -1,6 +1,7 @@
 import Kernels
 
-/// The vote at the end of a prompt: how much attention the newest tokens give each token that a cache holds.
+/// The vote at the end of a prompt: how much attention the newest tokens give each token that a cache holds, over all layers
+/// that read its keys.
 ///
 /// Two passes over the stored keys for the window's queries alone, the first for the maxima and sums of the softmax over
 /// whole rows, the second for the probabilities themselves. Only what is stored enters, so the result is the same bit for
@@ -46,7 +47,7 @@ struct PromptVotes {
     /// One past the last slot of a block that each token sees, `[token]`.
     let visible: Buffer<Int32>
     let kernel: Buffer<Float>
-    /// What each query head gives each token, `[query head of the group, token]`.
+    /// What each query head gives each token, `[layer that reads the keys, query head of the group, token]`.
     var votes = GrowingBuffer<Float>()
 
     init(_ votes: PromptVotes) {
@@ -67,17 +68,21 @@ struct PromptVotes {
     place: Int, _ held: HeldSlots, into scores: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
-    let (group, count) = (attention.groupSize, held.count)
+    let (rings, count) = (observation.rings(place: place), held.count)
+    let voters = rings.count * attention.groupSize
     // One row more, for pooling.
-    scratch.votes.reserve((group + 1) * count)
+    scratch.votes.reserve((voters + 1) * count)
     let votes = scratch.votes.pointer
-    votes.update(repeating: 0, count: group * count)
-    for first in stride(from: 0, to: prompt.window, by: tileTokens) {
-      let tokens = first..<min(first + tileTokens, prompt.window)
-      add(tokens, place: place, held, to: votes, scratch, kernels)
+    votes.update(repeating: 0, count: voters * count)
+    for ring in rings {
+      let own = votes + (ring - rings.lowerBound) * attention.groupSize * count
+      for first in stride(from: 0, to: prompt.window, by: tileTokens) {
+        let tokens = first..<min(first + tileTokens, prompt.window)
+        add(tokens, ring: ring, held, to: own, scratch, kernels)
+      }
     }
-    let (candidates, pooled) = (count - prompt.window, votes + group * count)
-    for index in 0..<group {
+    let (candidates, pooled) = (count - prompt.window, votes + voters * count)
+    for index in 0..<voters {
       PromptChoice.pool(votes + index * count, count: candidates, by: prompt.pooling, into: pooled)
       for token in 0..<candidates {
         if index == 0 {
@@ -90,22 +95,22 @@ struct PromptVotes {
       }
     }
     guard prompt.reduction == .mean else { return }
-    for token in 0..<candidates { scores[token] /= Float(group) }
+    for token in 0..<candidates { scores[token] /= Float(voters) }
   }
 
   /// Adds the probabilities that some tokens of the window give to all that the head holds.
   private func add(
-    _ tokens: Range<Int>, place: Int, _ held: HeldSlots, to votes: UnsafeMutablePointer<Float>, _ scratch: Scratch,
+    _ tokens: Range<Int>, ring: Int, _ held: HeldSlots, to votes: UnsafeMutablePointer<Float>, _ scratch: Scratch,
     _ kernels: InstructionSet
   ) {
     let (group, partial) = (attention.groupSize, scratch.partial)
     let rows = tokens.count * group
-    prepareQueries(tokens, place: place, scratch, kernels)
+    prepareQueries(tokens, ring: ring, scratch, kernels)
     let queries = QueryRows(
       scratch.queries.pointer, stride: attention.headDim, count: rows, rowsPerToken: group,
       softCap: attention.softCap ?? 0)
     partial.reset(rows: 0..<rows)
-    let sinkLogits = observation.sinkLogits(place: place)
+    let sinkLogits = observation.sinkLogits(ring: ring)
     for row in 0..<rows { partial.add(sinkLogit: sinkLogits[row % group], row: row) }
     forEachBlock(tokens, held, scratch) { slots, run, _ in
       kernels.attend(
@@ -138,21 +143,22 @@ struct PromptVotes {
 
   /// Rotates the queries of some tokens of the window to their places and scales them.
   private func prepareQueries(
-    _ tokens: Range<Int>, place: Int, _ scratch: Scratch, _ kernels: InstructionSet
+    _ tokens: Range<Int>, ring: Int, _ scratch: Scratch, _ kernels: InstructionSet
   ) {
     let width = attention.groupSize * attention.headDim
     for (index, token) in tokens.enumerated() {
-      let source = observation.queries(place: place, position: position(token))
+      let source = observation.queries(ring: ring, position: position(token))
       let target = scratch.queries.pointer + index * width
-      guard let rotary else {
+      if let rotary {
+        let cosine = angles.pointer + token * rotary.dim
+        kernels.rotate(
+          source, out: target, heads: attention.groupSize, headStride: attention.headDim, headDim: attention.headDim,
+          rotaryDim: rotary.dim, layout: rotary.layout, cosine: cosine, sine: cosine + rotary.dim / 2)
+      } else {
         target.update(from: source, count: width)
-        continue
       }
-      let cosine = angles.pointer + token * rotary.dim
-      kernels.rotate(
-        source, out: target, heads: attention.groupSize, headStride: attention.headDim, headDim: attention.headDim,
-        rotaryDim: rotary.dim, layout: rotary.layout, cosine: cosine, sine: cosine + rotary.dim / 2)
+      let temperature = attention.temperature?.factor(at: position(token)) ?? 1
+      kernels.scale(target, by: attention.scale * temperature, count: width)
     }
-    kernels.scale(scratch.queries.pointer, by: attention.scale, count: tokens.count * width)
   }
 }
