@@ -26,15 +26,18 @@ let package = Package(
   targets: [
     .target(name: "CKernels", cSettings: fastC),
     .target(name: "CLibrary", swiftSettings: strict),
+    // dlopen is in a library of its own before glibc 2.34.
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "Kernels", dependencies: ["CKernels", "CLibrary"], swiftSettings: fast),
     .target(name: "ModelJSON", dependencies: ["CLibrary"], swiftSettings: fast),
     .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
+    .target(name: "ModelHub", dependencies: ["CCurl", "CLibrary", "Kernels", "ModelJSON"], swiftSettings: strict),
     .target(
       name: "Engine",
-      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Weights", "KVCaches", "Models", "Tokenizers"],
+      dependencies: ["CLibrary", "Kernels", "ModelJSON", "ModelHub", "Weights", "KVCaches", "Models", "Tokenizers"],
       swiftSettings: fast),
     .target(
       name: "Evaluation",
@@ -44,11 +47,17 @@ let package = Package(
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "Engine", "Evaluation",
-        argumentParser,
+        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "KVCaches", "Models", "ModelHub", "Engine",
+        "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
+    .target(
+      name: "HubTestSupport", dependencies: ["ModelHub", "Kernels"], path: "Tests/HubTestSupport",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ModelHubTests", dependencies: ["ModelHub", "Kernels", "HubTestSupport", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
     .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "Kernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
@@ -70,7 +79,8 @@ let package = Package(
     .testTarget(
       name: "EngineTests",
       dependencies: [
-        "Engine", "Kernels", "KVCaches", "Models", "Tokenizers", "Weights", "TestSupport", "CAllocationCounter",
+        "Engine", "Kernels", "KVCaches", "ModelHub", "Models", "Tokenizers", "Weights", "TestSupport",
+        "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -81,7 +91,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "TestSupport"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "HubTestSupport", "TestSupport"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
