@@ -91,7 +91,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "HubTestSupport", "TestSupport"],
+      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

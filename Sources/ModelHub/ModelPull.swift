@@ -22,6 +22,14 @@ package struct ModelPull: Sendable {
     /// Bytes of all files, and those that are here.
     package let bytes: Int
     package let total: Int
+
+    package init(file: String, number: Int, count: Int, bytes: Int, total: Int) {
+      self.file = file
+      self.number = number
+      self.count = count
+      self.bytes = bytes
+      self.total = total
+    }
   }
 
   package struct Result: Sendable, Hashable {

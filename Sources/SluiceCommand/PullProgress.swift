@@ -1,4 +1,4 @@
-import ModelHub
+package import ModelHub
 
 /// The line of a pull: redrawn on a terminal, now and then in a log.
 struct PullProgress {
