@@ -26,6 +26,8 @@ let package = Package(
   targets: [
     .target(name: "CKernels", cSettings: fastC),
     .target(name: "CLibrary", swiftSettings: strict),
+    // dlopen is in a library of its own before glibc 2.34.
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "Kernels", dependencies: ["CKernels", "CLibrary"], swiftSettings: fast),
     .target(name: "ModelJSON", dependencies: ["CLibrary"], swiftSettings: fast),
     .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
@@ -33,10 +35,11 @@ let package = Package(
     .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
+    .target(name: "ModelHub", dependencies: ["CCurl", "CLibrary", "Kernels", "ModelJSON"], swiftSettings: strict),
     .target(
       name: "Engine",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Weights", "KVCaches", "Models", "Tokenizers", "ChatTemplates",
+        "CLibrary", "Kernels", "ModelJSON", "ModelHub", "Weights", "KVCaches", "Models", "Tokenizers", "ChatTemplates",
       ],
       swiftSettings: fast),
     .target(
@@ -47,11 +50,18 @@ let package = Package(
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Engine",
+        "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
+        "Engine",
         "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
+    .target(
+      name: "HubTestSupport", dependencies: ["ModelHub", "Kernels"], path: "Tests/HubTestSupport",
+      swiftSettings: strict),
+    .testTarget(
+      name: "ModelHubTests", dependencies: ["ModelHub", "Kernels", "HubTestSupport", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
     .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "Kernels", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
@@ -77,7 +87,8 @@ let package = Package(
     .testTarget(
       name: "EngineTests",
       dependencies: [
-        "Engine", "Kernels", "KVCaches", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights", "TestSupport",
+        "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
+        "TestSupport",
         "CAllocationCounter",
       ],
       swiftSettings: strict),
@@ -89,7 +100,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "TestSupport"], swiftSettings: strict),
+      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,7 +1,10 @@
+package import ModelHub
+
 /// Something a language model was asked to do and cannot.
 public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvertible {
   private enum Code: Hashable {
     case notFound(model: String)
+    case notPulled(HubError)
     case noDefaultModel(directory: String)
     case noTokenizer(directory: String)
     case noChatTemplate
@@ -14,6 +17,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
   private let code: Code
 
   package static func notFound(model: String) -> Self { Self(code: .notFound(model: model)) }
+  package static func notPulled(_ error: HubError) -> Self { Self(code: .notPulled(error)) }
   package static func noDefaultModel(directory: String) -> Self { Self(code: .noDefaultModel(directory: directory)) }
   package static func noTokenizer(directory: String) -> Self { Self(code: .noTokenizer(directory: directory)) }
   package static let noChatTemplate = Self(code: .noChatTemplate)
@@ -27,6 +31,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
   public var description: String {
     switch code {
     case .notFound(let model): "no model at '\(model)', and none of that name was fetched"
+    case .notPulled(let error): error.description
     case .noDefaultModel(let directory):
       "the default model is not in \(directory); get it with 'make model' or Scripts/fetch-model, or name one with -m"
     case .noTokenizer(let directory): "\(directory): there is no tokenizer.json beside the weights"

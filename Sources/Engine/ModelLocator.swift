@@ -1,19 +1,26 @@
 import Foundation
+package import ModelHub
 
 /// Finds model files by path or by name.
 package enum ModelLocator {
   /// The file name of the model that serves when none is named.
   package static let defaultModel = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
-  /// Where fetched models are kept: `SLUICE_MODELS`, or the user's cache directory.
+  /// Where models are kept: `SLUICE_MODELS`, or `models` in `SLUICE_CACHE` or in the user's cache directory.
   package static func directory(environment: [String: String] = ProcessInfo.processInfo.environment) -> String {
-    if let models = environment["SLUICE_MODELS"], !models.isEmpty { return models }
-    let cache =
-      environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? (environment["HOME"] ?? "") + "/.cache"
-    return cache + "/sluice/models"
+    func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+    if let models = value("SLUICE_MODELS") { return models }
+    if let cache = value("SLUICE_CACHE") { return cache + "/models" }
+    return (value("XDG_CACHE_HOME") ?? (environment["HOME"] ?? "") + "/.cache") + "/sluice/models"
   }
 
-  /// The path of a model: a file or directory, or the name of a fetched one, `.gguf` or not; nil is the default.
+  /// The folder of pulled models.
+  package static func store(environment: [String: String] = ProcessInfo.processInfo.environment) -> ModelStore {
+    ModelStore(directory: directory(environment: environment))
+  }
+
+  /// The path of a model: a file or directory, the name of a file in the models' folder, `.gguf` or not, or that of a pulled
+  /// model, `OWNER/REPO[:QUANT]`; nil is the default.
   ///
   /// - Throws: `LanguageModelError` where there is none.
   package static func path(
@@ -27,6 +34,13 @@ package enum ModelLocator {
       return path
     }
     if exists(name) { return name }
+    if let pulled = ModelName(name), !name.hasSuffix(".gguf") || pulled.quantization != nil {
+      do throws(HubError) {
+        return try store(environment: environment).model(pulled, cache: HuggingFaceCache(environment: environment)).path
+      } catch {
+        throw .notPulled(error)
+      }
+    }
     guard !name.isEmpty, !name.contains("/") else { throw .notFound(model: name) }
     for candidate in [name, name + ".gguf"] where exists(directory + "/" + candidate) {
       return directory + "/" + candidate

@@ -14,7 +14,8 @@ struct InspectCommand: ParsableCommand {
     abstract: "Show what a model is and what a cache would take.",
     discussion: "Reads the file's description only, so it is quick for a model of any size.")
 
-  @Option(name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or the name of a fetched model.")
+  @Option(
+    name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or a pulled model as OWNER/REPO[:QUANT].")
   var model: String?
   @OptionGroup var adapters: AdapterOptions
   @OptionGroup var cache: CacheOptions

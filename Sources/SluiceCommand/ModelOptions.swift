@@ -8,7 +8,7 @@ struct ModelOptions: ParsableArguments {
   @Option(
     name: [.short, .long],
     help: ArgumentHelp(
-      "A GGUF file, a Hugging Face directory, or the name of a fetched model; the default model without it.",
+      "A GGUF file, a Hugging Face directory, or a pulled model as OWNER/REPO[:QUANT]; the default model without it.",
       valueName: "model"))
   var model: String?
 

@@ -1,5 +1,13 @@
 import CLibrary
 
+/// What a line of progress shows: how far something has come.
+package protocol ProgressStatus {
+  /// What is counted for the speed, such as tokens or bytes.
+  var done: Int { get }
+  /// The line; the speed is nil before there is one.
+  func text(perSecond rate: Double?) -> String
+}
+
 /// One line on standard error that follows a stream, redrawn in place on a terminal at most ten times a second.
 ///
 /// Standard output belongs to results, so nothing here ever writes to it. An update that is not due costs one look at the
@@ -19,7 +27,7 @@ package struct ProgressLine {
   private let write: (String) -> Void
   private let start: Duration
   private var nextUpdate: Duration
-  private var recent: [(time: Duration, tokens: Int)] = []
+  private var recent: [(time: Duration, done: Int)] = []
   private var isDrawn = false
 
   /// - Parameters:
@@ -40,7 +48,7 @@ package struct ProgressLine {
   }
 
   /// Redraws the line if it is due.
-  package mutating func update(_ status: @autoclosure () -> StreamStatus) {
+  package mutating func update(_ status: @autoclosure () -> some ProgressStatus) {
     guard style != .silent else { return }
     let time = now()
     guard time >= nextUpdate else { return }
@@ -48,20 +56,20 @@ package struct ProgressLine {
     switch style {
     case .live:
       nextUpdate = time + .milliseconds(100)
-      draw(status.text(tokensPerSecond: recentRate(at: time, tokens: status.tokens)))
+      draw(status.text(perSecond: recentRate(at: time, done: status.done)))
     case .lines(let interval):
       nextUpdate = time + interval
-      write(status.text(tokensPerSecond: recentRate(at: time, tokens: status.tokens)) + "\n")
+      write(status.text(perSecond: recentRate(at: time, done: status.done)) + "\n")
     case .silent:
       break
     }
   }
 
   /// Shows the last status with the average speed since the start, and ends the line.
-  package mutating func finish(_ status: StreamStatus) {
+  package mutating func finish(_ status: some ProgressStatus) {
     guard style != .silent else { return }
     let seconds = (now() - start) / .seconds(1)
-    let text = status.text(tokensPerSecond: seconds > 0 ? Double(status.tokens) / seconds : nil)
+    let text = status.text(perSecond: seconds > 0 ? Double(status.done) / seconds : nil)
     if case .live = style {
       draw(text)
       write("\n")
@@ -88,13 +96,13 @@ package struct ProgressLine {
     isDrawn = true
   }
 
-  /// Tokens per second over the last two seconds or so; nil before there is anything to divide.
-  private mutating func recentRate(at time: Duration, tokens: Int) -> Double? {
+  /// What was done per second over the last two seconds or so; nil before there is anything to divide.
+  private mutating func recentRate(at time: Duration, done: Int) -> Double? {
     while recent.count > 1, time - recent[1].time >= .seconds(2) { recent.removeFirst() }
     let oldest = recent.first ?? (start, 0)
-    recent.append((time, tokens))
+    recent.append((time, done))
     let seconds = (time - oldest.time) / .seconds(1)
-    return seconds >= 0.05 ? Double(tokens - oldest.tokens) / seconds : nil
+    return seconds >= 0.05 ? Double(done - oldest.done) / seconds : nil
   }
 }
 

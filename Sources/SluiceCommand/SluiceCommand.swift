@@ -8,20 +8,24 @@ struct SluiceCommand: ParsableCommand {
     commandName: "sluice",
     abstract: "Runs language models over endless streams in bounded memory.",
     discussion: """
-      Without -m the default model serves (SmolLM2-135M-Instruct; get it once with 'make model').
+      -m takes a file, a directory, or a model that 'sluice pull OWNER/REPO[:QUANT]' fetched. Without -m the default model
+      serves (SmolLM2-135M-Instruct; get it once with 'make model').
       What the model remembers is a cache: --cache full, window:512, streaming-llm:4+508, or stages of your own such as
       sinks:4,window:508.
       """,
     version: "0.1.0",
     subcommands: [
       RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, TemplateCommand.self,
-      EvaluateCommand.self, BenchCommand.self, DemoCommand.self,
+      EvaluateCommand.self, BenchCommand.self, PullCommand.self, ModelsCommand.self, RemoveCommand.self,
+      DemoCommand.self,
     ])
 
   /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.
   static func main() {
     // A reader that goes away shows as an error of writing, which ends the command there.
     signal(SIGPIPE, SIG_IGN)
+    // So does a file that may not grow (ulimit -f).
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot(CommandArguments.all)
       try command.run()
@@ -31,6 +35,8 @@ struct SluiceCommand: ParsableCommand {
   }
 
   private static func report(_ error: any Error) -> Int32 {
+    // Said already, by the command that ended so.
+    if let code = error as? ExitCode { return code.rawValue }
     switch exitCode(for: error) {
     case .success:
       StandardOutput.write(fullMessage(for: error) + "\n")

@@ -1,5 +1,5 @@
 /// How far a stream has come, as one line of progress tells it.
-package struct StreamStatus: Sendable {
+package struct StreamStatus: ProgressStatus, Sendable {
   /// What runs, such as a cache's name; may be empty.
   package var label: String
   package var tokens: Int
@@ -18,8 +18,10 @@ package struct StreamStatus: Sendable {
     self.perplexity = perplexity
   }
 
+  package var done: Int { tokens }
+
   /// `window:512  12,345 / 30,000 tokens  41 %  312 tokens/s  cache 22.5 MiB  perplexity 72.81  0:56 left`
-  package func text(tokensPerSecond: Double?) -> String {
+  package func text(perSecond tokensPerSecond: Double?) -> String {
     var parts = label.isEmpty ? [] : [label]
     if let totalTokens {
       parts.append("\(HumanReadable.count(tokens)) / \(HumanReadable.tokens(totalTokens))")

@@ -51,7 +51,7 @@ import Testing
 
   @Test func `a line never reaches the last column`() {
     let status = StreamStatus(label: "streaming-llm:4+508", tokens: 12_345, cacheBytes: 23_592_960, perplexity: 42)
-    let full = status.text(tokensPerSecond: nil)
+    let full = status.text(perSecond: nil)
     for columns in 1...full.count + 2 {
       let terminal = Terminal()
       terminal.columns = columns
@@ -77,7 +77,7 @@ import Testing
   @Test func `every whole percent of a hundred is written as itself`() {
     for percent in 0...100 {
       let status = StreamStatus(tokens: percent, totalTokens: 100)
-      #expect(status.text(tokensPerSecond: nil) == "\(percent) / 100 tokens  \(percent) %")
+      #expect(status.text(perSecond: nil) == "\(percent) / 100 tokens  \(percent) %")
     }
   }
 

@@ -7,7 +7,7 @@ import Testing
   private static let commands = [
     [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"],
     ["evaluate", "recall"], ["evaluate", "attention"], ["evaluate", "error"], ["evaluate", "sketch"], ["bench"],
-    ["demo"],
+    ["demo"], ["pull"], ["models"], ["rm"],
   ]
 
   @Test(arguments: commands)
@@ -88,6 +88,9 @@ import Testing
     (["bench", "--depth", "9999999999999"], "--depth"),
     (["demo", "--budget", "4"], "--budget"), (["demo", "--tokens", "1"], "--tokens"),
     (["chat", "--predict=-2"], "--predict"),
+    (["pull"], "model"), (["pull", "tiny"], "OWNER/REPO"), (["pull", "../x"], "OWNER/REPO"),
+    (["pull", "a/b", "--revision", ""], "--revision"), (["pull", "a/b", "c/d"], "c/d"), (["rm"], "model"),
+    (["models", "x"], "x"),
   ])
   func `bad usage is one line and a hint`(arguments: [String], named: String) throws {
     let result = try Sluice.run(arguments)

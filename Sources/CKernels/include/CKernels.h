@@ -239,6 +239,13 @@ int sluice_has_crc32c(void);
 /// CRC-32C of bytes by that instruction.
 uint32_t sluice_crc32c(const void *bytes, size_t count);
 
+/// Whether this CPU has instructions for SHA-256.
+int sluice_has_sha256(void);
+/// Takes whole blocks of 64 bytes into a SHA-256 state by those instructions.
+void sluice_sha256(uint32_t state[8], const void *bytes, size_t blocks);
+/// The same in plain C.
+void sluice_sha256_portable(uint32_t state[8], const void *bytes, size_t blocks);
+
 /// Resident memory of this process in bytes; 0 where unknown.
 uint64_t sluice_resident_bytes(void);
 /// CPUs that this process may use: affinity mask and cgroup quota, at least 1.
