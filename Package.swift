@@ -51,8 +51,7 @@ let package = Package(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "Engine",
-        "Evaluation", argumentParser,
+        "Engine", "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
@@ -88,8 +87,7 @@ let package = Package(
       name: "EngineTests",
       dependencies: [
         "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
-        "TestSupport",
-        "CAllocationCounter",
+        "TestSupport", "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -44,10 +44,10 @@ struct PullCommand: ParsableCommand {
   func run() throws {
     guard let name = ModelName(model) else { throw CommandError("'\(model)' is no name of a model on a hub") }
     let environment = ProcessInfo.processInfo.environment
-    Interruption.listen()
+    Interruption.watchOnce()
     let client = HubClient(
       access: try HubAccess(endpoint: endpoint, environment: environment),
-      transport: CurlTransport(certificates: certificates(environment)) { Interruption.came }
+      transport: CurlTransport(certificates: certificates(environment)) { Interruption.hasCome }
     ) { seconds throws(HubError) in try Interruption.wait(seconds: seconds) }
     let pull = ModelPull(
       store: ModelLocator.store(), cache: HuggingFaceCache(environment: environment), client: client)

@@ -31,7 +31,7 @@ import Weights
     #expect(templates.source(named: "tool_use") == "tools" && templates.source(named: "rag") == nil)
     try withTemporaryDirectory { folder in
       let file = try WeightFile.open(write(writer.bytes(), to: "a.gguf", in: folder))
-      #expect(try file.templateTexts() == ["bos_token": "<|im_start|>", "eos_token": "<|im_end|>"])
+      #expect(try file.chatTemplates().templateTexts == ["bos_token": "<|im_start|>", "eos_token": "<|im_end|>"])
     }
   }
 
@@ -45,7 +45,7 @@ import Weights
     let config = #"{"chat_template": "one", "bos_token": "<b>", "eos_token": {"content": "<e>"}, "unk_token": null}"#
     try directory([("tokenizer_config.json", config), ("special_tokens_map.json", #"{"pad_token": "<p>"}"#)]) { file in
       #expect(try file.chatTemplates().source() == "one")
-      #expect(try file.templateTexts() == ["bos_token": "<b>", "eos_token": "<e>", "pad_token": "<p>"])
+      #expect(try file.chatTemplates().templateTexts == ["bos_token": "<b>", "eos_token": "<e>", "pad_token": "<p>"])
     }
   }
 
