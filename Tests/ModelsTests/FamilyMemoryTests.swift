@@ -98,6 +98,9 @@ struct FamilyMemoryTests {
       let again = runner.logits(Array(ids[(40 - taken)..<40]), cache: cache)
       #expect(again == Array(expected.suffix(taken)))
       expected.replaceSubrange(40 - taken..<40, with: again)
+      let straight = try runner.makeCache(KVCache.Plan(plan), .float16)
+      _ = runner.logits(Array(ids[..<40]), cache: straight)
+      #expect(cache.snapshot() == straight.snapshot())
     }
     #expect(throws: KVCacheError.self) { try cache.rollBack(tokens: 41) }
   }
