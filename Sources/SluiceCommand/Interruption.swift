@@ -13,6 +13,11 @@ enum Interruption {
       Interruption.flag.store(true, ordering: .relaxed)
       signal(SIGINT, SIG_DFL)
     }
+    // Some parents start their children with all signals blocked.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGINT)
+    pthread_sigmask(Int32(SIG_UNBLOCK), &signals, nil)
   }
 
   /// Waits, or throws as soon as the user stops it.
