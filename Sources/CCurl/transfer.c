@@ -1,5 +1,5 @@
-// libcurl's easy interface, whose binary interface has been stable under the name libcurl.so.4 since 2006. The numbers of
-// options and codes are part of it (curl.se/libcurl/c/symbols-in-versions.html).
+// libcurl's easy interface, whose binary interface has been stable under the name libcurl.so.4 since 2006. The numbers
+// of options and codes are part of it (curl.se/libcurl/c/symbols-in-versions.html).
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -21,6 +21,7 @@ enum {
   OPTION_BUFFERSIZE = 98,
   OPTION_PROTOCOLS = 181,
   OPTION_TCP_KEEPALIVE = 213,
+  OPTION_SUPPRESS_CONNECT_HEADERS = 265,
   OPTION_WRITEDATA = 10001,
   OPTION_URL = 10002,
   OPTION_ERRORBUFFER = 10010,
@@ -49,9 +50,11 @@ static struct {
 } library;
 
 static void load(void) {
-  static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.4.dylib", "/usr/lib/libcurl.4.dylib"};
+  static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl.4.dylib",
+                                      "/usr/lib/libcurl.4.dylib"};
   void *handle = NULL;
-  for (size_t i = 0; !handle && i < sizeof names / sizeof *names; i++) handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+  for (size_t i = 0; !handle && i < sizeof names / sizeof *names; i++)
+    handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
   if (!handle) return;
   int (*initialise)(long) = (int (*)(long))dlsym(handle, "curl_global_init");
   library.create = (CURL * (*)(void)) dlsym(handle, "curl_easy_init");
@@ -86,15 +89,16 @@ static int take_progress(void *context, long long total, long long now, long lon
 static sluice_transfer_result result(int code) {
   switch (code) {
   case 0: return SLUICE_TRANSFER_DONE;
-  case 23: case 42: return SLUICE_TRANSFER_STOPPED;              // a write or progress callback said so
-  case 5: case 6: case 7: return SLUICE_TRANSFER_UNREACHABLE;    // no proxy, no host, no connection
-  case 18: case 28: case 52: case 55: case 56: return SLUICE_TRANSFER_BROKEN;  // cut, stalled, empty, not sent, not received
-  case 16: case 92: case 95: return SLUICE_TRANSFER_BROKEN;      // HTTP/2 and HTTP/3 framing and streams
+  case 23: case 42: return SLUICE_TRANSFER_STOPPED;  // a write or progress callback said so
+  case 5: case 6: case 7: return SLUICE_TRANSFER_UNREACHABLE;  // no proxy, no host, no connection
+  case 18: case 28: case 52: case 55: case 56:  // cut, stalled, empty, not sent, not received
+  case 16: case 92: case 95: return SLUICE_TRANSFER_BROKEN;  // framing and streams of HTTP/2 and HTTP/3
   default: return SLUICE_TRANSFER_FAILED;
   }
 }
 
-sluice_transfer_result sluice_transfer_perform(const sluice_transfer *transfer, char error[SLUICE_TRANSFER_ERROR_SIZE]) {
+sluice_transfer_result sluice_transfer_perform(const sluice_transfer *transfer,
+                                               char error[SLUICE_TRANSFER_ERROR_SIZE]) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, load);
   error[0] = 0;
@@ -114,6 +118,8 @@ sluice_transfer_result sluice_transfer_perform(const sluice_transfer *transfer, 
   library.set(handle, OPTION_PROTOCOLS, (long)(PROTOCOL_HTTP | PROTOCOL_HTTPS));
   library.set(handle, OPTION_FOLLOWLOCATION, 0L);
   library.set(handle, OPTION_NOSIGNAL, 1L);
+  // What a proxy says of its tunnel is not the answer.
+  library.set(handle, OPTION_SUPPRESS_CONNECT_HEADERS, 1L);
   library.set(handle, OPTION_TCP_KEEPALIVE, 1L);
   library.set(handle, OPTION_BUFFERSIZE, 256L << 10);
   library.set(handle, OPTION_CONNECTTIMEOUT, transfer->connect_seconds);

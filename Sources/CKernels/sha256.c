@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4), whole blocks of 64 bytes: in plain C, and by the SHA instructions of x86-64 where the CPU has them.
+// SHA-256 (FIPS 180-4), whole blocks of 64 bytes: in plain C, and by the instructions of x86-64 where the CPU has them.
 
 #include <string.h>
 
@@ -89,6 +89,8 @@ __attribute__((target("sha,sse4.1,ssse3"))) void sluice_sha256(uint32_t state[8]
 
 int sluice_has_sha256(void) { return 0; }
 
-void sluice_sha256(uint32_t state[8], const void *bytes, size_t blocks) { sluice_sha256_portable(state, bytes, blocks); }
+void sluice_sha256(uint32_t state[8], const void *bytes, size_t blocks) {
+  sluice_sha256_portable(state, bytes, blocks);
+}
 
 #endif

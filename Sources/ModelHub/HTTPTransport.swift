@@ -48,7 +48,8 @@ package struct CurlTransport: HTTPTransport {
   }
 
   package func send(_ request: HTTPRequest, to receiver: any HTTPReceiver) throws(HubError) {
-    let reception = Reception(receiver: receiver, isInterrupted: isInterrupted)
+    let host = request.url.host
+    let reception = Reception(receiver: receiver, host: host, isInterrupted: isInterrupted)
     var transfer = sluice_transfer()
     transfer.context = Unmanaged.passUnretained(reception).toOpaque()
     transfer.direct = request.url.isLoopback ? 1 : 0
@@ -62,7 +63,6 @@ package struct CurlTransport: HTTPTransport {
     }
     transfer.tick = { context in Reception.of(context).isInterrupted() ? 1 : 0 }
     let (result, reason) = perform(&transfer, request)
-    let host = request.url.host
     if let error = reception.error { throw error }
     switch result {
     case SLUICE_TRANSFER_DONE: break
@@ -106,14 +106,16 @@ package struct CurlTransport: HTTPTransport {
 /// What one transfer has received, for libcurl's callbacks.
 private final class Reception {
   let receiver: any HTTPReceiver
+  let host: String
   let isInterrupted: @Sendable () -> Bool
   private(set) var error: HubError?
   private var status: Int?
   private var fields: [(name: String, value: String)] = []
   private var headBytes = 0
 
-  init(receiver: any HTTPReceiver, isInterrupted: @escaping @Sendable () -> Bool) {
+  init(receiver: any HTTPReceiver, host: String, isInterrupted: @escaping @Sendable () -> Bool) {
     self.receiver = receiver
+    self.host = host
     self.isInterrupted = isInterrupted
   }
 
@@ -124,7 +126,10 @@ private final class Reception {
   /// A line of a head; those of proxies and of informational responses come before the head that counts.
   func takeLine(_ bytes: UnsafeRawBufferPointer) -> Int32 {
     headBytes += bytes.count
-    guard headBytes <= 1 << 20 else { return 1 }
+    guard headBytes <= 1 << 17 else {
+      error = HubError(.failed(host: host, reason: "the head of its answer does not end"))
+      return 1
+    }
     let line = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
     if line.hasPrefix("HTTP/") {
       status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) }

@@ -26,7 +26,7 @@ package struct HubClient: Sendable {
   /// The whole body of an answer with status 200, of at most `limit` bytes, and its head.
   func contents(of url: HubURL, repository: String, limit: Int = 64 << 20) throws(HubError) -> ([UInt8], HTTPHead) {
     let answer = try repeating { () throws(HubError) in
-      let collector = Collector(limit: limit) { head throws(HubError) in
+      let collector = Collector(repository: repository, limit: limit) { head throws(HubError) in
         try check(head, host: url.host, repository: repository)
       }
       try send(url, to: collector)
@@ -132,10 +132,12 @@ private final class Hop: HTTPReceiver {
 private final class Collector: HTTPReceiver {
   private(set) var head: HTTPHead?
   private(set) var bytes: [UInt8] = []
+  private let repository: String
   private let limit: Int
   private let check: (HTTPHead) throws(HubError) -> Void
 
-  init(limit: Int, check: @escaping (HTTPHead) throws(HubError) -> Void) {
+  init(repository: String, limit: Int, check: @escaping (HTTPHead) throws(HubError) -> Void) {
+    self.repository = repository
     self.limit = limit
     self.check = check
   }
@@ -147,7 +149,7 @@ private final class Collector: HTTPReceiver {
 
   func receive(_ bytes: UnsafeRawBufferPointer) throws(HubError) {
     guard self.bytes.count + bytes.count <= limit else {
-      throw HubError(.badListing(repository: "the repository", reason: "it is longer than \(limit) bytes"))
+      throw HubError(.badListing(repository: repository, reason: "it is longer than \(limit) bytes"))
     }
     self.bytes.append(contentsOf: bytes)
   }

@@ -15,6 +15,11 @@ enum Interruption {
       Interruption.flag.store(true, ordering: .relaxed)
       signal(SIGINT, SIG_DFL)
     }
+    // Some parents start their children with all signals blocked.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGINT)
+    pthread_sigmask(Int32(SIG_UNBLOCK), &signals, nil)
   }
 
   private static func handle(_ handler: @escaping @convention(c) (CInt) -> Void) {

@@ -8,8 +8,8 @@ struct SluiceCommand: ParsableCommand {
     commandName: "sluice",
     abstract: "Runs language models over endless streams in bounded memory.",
     discussion: """
-      -m takes a file, a directory, or a model that 'sluice pull OWNER/REPO[:QUANT]' fetched. Without -m the default model
-      serves (SmolLM2-135M-Instruct; get it once with 'make model').
+      -m takes a file, a directory, or a model that 'sluice pull OWNER/REPO[:QUANT]' fetched. Without -m the default \
+      model serves (SmolLM2-135M-Instruct; get it once with 'make model').
       What the model remembers is a cache: --cache full, window:512, streaming-llm:4+508, or stages of your own such as
       sinks:4,window:508.
       """,

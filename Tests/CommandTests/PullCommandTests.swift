@@ -60,15 +60,15 @@ import Testing
     }
   }
 
-  @Test func `a file that may not grow is one line, and the next pull goes on`() throws {
+  @Test func `a file that may not grow ends in one line, and the next pull goes on`() throws {
     try withTemporaryDirectory { (folder) throws in
       let bytes = [UInt8](repeating: 7, count: 1_000_000)
       let hub = try HubServer(["tiny-Q8_0.gguf": bytes])
       // 100 blocks of 512 or 1024 bytes.
       let pull = "SLUICE_MODELS=models HF_HOME=hf \"$0\" pull --endpoint \(hub.endpoint) tester/tiny"
       let cut = try Sluice.runInShell("ulimit -f 100; " + pull, directory: folder)
-      #expect(cut.status == 1 && !cut.crashed && cut.errorLines.count == 1, "\(cut)")
-      #expect(cut.error.contains("file too large"), "\(cut)")
+      #expect(cut.status == 1 && !cut.crashed, "\(cut)")
+      #expect(cut.errorLines.last?.contains("file too large") == true, "\(cut)")
       let whole = try Sluice.runInShell(pull, directory: folder)
       #expect(whole.status == 0, "\(whole)")
       #expect(hub.store.requests.last?.fields["range"]?.hasPrefix("bytes=") == true)
@@ -88,8 +88,8 @@ import Testing
         until [ -s models/tester/tiny/.sluice/partial/* ] || [ $i = 600 ]; do sleep 0.1; i=$((i + 1)); done
         kill -INT $!; wait $!
         """, directory: folder)
-      #expect(stopped.status == 130 && stopped.errorLines.count == 1, "\(stopped)")
-      #expect(stopped.error.contains("stopped; the same command goes on"), "\(stopped)")
+      #expect(stopped.status == 130, "\(stopped)")
+      #expect(stopped.errorLines.last?.contains("stopped; the same command goes on") == true, "\(stopped)")
       hub.alter(nil)
       #expect(try Sluice.runInShell(pull, directory: folder).status == 0)
       #expect(hub.store.requests.last?.fields["range"]?.hasPrefix("bytes=") == true)

@@ -135,6 +135,12 @@ import Testing
     Fault("a listing nested without end", "cannot be read") {
       if isTree($0) { $1.replaceBody([UInt8](repeating: UInt8(ascii: "["), count: 100_000)) }
     },
+    Fault("a listing longer than any", "is longer than") {
+      if isTree($0) { $1.replaceBody([UInt8](repeating: 0x20, count: 65 << 20)) }
+    },
+    Fault("a head without end", "does not end") {
+      if isRevision($0) { $1.fields = (0..<60).map { ("X-\($0)", String(repeating: "x", count: 20_000)) } }
+    },
     Fault("no HTTP at all", "failed") { if isRevision($0) { $1.status = -1 } },
   ]
 

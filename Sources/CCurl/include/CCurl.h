@@ -45,4 +45,5 @@ typedef enum sluice_transfer_result {
 } sluice_transfer_result;
 
 /// Sends the request and waits for its end; `error` takes the reason of a failure in libcurl's words.
-sluice_transfer_result sluice_transfer_perform(const sluice_transfer *transfer, char error[SLUICE_TRANSFER_ERROR_SIZE]);
+sluice_transfer_result sluice_transfer_perform(const sluice_transfer *transfer,
+                                               char error[SLUICE_TRANSFER_ERROR_SIZE]);
