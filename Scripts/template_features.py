@@ -92,12 +92,17 @@ plain
 {% for x in 5 %}{% endfor %}
 {% for x in none %}{% endfor %}
 {% for x in [1, 2, 3, 4] if x is odd %}{{ loop.index }}{{ x }}{{ loop.last }} {% else %}no{% endfor %}
+{% set ns = namespace(go=true) %}{% for x in range(9) if ns.go %}{{ x }}{% if x == 3 %}{% set ns.go = false %}{% endif %}{% endfor %}
+{% set ns = namespace(go=true) %}{% for x in range(9) if ns.go %}{{ x }}{{ loop.last }}{{ loop.nextitem }}{% if x == 3 %}{% set ns.go = false %}{% endif %}{% endfor %}
+{% set ns = namespace(go=true) %}{% for x in range(9) if ns.go %}{{ x }}{{ loop.length }}{{ loop.revindex }}{% set ns.go = false %}{% endfor %}
 {% for x in [2] if x > 5 %}{{ x }}{% else %}no{% endfor %}
 {% for x in range(9) %}{% if x == 2 %}{% continue %}{% endif %}{% if x == 5 %}{% break %}{% endif %}{{ x }}{% endfor %}
 {% for x in [1, 2] %}{% for y in [3, 4] %}{{ loop.index }}{% if y == 4 %}{% break %}{% endif %}{% endfor %}{{ loop.index }};{% endfor %}
 {% break %}
 {% for item in tree recursive %}{{ item.v }}d{{ loop.depth }}{% if item.c %}({{ loop(item.c) }}){% endif %}{% endfor %}
 {% for item in tree %}{{ loop(item.c) }}{% endfor %}
+{% for item in tree if item %}{{ loop(item.c) }}{% endfor %}
+{% for item in tree if item.v != 3 recursive %}{{ item.v }}{{ loop(item.c) }}{% endfor %}
 {% for x in [1, 2] %}{% set outer = loop %}{% for y in [3] %}{{ outer.index }}{{ loop.index }}{% endfor %}{% endfor %}
 {{ loop }}|{{ loop is defined }}
 {% for x in range(3) %}{{ x }}{% endfor %}{{ range(2, 6, 3) }}{{ range(5)[1:3] | list }}{{ range(3) | sum }}{{ range(3, 0, -1) | list }}

@@ -32,7 +32,7 @@ extension TemplateEvaluator {
       guard let method = NumberMethod(rawValue: name.string), let number = value.asDouble else { return nil }
       return .callable(.numberMethod(method, number))
     case .namespace(let namespace): return namespace.members[name]
-    case .loop(let loop): return loopAttribute(name.string, of: loop)
+    case .loop(let loop): return try loopAttribute(name.string, of: loop)
     case .callable(.macro(let definition, _)): return name.string == "name" ? .text(definition.name) : nil
     case .callable(.cycler(let cycler, .itself)):
       if name.string == "current" { return cycler.elements[cycler.position] }
@@ -41,22 +41,22 @@ extension TemplateEvaluator {
     }
   }
 
-  private func loopAttribute(_ name: String, of loop: LoopState) -> TemplateValue? {
-    let count = loop.elements.count
+  private func loopAttribute(_ name: String, of loop: LoopState) throws(TemplateError) -> TemplateValue? {
     switch name {
     case "index": return .integer(loop.index + 1)
     case "index0": return .integer(loop.index)
-    case "revindex": return .integer(count - loop.index)
-    case "revindex0": return .integer(count - loop.index - 1)
+    case "revindex": return .integer(try length(of: .loop(loop)) - loop.index)
+    case "revindex0": return .integer(try length(of: .loop(loop)) - loop.index - 1)
     case "first": return .bool(loop.index == 0)
-    case "last": return .bool(loop.index == count - 1)
-    case "length": return .integer(count)
+    case "last": return .bool(try !hasElement(loop.index + 1, of: loop))
+    case "length": return .integer(try length(of: .loop(loop)))
     case "depth": return .integer(loop.depth + 1)
     case "depth0": return .integer(loop.depth)
     case "previtem":
       return loop.index > 0 ? loop.elements[loop.index - 1] : .undefined("there is no previous item")
     case "nextitem":
-      return loop.index + 1 < count ? loop.elements[loop.index + 1] : .undefined("there is no next item")
+      guard try hasElement(loop.index + 1, of: loop) else { return .undefined("there is no next item") }
+      return loop.elements[loop.index + 1]
     default:
       guard let method = LoopMethod(rawValue: name), method != .recurse else { return nil }
       return .callable(.loopMethod(method, loop))

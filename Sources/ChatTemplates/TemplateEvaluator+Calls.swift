@@ -145,7 +145,7 @@ extension TemplateEvaluator {
   // MARK: Loops
 
   private func recurse(_ loop: LoopState, _ arguments: TemplateArguments) throws(TemplateError) -> MarkedText {
-    guard let outer = loop.scope else {
+    guard loop.definition.isRecursive, let outer = loop.scope else {
       throw failure(.type, "the loop must have the 'recursive' marker to be called recursively")
     }
     let sequence = try bind(arguments, ["iterable"], required: 1, of: "loop")[0] ?? .none

@@ -144,40 +144,42 @@ extension TemplateEvaluator {
   func run(
     _ loop: LoopDefinition, over sequence: TemplateValue, depth: Int, in outer: TemplateScope
   ) throws(TemplateError) {
-    let elements = try selected(try elements(of: sequence), by: loop, in: outer)
-    if loop.isRecursive { try register(outer) }
-    let state = LoopState(loop, elements: elements, depth: depth, scope: loop.isRecursive ? outer : nil)
+    let elements = try elements(of: sequence)
+    let needsScope = loop.isRecursive || loop.condition != nil
+    if needsScope { try register(outer) }
+    let state = LoopState(loop, elements: elements, depth: depth, scope: needsScope ? outer : nil)
     // A loop that was asked about itself holds itself.
     defer { state.lastChanged = nil }
-    for (index, element) in elements.enumerated() {
+    var index = 0
+    while try hasElement(index, of: state) {
       try step()
       state.index = index
       let flow = try scoped(parent: outer) { () throws(TemplateError) in
         scope.bind(TemplateParser.loopName, to: .loop(state))
-        try assign(element, to: loop.target)
+        try assign(state.elements[index], to: loop.target)
         return try execute(loop.body)
       }
-      if case .leaveLoop = flow { break }
+      if case .leaveLoop = flow { return }
+      index += 1
     }
-    if elements.isEmpty {
+    if index == 0 {
       _ = try scoped(parent: outer) { () throws(TemplateError) in try execute(loop.otherwise) }
     }
   }
 
-  /// The elements for which the loop's own condition holds.
-  private func selected(
-    _ elements: [TemplateValue], by loop: LoopDefinition, in outer: TemplateScope
-  ) throws(TemplateError) -> [TemplateValue] {
-    guard let condition = loop.condition else { return elements }
-    var selected: [TemplateValue] = []
-    for element in elements {
+  /// Whether a loop has an element at an index. Its own condition is asked of as few elements as this takes, since what
+  /// it says may change while the body runs.
+  func hasElement(_ index: Int, of loop: LoopState) throws(TemplateError) -> Bool {
+    while loop.elements.count <= index, let condition = loop.definition.condition, let scope = loop.scope,
+      let element = loop.nextCandidate()
+    {
       try step()
-      let holds = try scoped(parent: outer) { () throws(TemplateError) in
-        try assign(element, to: loop.target)
+      let holds = try scoped(parent: scope) { () throws(TemplateError) in
+        try assign(element, to: loop.definition.target)
         return try evaluate(condition).isTrue
       }
-      if holds { selected.append(element) }
+      if holds { loop.accept(element) }
     }
-    return selected
+    return loop.elements.count > index
   }
 }

@@ -117,7 +117,7 @@ final class TemplateEvaluator {
     switch value {
     case .sequence(let elements, _): parts = elements
     case .dictionary(let members): parts = members.values
-    case .loop(let loop), .callable(.loopMethod(_, let loop)): parts = loop.elements + (loop.lastChanged ?? [])
+    case .loop(let loop), .callable(.loopMethod(_, let loop)): parts = loop.parts
     case .callable(.sequenceMethod(_, let elements)): parts = elements
     case .callable(.dictionaryMethod(_, let members)): parts = members.values
     case .callable(.cycler(let cycler, _)): parts = cycler.elements

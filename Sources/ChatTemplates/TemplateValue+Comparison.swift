@@ -94,7 +94,9 @@ extension TemplateEvaluator {
       return text.units.map { .text(MarkedText(units: [$0], isMarkup: text.isMarkup)) }
     case .sequence(let elements, _): return elements
     case .dictionary(let members): return members.keys
-    case .loop(let loop): return loop.elements
+    case .loop(let loop):
+      _ = try hasElement(.max, of: loop)
+      return loop.elements
     default: throw failure(.type, "'\(value.typeName)' object is not iterable")
     }
   }
@@ -106,7 +108,7 @@ extension TemplateEvaluator {
     case .text(let text): return text.count
     case .sequence(let elements, let kind) where kind != .generator: return elements.count
     case .dictionary(let members): return members.count
-    case .loop(let loop): return loop.elements.count
+    case .loop: return try elements(of: value).count
     default: throw failure(.type, "object of type '\(value.typeName)' has no len()")
     }
   }

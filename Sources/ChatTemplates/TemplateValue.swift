@@ -44,8 +44,7 @@ enum TemplateValue {
     case .text(let text): !text.isEmpty
     case .sequence(let elements, let kind): kind == .generator || !elements.isEmpty
     case .dictionary(let members): members.count > 0
-    case .namespace, .callable: true
-    case .loop(let loop): loop.elements.count > 0
+    case .namespace, .callable, .loop: true
     }
   }
 
@@ -99,19 +98,28 @@ final class TemplateNamespace {
 /// A `for` loop that runs.
 final class LoopState {
   let definition: LoopDefinition
-  let elements: [TemplateValue]
+  /// What the loop walks through: elements of which its own condition has been asked, and what is still to be asked.
+  private(set) var elements: [TemplateValue]
+  private var candidates: ArraySlice<TemplateValue>
   let depth: Int
   var index = 0
   var lastChanged: [TemplateValue]?
-  /// Where a recursive loop stands, so that it can be called.
+  /// Where the loop stands, for one that is recursive or has a condition.
   let scope: TemplateScope?
 
   init(_ definition: LoopDefinition, elements: [TemplateValue], depth: Int, scope: TemplateScope?) {
     self.definition = definition
-    self.elements = elements
+    self.elements = definition.condition == nil ? elements : []
+    candidates = definition.condition == nil ? [] : elements[...]
     self.depth = depth
     self.scope = scope
   }
+
+  func nextCandidate() -> TemplateValue? { candidates.popFirst() }
+  func accept(_ element: TemplateValue) { elements.append(element) }
+
+  /// All that the loop holds.
+  var parts: [TemplateValue] { elements + candidates + (lastChanged ?? []) }
 }
 
 /// What can be called.

@@ -36,11 +36,33 @@ struct TemplateFuzzer {
     let source = String(decoding: mutated(), as: UTF8.self)
     do {
       let template = try ChatTemplate(source, limits: limits)
-      let values = variables[Int.random(in: variables.indices, using: &random)].object ?? JSONObject()
+      let given = variables[Int.random(in: variables.indices, using: &random)]
+      let values = (Bool.random(using: &random) ? given : mutated(given)).object ?? JSONObject()
       let spans = try template.render(RenderingVariables(values, time: TemplateTime("2026-11-29")), limits: limits)
       return (source, .success(spans.reduce(0) { $0 + $1.text.utf8.count }))
     } catch {
       return (source, .failure(error))
+    }
+  }
+
+  /// The same value with a few of its parts gone or of another kind; members of the outermost object stay.
+  private mutating func mutated(_ value: JSONValue, depth: Int = 0) -> JSONValue {
+    if depth > 1, Int.random(in: 0..<12, using: &random) == 0 {
+      let replacements: [JSONValue] = [
+        .null, true, 0, -1, JSONValue(Int.max), 1e300, "", "<|im_end|>", "e\u{301}\r\n", [], [:], [[[value]]],
+        ["role": value, "content": [value, value]], JSONValue(String(repeating: "x", count: 5000)),
+      ]
+      return replacements[Int.random(in: replacements.indices, using: &random)]
+    }
+    switch value {
+    case .array(let elements): return .array(elements.map { mutated($0, depth: depth + 1) })
+    case .object(let members):
+      var object = JSONObject()
+      for (key, member) in members where depth == 0 || Int.random(in: 0..<12, using: &random) > 0 {
+        object[key] = mutated(member, depth: depth + 1)
+      }
+      return .object(object)
+    default: return value
     }
   }
 
