@@ -16,12 +16,27 @@ extension WeightFile {
   func templateSummary(path: String) -> String {
     guard case .gguf = format else {
       let names = ["chat_template.jinja", "tokenizer_config.json"]
-      let isThere = names.contains { name in
-        guard let data = FileManager.default.contents(atPath: "\(path)/\(name)") else { return false }
-        return name.hasSuffix(".jinja") || data.range(of: Data("chat_template".utf8)) != nil
+      let texts = names.compactMap { name -> String? in
+        guard let data = FileManager.default.contents(atPath: "\(path)/\(name)") else { return nil }
+        let text = String(decoding: data, as: UTF8.self)
+        return name.hasSuffix(".jinja") || text.contains("chat_template") ? text : nil
       }
-      return isThere ? "beside the weights" : "none"
+      return texts.first.map { "beside the weights" + Self.frame(of: $0) } ?? "none"
     }
-    return metadata.contains("tokenizer.chat_template") ? "in the file" : "none"
+    let template = (try? metadata.string(ifPresent: "tokenizer.chat_template")) ?? nil
+    return template.map { "in the file" + Self.frame(of: $0) } ?? "none"
+  }
+
+  /// The marks by which frames of messages are known, the more special first.
+  private static let frames: [(name: String, mark: String)] = [
+    ("Gemma 4", "<|turn>"), ("Gemma", "<start_of_turn>"), ("Harmony", "<|channel|>"),
+    ("Llama 3", "<|start_header_id|>"), ("Granite", "<|start_of_role|>"), ("ChatML", "<|im_start|>"),
+    ("Mistral", "[INST]"), ("DeepSeek", "<｜User｜>"),
+    ("Phi", "<|user|>"),
+  ]
+
+  /// ", ChatML" for a template with that frame's marks; nothing for one of no known kind.
+  private static func frame(of template: String) -> String {
+    frames.first { template.contains($0.mark) }.map { ", \($0.name)" } ?? ""
   }
 }
