@@ -22,31 +22,24 @@ extension Tokenizer {
 
   /// The tokens that end an answer by `config.json` and `generation_config.json`, of which one may know more than the other.
   private static func endsOfSequence(_ file: WeightFile) throws -> [Int] {
-    let key = "eos_token_id"
     var ends: [Int] = []
-    for key in [key, "text_config." + key] where file.metadata.contains(key) {
-      if file.metadata.count(ofArray: key) != nil {
-        ends += try file.metadata.integers(key)
-      } else {
-        ends.append(try file.metadata.integer(key))
+    for name in ["config.json", "generation_config.json"] {
+      guard let path = file.companion(name) else { continue }
+      let text = try MappedFile.contents(of: path)
+      let value: JSONValue
+      do {
+        value = try JSONValue(parsing: text)
+      } catch {
+        throw LanguageModelError.malformed(path, error.description)
       }
-    }
-    guard let path = file.companion("generation_config.json") else { return ends }
-    let text = try MappedFile.contents(of: path)
-    let value: JSONValue
-    do {
-      value = try JSONValue(parsing: text)
-    } catch {
-      throw LanguageModelError.malformed(path, error.description)
-    }
-    switch value[key] {
-    case .array(let list)?: ends += list.compactMap(\.integer)
-    case let single?: ends += single.integer.map { [$0] } ?? []
-    case nil: break
+      for place in [value, value["text_config"]] {
+        guard let found = place?["eos_token_id"] else { continue }
+        // What is a number and no id of any vocabulary lies outside of this one too; what is none names no token.
+        ends += (found.array ?? [found]).compactMap(\.double).map { Int(exactly: $0) ?? ($0 > 0 ? .max : .min) }
+      }
     }
     return ends
   }
-
 }
 
 extension TokenizerDescription {
@@ -60,15 +53,23 @@ extension TokenizerDescription {
     kinds = (try metadata.integers(ifPresent: prefix + "token_type") ?? []).map { Int32(clamping: $0) }
     merges = try metadata.strings(ifPresent: prefix + "merges") ?? []
     if model == "gpt2", !metadata.contains(prefix + "merges") { throw TokenizerError.missingMerges }
-    beginOfSequence = try metadata.integer(ifPresent: prefix + "bos_token_id")
-    endOfSequence = try metadata.integer(ifPresent: prefix + "eos_token_id")
-    endOfTurn = try metadata.integer(ifPresent: prefix + "eot_token_id")
-    endOfMessage = try metadata.integer(ifPresent: prefix + "eom_token_id")
-    unknown = try metadata.integer(ifPresent: prefix + "unknown_token_id")
+    beginOfSequence = try metadata.tokenID(prefix + "bos_token_id")
+    endOfSequence = try metadata.tokenID(prefix + "eos_token_id")
+    endOfTurn = try metadata.tokenID(prefix + "eot_token_id")
+    endOfMessage = try metadata.tokenID(prefix + "eom_token_id")
+    unknown = try metadata.tokenID(prefix + "unknown_token_id")
     addsBeginOfSequence = try metadata.bool(ifPresent: prefix + "add_bos_token")
     addsSpacePrefix = try metadata.bool(ifPresent: prefix + "add_space_prefix")
     joinsSpaces = try metadata.bool(ifPresent: prefix + "remove_extra_whitespaces") ?? false
     let map = try metadata.integers(ifPresent: prefix + "precompiled_charsmap") ?? []
     characterMap = map.map { UInt8(truncatingIfNeeded: $0) }
+  }
+}
+
+extension Metadata {
+  /// The id of a special token; what is a number and no id of any vocabulary lies outside of this one too.
+  fileprivate func tokenID(_ key: String) throws -> Int? {
+    guard let number = try double(ifPresent: key) else { return nil }
+    return Int(exactly: number) ?? (number > 0 ? .max : .min)
   }
 }

@@ -25,14 +25,27 @@ extension WeightFile {
     }
     guard let source = stored.source() else { return "none" }
     var place = if case .gguf = format { "in the file" } else { "beside the weights" }
+    place += Self.frame(of: source)
     if stored.templates.count > 1 { place += ", " + stored.templates.map(\.name).joined(separator: ", ") }
     do {
       let template = try ChatTemplate(source, name: "unusable")
-      let traits = TemplateTraits(of: template, templateTexts: (try? templateTexts()) ?? [:])
+      let traits = TemplateTraits(of: template, templateTexts: stored.templateTexts)
       return "\(place); \(traits.summary)"
     } catch {
       return "\(place), \(error)"
     }
+  }
+
+  /// The marks by which frames of messages are known, the more special first.
+  private static let frames: [(name: String, mark: String)] = [
+    ("Gemma 4", "<|turn>"), ("Gemma", "<start_of_turn>"), ("Harmony", "<|channel|>"),
+    ("Llama 3", "<|start_header_id|>"), ("Granite", "<|start_of_role|>"), ("ChatML", "<|im_start|>"),
+    ("Mistral", "[INST]"), ("DeepSeek", "<｜User｜>"), ("Phi", "<|user|>"),
+  ]
+
+  /// ", ChatML" for a template with that frame's marks; nothing for one of no known kind.
+  private static func frame(of template: String) -> String {
+    frames.first { template.contains($0.mark) }.map { ", \($0.name)" } ?? ""
   }
 }
 

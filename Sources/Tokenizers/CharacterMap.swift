@@ -23,7 +23,7 @@ struct CharacterMap: Sendable {
       (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
     }
     guard bytes.count > 4, case let size = Int(unit(0)), size > 0, size % 4 == 0, size <= bytes.count - 4 else {
-      throw .malformed("the precompiled_charsmap", expected: "a trie and its replacements")
+      throw .malformedCharacterMap
     }
     units = stride(from: 4, to: 4 + size, by: 4).map(unit)
     replacements = Array(bytes[(4 + size)...])

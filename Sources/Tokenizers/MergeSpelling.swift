@@ -16,6 +16,10 @@ struct MergeSpelling {
   private let pieces: Pieces
   /// Whether merges may name what is no token; else they throw.
   private let allowsUnlisted: Bool
+  /// Whether what is no pair of tokens is left out; else it throws.
+  private let skipsMalformed: Bool
+  /// How many were no pairs and left out.
+  private(set) var malformedCount = 0
   private(set) var merges: MergeTable
   /// What merges name and the vocabulary lacks, and their ids, which follow those of the tokens.
   private(set) var unlisted = Pieces()
@@ -30,11 +34,15 @@ struct MergeSpelling {
   private var entries: [MergeTable.Entry] = []
 
   /// Room for `count` merges.
-  init(alphabet: Alphabet, table: PieceTable, pieces: Pieces, count: Int, allowsUnlisted: Bool = false) {
+  init(
+    alphabet: Alphabet, table: PieceTable, pieces: Pieces, count: Int, allowsUnlisted: Bool = false,
+    skipsMalformed: Bool = false
+  ) {
     self.alphabet = alphabet
     self.table = table
     self.pieces = pieces
     self.allowsUnlisted = allowsUnlisted
+    self.skipsMalformed = skipsMalformed
     merges = MergeTable(capacity: count)
     indices.reserveCapacity(Self.batch)
     ranges.reserveCapacity(2 * Self.batch)
@@ -54,8 +62,9 @@ struct MergeSpelling {
       spell(UnsafeBufferPointer(rebasing: bytes[(space + 1)...]))
       return true
     }
-    guard isPair else { throw .malformedMerge(at: index) }
-    try append(index)
+    if isPair { return try append(index) }
+    guard skipsMalformed else { throw .malformedMerge(at: index) }
+    malformedCount += 1
   }
 
   mutating func append(_ first: String, _ second: String, at index: Int) throws(TokenizerError) {

@@ -8,12 +8,18 @@ extension Tokenizer.Parts {
     addsBeginOfSequence = named.addsBeginOfSequence
     spacePrefix = description.addsSpacePrefix == true ? .always : .never
 
-    // As in llama.cpp, whose merges join text: what they make need not be a token, and falls apart where it is left.
+    // As in llama.cpp, whose merges join text: what they make need not be a token, and falls apart where it is left; what
+    // is no pair joins nothing.
     var spelling = MergeSpelling(
-      alphabet: .bytes, table: table, pieces: pieces, count: description.merges.count, allowsUnlisted: true)
+      alphabet: .bytes, table: table, pieces: pieces, count: description.merges.count, allowsUnlisted: true,
+      skipsMalformed: true)
     for (index, merge) in description.merges.enumerated() { try spelling.append(merge, at: index) }
     try spelling.finish()
     (merges, unlisted) = (spelling.merges, spelling.unlisted)
+    if spelling.malformedCount > 0 {
+      let (are, they) = spelling.malformedCount == 1 ? ("is no pair", "it is") : ("are no pairs", "they are")
+      warnings.append("\(spelling.malformedCount) of the tokenizer's merges \(are) of tokens; \(they) left out")
+    }
   }
 
   /// The vocabulary of byte-level BPE, without merges; tokens are spelled in the byte alphabet.

@@ -10,6 +10,8 @@ struct TextRules {
   private(set) var passesBeforePrefix: [SplitPattern]?
   private(set) var characterMap: CharacterMap?
   private(set) var spaceRule = SpaceRule()
+  /// Whether the normalizer replaces spaces by U+2581, so that what is searched for in normalized text has that.
+  private(set) var normalizesSpaces = false
   private var replacesSpaces = false
 
   /// Whether decoding takes the space away that encoding put in front.
@@ -21,6 +23,7 @@ struct TextRules {
 
   init(normalizer: JSONValue?, preTokenizer: JSONValue?) throws(TokenizerError) {
     try readNormalizer(normalizer)
+    normalizesSpaces = replacesSpaces
     try readPreTokenizer(preTokenizer)
     // Without the byte alphabet or SentencePiece's sign for a space there is no telling what tokens spell.
     if !isByteLevel && !replacesSpaces { throw .unsupported("pre_tokenizer", "neither ByteLevel nor Metaspace") }

@@ -28,7 +28,7 @@ extension Tokenizer {
     let hasUnknown = description.algorithm == "llama" || description.algorithm == "t5"
     let usual = hasUnknown ? kinds.firstIndex(of: .unknown) : nil
     parts.unknown = (description.unknown ?? usual).map(Int32.init)
-    parts.warnings = warnings
+    parts.warnings = warnings + parts.warnings
     // Gemma 4 is nothing without its first token, so it is there whatever the key says.
     let addsBegin = parts.keepsLineBreakRuns ? true : description.addsBeginOfSequence ?? parts.addsBeginOfSequence
     parts.addsBeginOfSequence = parts.beginOfSequence != nil && addsBegin

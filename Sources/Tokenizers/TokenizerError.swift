@@ -12,6 +12,7 @@ public struct TokenizerError: Error, Sendable, Hashable, CustomStringConvertible
     case malformedMerge(index: Int)
     case unknownTokenInMerge(index: Int, token: String)
     case invalidScore(index: Int)
+    case malformedCharacterMap
     case json(String)
   }
 
@@ -34,6 +35,7 @@ public struct TokenizerError: Error, Sendable, Hashable, CustomStringConvertible
     Self(.unknownTokenInMerge(index: index, token: token))
   }
   package static func invalidScore(at index: Int) -> Self { Self(.invalidScore(index: index)) }
+  static var malformedCharacterMap: Self { Self(.malformedCharacterMap) }
   static func json(_ text: String) -> Self { Self(.json(text)) }
 
   public var description: String {
@@ -50,6 +52,7 @@ public struct TokenizerError: Error, Sendable, Hashable, CustomStringConvertible
     case .unknownTokenInMerge(let index, let token):
       "merge \(index) of the tokenizer names \(Self.quoted(token)), which is not in its vocabulary"
     case .invalidScore(let index): "token \(index) of the tokenizer has a score that is not a number"
+    case .malformedCharacterMap: "the tokenizer's precompiled_charsmap is no trie with its replacements"
     case .json(let text): "tokenizer.json: \(text)"
     }
   }

@@ -28,7 +28,7 @@ struct TokenizerFile {
   func parts() throws(TokenizerError) -> Tokenizer.Parts {
     let rules = try TextRules(normalizer: file["normalizer"], preTokenizer: file["pre_tokenizer"])
     var added = try AddedTokenList(file["added_tokens"])
-    var (tokens, kinds, scores) = try isUnigram ? unigramVocabulary(added) : vocabulary(added)
+    var (tokens, kinds, scores) = try isUnigram ? unigramVocabulary(&added) : vocabulary(&added)
     var warnings: [String] = []
     if let limit, tokens.count > limit {
       warnings.append(Tokenizer.limitWarning(tokens: tokens.count, rows: limit))
@@ -62,7 +62,7 @@ struct TokenizerFile {
     parts.spacePrefix = rules.spacePrefix
     parts.stripsLeadingSpace = rules.stripsLeadingSpace
     parts.addAddedTokens()
-    parts.applyFlags(of: added)
+    parts.applyFlags(of: added, normalizesSpaces: rules.normalizesSpaces)
     if let unknown {
       parts.unknown = parts.id(of: unknown)
       if parts.unknown == nil, let id = model["vocab"]?[unknown]?.integer, id < parts.pieces.count {
@@ -77,7 +77,7 @@ struct TokenizerFile {
   private typealias Vocabulary = (tokens: [String], kinds: [TokenKind], scores: [Float])
 
   /// The tokens of a unigram model, which lists each with its log probability, and the added ones.
-  private func unigramVocabulary(_ added: AddedTokenList) throws(TokenizerError) -> Vocabulary {
+  private func unigramVocabulary(_ added: inout AddedTokenList) throws(TokenizerError) -> Vocabulary {
     guard let list = model["vocab"]?.array else { throw .malformed("model.vocab", expected: "an array") }
     var (tokens, kinds, scores): Vocabulary = ([], [], [])
     for entry in list {
@@ -94,10 +94,9 @@ struct TokenizerFile {
     tokens += [String](repeating: "", count: count - tokens.count)
     kinds += [TokenKind](repeating: .unused, count: count - kinds.count)
     scores += [Float](repeating: 0, count: count - scores.count)
-    for token in added.tokens {
-      tokens[token.id] = token.content
-      kinds[token.id] = token.isSpecial ? .control : .userDefined
-    }
+    let ids = Dictionary(list.indices.map { (Array(tokens[$0].utf8), $0) }) { first, _ in first }
+    added.place(in: &tokens, &kinds) { ids[Array($0.utf8)] }
+    scores += [Float](repeating: 0, count: tokens.count - scores.count)
     if let unknown = model["unk_id"]?.integer {
       guard kinds.indices.contains(unknown) else { throw .malformed("model.unk_id", expected: "the id of a token") }
       kinds[unknown] = .unknown
@@ -106,7 +105,7 @@ struct TokenizerFile {
   }
 
   /// The tokens by id, the added ones among them; ids that nothing names are unused.
-  private func vocabulary(_ added: AddedTokenList) throws(TokenizerError) -> Vocabulary {
+  private func vocabulary(_ added: inout AddedTokenList) throws(TokenizerError) -> Vocabulary {
     guard let vocabulary = model["vocab"]?.object else { throw .malformed("model.vocab", expected: "an object") }
     var count = 0
     for (_, value) in vocabulary {
@@ -126,10 +125,7 @@ struct TokenizerFile {
       tokens[id] = token
       kinds[id] = .normal
     }
-    for token in added.tokens {
-      tokens[token.id] = token.content
-      kinds[token.id] = token.isSpecial ? .control : .userDefined
-    }
+    added.place(in: &tokens, &kinds) { vocabulary[$0]?.integer }
     return (tokens, kinds, [])
   }
 
@@ -215,12 +211,34 @@ struct AddedTokenList {
     }
   }
 
+  /// Puts the tokens at their ids, as the `tokenizers` package does: one that the model knows has the model's id, whatever
+  /// the list says, one that is listed twice the first of its ids, and one whose id belongs to another comes after all.
+  mutating func place(
+    in list: inout [String], _ kinds: inout [TokenKind], knownID: (String) -> Int?
+  ) {
+    var ids: [[UInt8]: Int] = [:]
+    for index in tokens.indices {
+      let token = tokens[index]
+      if let known = ids[Array(token.content.utf8)] ?? knownID(token.content) {
+        tokens[index].id = known
+      } else if kinds[token.id] != .unused {
+        tokens[index].id = list.count
+        list.append("")
+        kinds.append(.unused)
+      }
+      ids[Array(token.content.utf8)] = tokens[index].id
+      list[tokens[index].id] = token.content
+      kinds[tokens[index].id] = token.isSpecial ? .control : .userDefined
+    }
+  }
+
   /// Forgets the tokens from an id on.
   mutating func limit(to count: Int) { tokens.removeAll { $0.id >= count } }
 }
 
 extension Tokenizer.Parts {
-  fileprivate mutating func applyFlags(of list: AddedTokenList) {
+  /// - Parameter normalizesSpaces: whether the normalizer replaces spaces by U+2581, not the pre-tokenizer
+  fileprivate mutating func applyFlags(of list: AddedTokenList, normalizesSpaces: Bool) {
     let tokens = Dictionary(list.tokens.map { (Int32($0.id), $0) }) { _, last in last }
     func applied(_ added: AddedToken) -> AddedToken {
       var added = added
@@ -228,9 +246,15 @@ extension Tokenizer.Parts {
       added.takesSpaceBefore = token.takesSpaceBefore
       added.takesSpaceAfter = token.takesSpaceAfter
       added.isNormalized = token.isNormalized
+      if normalizesSpaces {
+        // U+2581 is no white space, so there is none to take.
+        if token.isNormalized { (added.takesSpaceBefore, added.takesSpaceAfter) = (false, false) }
+      } else if token.content.unicodeScalars.contains("\u{2581}") {
+        added.isNormalized = false
+      }
       // Unless it is looked for in prepared text, U+2581 is looked for as it is written.
       added.content = Array(token.content.utf8)
-      added.pattern = token.isNormalized ? normalized(added.content) : added.content
+      added.pattern = added.isNormalized ? normalized(added.content) : added.content
       return added
     }
     special = special.map(applied)

@@ -133,15 +133,17 @@ import Testing
   }
 
   @Test func `special tokens that do not exist are a warning`() throws {
-    try withModel(
-      TinyModel(), { $0.metadata = $0.metadata.map { $0.key.hasSuffix("eos_token_id") ? ($0.key, .uint32(.max)) : $0 } }
-    ) { model, folder in
-      let plain = try TinyModel().write(to: "plain.gguf", in: folder)
-      let arguments = ["-p", "Hello", "-n", "6", "--temp", "0"]
-      let result = try Sluice.run(["run", "-m", model] + arguments)
-      #expect(try result.status == 0 && result.output == Sluice.run(["run", "-m", plain] + arguments).output)
-      #expect(
-        result.errorLines.count == 1 && result.error.hasPrefix("sluice: warning: the tokenizer's end-of-sequence"))
+    for id in [.uint32(.max), .uint64(.max), .float32(.infinity)] as [GGUFWriter.Value] {
+      try withModel(
+        TinyModel(), { $0.metadata = $0.metadata.map { $0.key.hasSuffix("eos_token_id") ? ($0.key, id) : $0 } }
+      ) { model, folder in
+        let plain = try TinyModel().write(to: "plain.gguf", in: folder)
+        let arguments = ["-p", "Hello", "-n", "6", "--temp", "0"]
+        let result = try Sluice.run(["run", "-m", model] + arguments)
+        #expect(try result.status == 0 && result.output == Sluice.run(["run", "-m", plain] + arguments).output)
+        #expect(
+          result.errorLines.count == 1 && result.error.hasPrefix("sluice: warning: the tokenizer's end-of-sequence"))
+      }
     }
   }
 

@@ -64,6 +64,21 @@ struct ReportedModelTests {
     }
   }
 
+  @Test func `an activation that is not the family's is named`() throws {
+    try withTemporaryDirectory { folder in
+      let copy = folder + "/model"
+      try FileManager.default.copyItem(atPath: Golden.path("grouped-tied"), toPath: copy)
+      let plain = try String(contentsOfFile: copy + "/config.json", encoding: .utf8)
+      for name in ["relu", "gelu", "quick_gelu"] {
+        let config = plain.replacing(/"hidden_act": "[a-z]*"/, with: "\"hidden_act\": \"\(name)\"")
+        #expect(config != plain)
+        try config.write(toFile: copy + "/config.json", atomically: true, encoding: .utf8)
+        let error = try #require(throws: ModelError.self) { try ModelRegistry.configuration(of: WeightFile.open(copy)) }
+        #expect(error.description.contains("'\(name)'"), "\(error)")
+      }
+    }
+  }
+
   /// Without its matrix the model would write noise from its embedding.
   @Test func `an output matrix that is neither there nor tied is named`() throws {
     try withTemporaryDirectory { folder in

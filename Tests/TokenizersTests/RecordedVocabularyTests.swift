@@ -38,6 +38,20 @@ struct RecordedVocabularyTests {
     }
   }
 
+  @Test("No vocabulary and no pair of recorded cases is left out but those that cannot be read")
+  func nothingLeftOut() throws {
+    let files = try FileManager.default.contentsOfDirectory(atPath: Assets.path("tokenizers/ggml-vocab"))
+    func named(_ ending: String) -> Set<String> {
+      Set(
+        files.filter { $0.hasSuffix(ending) }.map { String($0.dropFirst("ggml-vocab-".count).dropLast(ending.count)) })
+    }
+    // WordPiece is no tokenizer of a decoder.
+    #expect(named(".gguf").subtracting(Self.names) == ["bert-bge", "gpt-neox", "baichuan"])
+    // These come without their vocabulary.
+    let checked = Set(Self.names + ["llama-bpe", "qwen2", "deepseek-r1-qwen"])
+    #expect(named(".gguf.inp").subtracting(checked) == ["bert-bge", "chameleon", "command-r", "roberta-bpe"])
+  }
+
   @Test("Vocabularies of kinds that are not built are refused by name")
   func otherKinds() throws {
     let path = Self.path("bert-bge")
@@ -49,7 +63,9 @@ struct RecordedVocabularyTests {
 
   @Test(
     "Random text comes back from every real vocabulary",
-    arguments: names + ["gpt-neox", "baichuan", "gpt2", "falcon.json", "llama2.json", "gpt-neox-20b"])
+    arguments: names + [
+      "gpt-neox", "baichuan", "gpt2", "falcon.json", "llama2.json", "gpt-neox-20b", "llama3", "qwen",
+    ])
   func roundTrip(_ name: String) throws {
     let tokenizer = try Self.anyTokenizer(name)
     for seed in 0..<20 as Range<UInt64> {
@@ -66,6 +82,8 @@ struct RecordedVocabularyTests {
       "gpt2": "gpt2/tokenizer.json", "falcon.json": "falcon/tokenizer.json", "llama2.json": "llama2/tokenizer.json",
       "gpt-neox-20b": "gpt-neox-20b/20B_tokenizer.json",
     ]
+    if name == "llama3" { return try Tokenizer(OtherFormats.llama3(folder: Assets.path("tokenizers/llama3"))) }
+    if name == "qwen" { return try Tokenizer(OtherFormats.qwen2(path: Assets.path("tokenizers/qwen/qwen.tiktoken"))) }
     guard let file = files[name] else {
       return try Tokenizer(TokenizerDescription(WeightFile.open(path(name)).metadata))
     }

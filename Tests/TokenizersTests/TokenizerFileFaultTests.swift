@@ -51,6 +51,35 @@ struct TokenizerFileFaultTests {
     #expect(ordered == [0, 5])
   }
 
+  @Test(
+    "U+2581 is no white space that a normalized added token could take, and is looked for as the normalizer leaves it")
+  func spacesOfNormalizedTokens() throws {
+    let replace = #"{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}"#
+    let taking =
+      #"[{"id": 13, "content": "foo", "normalized": true, "lstrip": true, "rstrip": true}, "# + Self.special + "]"
+    #expect(try encode("a foo b", normalizer: replace, added: taking) == [4, 3, 13, 3, 5])
+    let marked = #"[{"id": 13, "content": "▁foo", "normalized": true}, "# + Self.special + "]"
+    let metaspace = #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "never", "split": true}"#
+    #expect(try encode("a foo", normalizer: replace, added: marked) == [4, 13])
+    #expect(try encode("a foo", preTokenizer: metaspace, added: marked) == [4, 3, 0, 0, 0])
+    #expect(try encode("a▁foo", preTokenizer: metaspace, added: marked) == [4, 13])
+  }
+
+  @Test("Added tokens that contradict the vocabulary get the ids that the tokenizers package gives them")
+  func contradictingAddedTokens() throws {
+    // Known to the model under another id; an id that is another token's; the same token twice.
+    let table: [(String, String, [Int32])] = [
+      (#"{"id": 20, "content": "c"}"#, "abc", [8, 6]), (#"{"id": 4, "content": "foo"}"#, "afoob", [4, 13, 5]),
+      (#"{"id": 13, "content": "foo"}, {"id": 14, "content": "foo"}"#, "foo", [13]),
+    ]
+    for (added, text, ids) in table {
+      let found = try encode(
+        text, normalizer: #"{"type": "Replace", "pattern": {"String": " "}, "content": "▁"}"#,
+        added: "[\(Self.special), \(added)]")
+      #expect(found == ids, "\(added)")
+    }
+  }
+
   @Test("Every piece of a split gets its space in front")
   func prefixOfSplits() throws {
     func splits(_ scheme: String) -> String {

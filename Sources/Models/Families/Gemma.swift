@@ -16,9 +16,7 @@ struct Gemma: ModelFamily {
   init(_ metadata: ModelMetadata) throws {
     sizes = try metadata.sizes()
     // Old files say "gelu" and mean the other one.
-    guard [.geluTanh, .geluErf].contains(try metadata.activation(default: .geluTanh)) else {
-      throw metadata.unsupported("only GELU is supported as the activation of a Gemma")
-    }
+    if try metadata.activation(default: .geluTanh) != .geluErf { try metadata.require(.geluTanh, "GELU") }
     norm = try metadata.rootMeanSquareNorm(weightOffset: metadata.isGGUF ? 0 : 1)
     var layer = sizes.layer()
     try metadata.rotaryPositions(sizes, layout: .halves).apply(to: &layer)

@@ -24,9 +24,7 @@ struct Gemma3: ModelFamily {
       metadata.isGGUF
       ? try metadata.sizes()
       : try metadata.sizes(heads: 8, headDim: 256, trainedLength: 131_072)
-    guard try metadata.activation(default: .geluTanh) == .geluTanh else {
-      throw metadata.unsupported("only GELU by the hyperbolic tangent is supported as the activation of a Gemma")
-    }
+    try metadata.require(.geluTanh, "GELU by the hyperbolic tangent")
     if try metadata.bool(ifPresent: Key(huggingFace: "use_bidirectional_attention")) ?? false {
       throw metadata.unsupported("attention to later tokens is not supported")
     }

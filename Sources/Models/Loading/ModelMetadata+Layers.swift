@@ -2,9 +2,14 @@ import Kernels
 
 /// What layers are made of.
 extension ModelMetadata {
+  private static var activationKey: Key { Key(huggingFace: "hidden_activation", "hidden_act", "activation") }
+
+  /// What the file calls the feed-forward's activation.
+  private var activationName: String? { (try? string(ifPresent: Self.activationKey)) ?? nil }
+
   /// The feed-forward's activation, by the names of Hugging Face; GGUF implies it.
   func activation(default standard: Activation) throws -> Activation {
-    switch try string(ifPresent: Key(huggingFace: "hidden_activation", "hidden_act", "activation")) {
+    switch try string(ifPresent: Self.activationKey) {
     case nil: standard
     case "silu", "swish": .silu
     case "gelu": .geluErf
@@ -65,7 +70,7 @@ extension ModelMetadata {
   /// Refuses any activation but one.
   func require(_ activation: Activation, _ words: String) throws {
     guard try self.activation(default: activation) == activation else {
-      throw unsupported("only \(words) is supported as the activation of this family")
+      throw unsupported("the activation '\(activationName ?? "")' is not supported: this family has \(words)")
     }
   }
 
