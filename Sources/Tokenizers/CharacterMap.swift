@@ -16,6 +16,8 @@ struct CharacterMap: Sendable {
   private let units: [UInt32]
   private let replacements: [UInt8]
   private let matching: Matching
+  /// [byte] whether some match starts with it.
+  private let startsMatch: [Bool]
 
   /// - Throws: where the sizes contradict each other.
   init(_ bytes: [UInt8], matching: Matching) throws(TokenizerError) {
@@ -28,6 +30,10 @@ struct CharacterMap: Sendable {
     units = stride(from: 4, to: 4 + size, by: 4).map(unit)
     replacements = Array(bytes[(4 + size)...])
     self.matching = matching
+    let root = Self.children(units[0])
+    startsMatch = (0..<256).map { [units] byte in
+      byte != 0 && root ^ byte < units.count && units[root ^ byte] & 0x8000_00FF == UInt32(byte)
+    }
   }
 
   /// Appends what becomes of a text.
@@ -57,6 +63,12 @@ struct CharacterMap: Sendable {
     let scalars = ScalarText(text)
     var position = 0
     while position < text.count {
+      let start = position
+      while position < text.count, !startsMatch[Int(text[position])] {
+        position += scalars.scalar(at: position, end: text.count).length
+      }
+      result.append(contentsOf: UnsafeBufferPointer(rebasing: text[start..<position]))
+      if position == text.count { break }
       if let found = match(text[position...], shortest: false) {
         append(replacement: found.offset, to: &result)
         position += found.length

@@ -85,16 +85,15 @@ public struct IncrementalEncoder: Sendable {
 
   /// Where text may be cut before it is prepared: not before what could compose, nor before spaces of an added token.
   private func settledEnd(_ text: UnsafeBufferPointer<UInt8>, from start: Int, before end: Int) -> Int {
-    if text.count - start > Self.longestWait { return end }
     var result = end
     if added.written.takesSpaceBefore { result = Tokenizer.startOfSpace(text, before: end, from: start) }
     if tokenizer.parts.characterMap != nil || tokenizer.parts.spaceRule.joins != nil {
-      return Self.lastWordEnd(text, from: start, to: result)
-    }
-    if tokenizer.parts.composesCanonically {
+      result = Self.lastWordEnd(text, from: start, to: result)
+    } else if tokenizer.parts.composesCanonically {
       result = CanonicalComposition.lastBoundary(text, from: start, to: result)
     }
-    return result
+    // What waits is bounded, however long text goes on without such a place.
+    return result <= start && text.count - start > Self.longestWait ? end : result
   }
 
   /// The last place before a space and after a printable character of ASCII: no map and no rule for spaces reaches

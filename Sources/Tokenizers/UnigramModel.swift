@@ -88,18 +88,32 @@ struct UnigramModel: Sendable {
       workspace.token.append(-1)
     }
     workspace.best[0] = 0
+    workspace.best.withUnsafeMutableBufferPointer { best in
+      workspace.start.withUnsafeMutableBufferPointer { start in
+        workspace.token.withUnsafeMutableBufferPointer { token in
+          fill(word, best, start, token)
+        }
+      }
+    }
+  }
+
+  private func fill(
+    _ word: UnsafeBufferPointer<UInt8>, _ best: UnsafeMutableBufferPointer<Double>,
+    _ start: UnsafeMutableBufferPointer<Int32>, _ token: UnsafeMutableBufferPointer<Int32>
+  ) {
     let text = ScalarText(word)
     var position = 0
+    @inline(__always)
+    func reach(_ end: Int, _ score: Double, _ id: Int32) {
+      guard start[end] < 0 || score > best[end] else { return }
+      best[end] = score
+      start[end] = Int32(position)
+      token[end] = id
+    }
     while position < word.count {
       let length = text.scalar(at: position, end: word.count).length
-      let base = workspace.best[position]
+      let base = best[position]
       var isSpelled = false
-      func reach(_ end: Int, _ score: Double, _ token: Int32) {
-        guard workspace.start[end] < 0 || score > workspace.best[end] else { return }
-        workspace.best[end] = score
-        workspace.start[end] = Int32(position)
-        workspace.token[end] = token
-      }
       var node: Int32 = 0
       var end = position
       while end < word.count {
@@ -108,8 +122,8 @@ struct UnigramModel: Sendable {
         node = found.result
         end += 1
         guard found.rank > 0 else { continue }
-        let token = Int32(found.rank - 1)
-        reach(end, base + Double(scores[Int(token)]), token)
+        let id = Int32(found.rank - 1)
+        reach(end, base + Double(scores[Int(id)]), id)
         if end - position == length { isSpelled = true }
       }
       if !isSpelled { reach(position + length, base + unknownScore, -1) }

@@ -121,6 +121,19 @@ struct UnigramTokenizerTests {
     }
   }
 
+  @Test("A long text that comes at once is not cut between words and their spaces")
+  func longText() throws {
+    let recording = try Self.recording()
+    let tokenizer = try Tokenizer(Self.description(#require(recording.models["bytes"])))
+    let text = String(repeating: "the other  house ", count: 8_000)
+    for rest in 0..<6 {
+      let start = text.dropFirst(rest).dropLast(text.count - 70_000)
+      var encoder = IncrementalEncoder(tokenizer)
+      let found = encoder.append(String(start)) + encoder.append(String(text.dropFirst(rest + start.count)))
+      #expect(found + encoder.finish() == tokenizer.encode(String(text.dropFirst(rest))), "from \(rest)")
+    }
+  }
+
   @Test("What contradicts itself is refused")
   func hostile() throws {
     let model = try #require(Self.recording().models["unknown"])
