@@ -194,13 +194,14 @@ package final class Sequence {
 
   /// Has the sequence guess at its next tokens from now on; what could be taken back until now no longer can.
   ///
+  /// - Parameter costs: of the engine that computes
   /// - Throws: `KVCacheError` where its memory cannot try guesses, and a number of them was asked for.
-  package func speculate(_ speculation: Speculation) throws(KVCacheError) {
+  package func speculate(_ speculation: Speculation, costs: GuessCosts) throws(KVCacheError) {
     if let problem = memory.trialProblem {
       guard case .fixed = speculation else { return }
       throw .cannotUndo("nothing can be guessed: " + problem)
     }
-    let guesser = speculation.mostGuesses > 0 ? Guesser(speculation) : nil
+    let guesser = speculation.mostGuesses > 0 ? Guesser(speculation, costs: costs) : nil
     try keepUndoLog(undoDepth, guesser)
     self.guesser = guesser
     pending.reserveCapacity(Speculation.largestCount + 1)

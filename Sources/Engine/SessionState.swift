@@ -66,7 +66,7 @@ package final class SessionState: @unchecked Sendable {
     let sequence = try engine.makeSequence(plan, slotType: slotType)
     if undoDepth != 0 { try sequence.keepUndoLog(depth: undoDepth) }
     try speculation.check()
-    try sequence.speculate(speculation)
+    try sequence.speculate(speculation, costs: engine.guessCosts)
     return sequence
   }
 

@@ -16,7 +16,7 @@ struct TextWriter {
   ) throws {
     self.loaded = loaded
     sequence = try loaded.engine.makeSequence(plan, slotType: slotType)
-    try sequence.speculate(speculation)
+    try sequence.speculate(speculation, costs: loaded.engine.guessCosts)
     scheduler = Scheduler(engine: loaded.engine)
     scheduler.add(sequence)
     if loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence { sequence.append([begin]) }

@@ -4,17 +4,6 @@
 /// token of the text counts, also where nothing was guessed, because the look-up says at no cost what it would have been. No
 /// clock decides, so the same seed writes the same text.
 struct GuessLength {
-  /// What a step of more than one row costs beside a step of one.
-  struct Costs: Hashable {
-    /// That it has more than one.
-    var step: Double
-    /// Each row more.
-    var row: Double
-
-    /// Of a small model in int8 arithmetic, where rows cost most beside weights; measured, see docs/measurements.md.
-    static let usual = Costs(step: 0.1, row: 0.12)
-  }
-
   /// A draft has to promise so much, since what is known of it is rough.
   static let leastGain = 1.08
   /// How much the newest outcome counts.
@@ -24,11 +13,11 @@ struct GuessLength {
     (2, 0.15), (3, 0.3), (4, 0.4), (6, 0.5), (9, 0.6), (15, 0.7), (.max, 0.8),
   ]
 
-  private let costs: Costs
+  private let costs: GuessCosts
   /// How often guesses of each class came true.
   private var rates = Self.classes.map(\.prior)
 
-  init(costs: Costs = .usual) { self.costs = costs }
+  init(costs: GuessCosts) { self.costs = costs }
 
   private static func classIndex(_ length: Int) -> Int {
     var index = 0

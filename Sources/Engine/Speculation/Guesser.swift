@@ -9,7 +9,7 @@ struct Guesser {
   /// Tokens that matched before the first guess.
   private var matched = 0
 
-  init(_ speculation: Speculation, costs: GuessLength.Costs = .usual) {
+  init(_ speculation: Speculation, costs: GuessCosts) {
     self.speculation = speculation
     length = GuessLength(costs: costs)
     guesses.reserveCapacity(Speculation.largestCount)

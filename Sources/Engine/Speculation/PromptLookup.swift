@@ -11,6 +11,8 @@ package struct PromptLookup: Sendable {
     package let back: Int
     /// How many of the newest tokens stood there alike, up to `longest`.
     package let length: Int
+
+    package init(back: Int, length: Int) { (self.back, self.length) = (back, length) }
   }
 
   /// Beyond so many tokens a match counts as no longer.

@@ -53,7 +53,7 @@ package struct SpeculationRun {
     afterRow: (Row) throws -> Void
   ) throws {
     let run = SpeculationRun(loaded: loaded, plan: plan, slotType: slotType, options: options)
-    try loaded.engine.makeSequence(plan, slotType: slotType).speculate(.fixed(1))
+    try loaded.engine.makeSequence(plan, slotType: slotType).speculate(.fixed(1), costs: loaded.engine.guessCosts)
     _ = try run.write(run.prompt(SpeculationText.all[0]), .greedy, .off)
     for sampling in samplings {
       for text in SpeculationText.all { try afterRow(run.row(text, sampling)) }
@@ -96,7 +96,7 @@ package struct SpeculationRun {
   private func write(_ prompt: [Int32], _ sampling: SamplingOptions, _ speculation: Speculation) throws -> Writing {
     let scheduler = Scheduler(engine: loaded.engine)
     let sequence = try loaded.engine.makeSequence(plan, slotType: slotType)
-    try sequence.speculate(speculation)
+    try sequence.speculate(speculation, costs: loaded.engine.guessCosts)
     sequence.append(prompt)
     var generation = Generation(sequence, tokenizer: loaded.tokenizer, sampling: sampling, limit: options.decode)
     var writing = Writing()

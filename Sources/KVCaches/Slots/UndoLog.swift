@@ -36,7 +36,7 @@ final class UndoLog: StageState {
   /// The first spill slot of the step under way, and how many it may fill: threads read these, and count no references.
   private var (firstSpill, stepWrites) = (0, 0)
   /// Whether the step under way is noted; one of more tokens than the log is deep is not.
-  private var isRecording = false
+  fileprivate private(set) var isRecording = false
 
   /// An empty log.
   init(depth: Int, ignoresSingleTokens: Bool, of group: HeadGroup, _ site: StateSite) {
@@ -190,9 +190,12 @@ final class UndoLog: StageState {
 private final class UndoReplay: LayerReplay {
   private var log: UndoLog?
 
-  override var roles: Roles { .watchesSlots }
+  override var roles: Roles { log == nil ? [] : .watchesSlots }
 
-  override func prepare(_ group: HeadGroup, _ step: GroupReplay, threads: Int) { log = group.state(UndoLog.self) }
+  override func prepare(_ group: HeadGroup, _ step: GroupReplay, threads: Int) {
+    log = group.state(UndoLog.self)
+    if log?.isRecording == false { log = nil }
+  }
 
   override func willWrite(
     _ target: SlotPlace, of slots: SlotStorage, write: Int, place: Int, row: UnsafeMutablePointer<Float>,
