@@ -60,4 +60,29 @@ struct DecodeAllocationTests {
     #expect(allocation_count() == allocations)
     #expect(tokens == tokensBefore + 10 * sequences)
   }
+
+  @Test(arguments: ["full", "window:16", "streaming-llm:4+20"])
+  func `a warm step of a sequence that guesses where nothing repeats allocates nothing`(plan: String) throws {
+    let loaded = try loadTiny(chunk: 128)
+    let scheduler = Scheduler(engine: loaded.engine)
+    let sequence = try loaded.engine.makeSequence(
+      KVCache.Plan(plan), slotType: .float16, log: TokenLog(limit: 64))
+    try sequence.speculate(.automatic, costs: loaded.engine.guessCosts)
+    let ids = randomIDs(200, seed: 3)
+    sequence.append(Array(ids[..<70]))
+    sequence.requestLogits()
+    scheduler.add(sequence)
+    let step = {
+      _ = scheduler.step { sequence, logits in
+        sequence.append(ids[sequence.count])
+        sequence.requestLogits()
+        sequence.guess(limit: 8)
+      }
+    }
+    for _ in 0..<20 { step() }
+    let (before, countBefore) = (allocation_count(), sequence.count)
+    for _ in 0..<20 { step() }
+    #expect(allocation_count() == before)
+    #expect(sequence.count == countBefore + 20 && sequence.guesses.tried == 0)
+  }
 }

@@ -58,7 +58,7 @@ package struct PromptLookup: Sendable {
   /// Enters the groups of tokens that have come since; a group is entered with the token behind it.
   private mutating func follow(_ log: TokenLog) {
     if indexed > log.total { forget() }
-    if table.count < Self.largestTable, log.count * Self.groups.count > table.count / 2 { grow(log) }
+    if table.count < Self.largestTable, log.count * Self.groups.count > table.count / 4 { grow(log) }
     indexed = max(indexed, log.total - log.count)
     while indexed < log.total {
       let back = log.total - 1 - indexed
@@ -71,7 +71,7 @@ package struct PromptLookup: Sendable {
 
   private mutating func grow(_ log: TokenLog) {
     var size = table.count
-    while size < Self.largestTable, log.count * Self.groups.count > size / 4 { size *= 2 }
+    while size < Self.largestTable, log.count * Self.groups.count > size / 8 { size *= 2 }
     table = [UInt32](repeating: 0, count: size)
     indexed = 0
   }

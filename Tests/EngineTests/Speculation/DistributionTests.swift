@@ -9,7 +9,7 @@ import Testing
 @Suite struct DistributionTests {
   /// Tokens that a text may have; the likelihoods of all others are given to them.
   private static let vocabulary: [Int32] = [70, 85, 99]
-  private static let length = 5
+  private static let length = 4
 
   /// The likelihood of each token of the vocabulary.
   private func likelihoods(_ logits: UnsafeMutableBufferPointer<Float>) -> [Double] {
@@ -40,13 +40,13 @@ import Testing
     return (result, sequence.guesses)
   }
 
-  @Test(arguments: ["full", "streaming-llm:2+6", "window:5", "sinks:1,window:3,window:2"])
+  @Test(arguments: ["full", "streaming-llm:2+6", "window:5"])
   func `every text is as likely with guesses as without them`(plan: String) throws {
     let loaded = try loadTiny(TinyModel(seed: 3), chunk: 16)
     let (a, b, c) = (Self.vocabulary[0], Self.vocabulary[1], Self.vocabulary[2])
     let prompts = [[a, b, c, a, b, c, a, b], [c, c, b, c, c, b, a, c, c]]
-    let paths = (0..<243).map { number in
-      (0..<Self.length).map { number / [1, 3, 9, 27, 81][$0] % 3 }
+    let paths = (0..<81).map { number in
+      (0..<Self.length).map { number / [1, 3, 9, 27][$0] % 3 }
     }
     for prompt in prompts {
       var (tried, confirmed) = (0, 0)

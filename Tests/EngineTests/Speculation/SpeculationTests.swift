@@ -57,7 +57,7 @@ import Tokenizers
 
   @Test(arguments: plans)
   func `greedy text is the same under every cache that can take guesses back`(plan: String) throws {
-    for seed: UInt64 in 1...4 {
+    for seed: UInt64 in 1...2 {
       let plain = try write(.off, plan: plan, limit: 60, seed: seed)
       #expect(plain.guesses.tried == 0)
       for speculation in [Speculation.automatic, .fixed(1), .fixed(3), .fixed(16)] {
@@ -113,8 +113,8 @@ import Tokenizers
   }
 
   @Test func `limits within a draft leave the sequence as they do without`() throws {
-    for limit in 0...40 {
-      for speculation in [Speculation.fixed(5), .fixed(16), .automatic] {
+    for limit in 0...24 {
+      for speculation in [Speculation.fixed(5), .fixed(16)] {
         #expect(
           try write(speculation, limit: limit).outcome == write(.off, limit: limit).outcome, "\(speculation), \(limit)")
       }
@@ -124,15 +124,15 @@ import Tokenizers
   @Test func `stop strings within a draft end the text in the same place`() throws {
     let characters = Array(try write(.off, limit: 60).outcome.text)
     var stopped = 0
-    for start in 0..<characters.count - 3 {
-      for length in 1...3 {
+    for start in stride(from: 0, to: characters.count - 3, by: 2) {
+      for length in [1, 3] {
         let stop = String(characters[start..<start + length])
         let plain = try write(.off, stops: [stop], limit: 60).outcome
         #expect(try write(.fixed(6), stops: [stop], limit: 60).outcome == plain, "\(start), \(length)")
         stopped += plain.finish == .stopString ? 1 : 0
       }
     }
-    #expect(stopped > characters.count)
+    #expect(stopped > characters.count / 2)
   }
 
   @Test func `end tokens within a draft are not shown, and nothing behind them stays`() throws {

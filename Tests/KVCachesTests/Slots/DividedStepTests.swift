@@ -21,12 +21,18 @@ struct DividedStepTests {
     return cache
   }
 
+  /// The most tokens of a step that can be divided.
+  private func voters(_ plan: String) -> Int {
+    guard plan.hasPrefix("snapkv") else { return .max }
+    return plan.contains("window=3") ? 3 : 7
+  }
+
   @Test(
     "what stays of a step is bit for bit what it would be alone, and so is all that follows",
-    arguments: plans, KVCache.SlotType.allCases)
+    arguments: plans, [KVCache.SlotType.float32, .q8_0])
   func everyCut(plan: String, slotType: KVCache.SlotType) throws {
     let attention = try Subject.attention(threads: 1)
-    for (first, size) in [(0, 4), (3, 7), (13, 1), (16, 6), (29, 5), (30, 12)] {
+    for (first, size) in [(0, 4), (13, 1), (16, 6), (30, 12)] {
       let prompted = { (cache: KVCache) in
         _ = attention.run(cache, Subject.sequence, tokens: 0..<first, chunking: .random(largest: 9, seed: 4))
         attention.endPrompt(of: cache)
@@ -43,7 +49,11 @@ struct DividedStepTests {
         let before = cache.snapshot()
         _ = attention.run(cache, Subject.sequence, tokens: first..<first + size, chunking: .whole)
         if size == 1, kept % 2 != 0 { continue }
-        // Other tokens came behind those that stay.
+        if kept > 0, size > voters(plan) {
+          // Its own tokens pushed out queries that nobody has noted.
+          #expect(try cache.rollBack(tokens: size - kept) == size && cache.snapshot() == before)
+          continue
+        }
         #expect(try cache.rollBack(tokens: size - kept) == size - kept, "\(plan), \(kept) of \(size) at \(first)")
         if kept > 0 {
           _ = attention.run(alone, Subject.sequence, tokens: first..<first + kept, chunking: .whole)
@@ -104,10 +114,9 @@ struct DividedStepTests {
     for plan in ["full", "streaming-llm:4+12", "window:5", "sinks:2,window:5,tokens", "snapkv:20[window=7]"] {
       #expect(try problem(plan) == nil, "\(plan)")
     }
-    #expect(
-      try problem("quest:32[dense-layers=1]")
-        == "under 'quest:32[dense-layers=1]' tokens that come together read otherwise than one by one")
-    #expect(try problem("h2o:16")?.hasPrefix("under 'h2o:16' tokens") == true)
+    for plan in ["quest:32[dense-layers=1]", "h2o:16", "cascading:20/4"] {
+      #expect(try problem(plan)?.hasSuffix("' tokens that come together read otherwise than one by one") == true)
+    }
     #expect(
       try problem("window:6,uniform:9")
         == "'window:6,uniform:9' melts tokens together, and what has melted cannot be taken apart")
