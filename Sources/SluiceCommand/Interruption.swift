@@ -15,11 +15,6 @@ enum Interruption {
       Interruption.flag.store(true, ordering: .relaxed)
       signal(SIGINT, SIG_DFL)
     }
-    // Some parents start their children with all signals blocked.
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    sigaddset(&signals, SIGINT)
-    pthread_sigmask(Int32(SIG_UNBLOCK), &signals, nil)
   }
 
   private static func handle(_ handler: @escaping @convention(c) (CInt) -> Void) {
@@ -31,6 +26,11 @@ enum Interruption {
       action.__sigaction_u.__sa_handler = handler
     #endif
     sigaction(SIGINT, &action, nil)
+    // Some parents start their children with all signals blocked.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGINT)
+    pthread_sigmask(Int32(SIG_UNBLOCK), &signals, nil)
   }
 
   /// Whether it has come since the last time it was taken.

@@ -26,7 +26,7 @@ struct Sluice {
   }
 
   /// The command beside the test bundle, where SwiftPM puts every product.
-  private static let executable: URL = {
+  static let executable: URL = {
     var folder = Bundle.allBundles.first { $0.bundlePath.hasSuffix(".xctest") }?.bundleURL ?? Bundle.main.bundleURL
     if folder.pathExtension == "xctest" { folder.deleteLastPathComponent() }
     return folder.appending(path: "sluice")
