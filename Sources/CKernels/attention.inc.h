@@ -13,12 +13,11 @@
 
 static void multiply_keys(const attention_step *step) {
   if (step->score_kind != PAIR_NONE) return pair_scores(step);
-  switch (step->attention->type) {
+  switch (key_type_of(step->attention->type)) {
     case SLUICE_F32: scores_f32(step); break;
     case SLUICE_F16: scores_f16(step); break;
     case SLUICE_BF16: scores_bf16(step); break;
     case SLUICE_Q8_0: scores_q8_0(step); break;
-    case SLUICE_Q4_1: scores_q4_1(step); break;
     default: __builtin_unreachable();
   }
 }

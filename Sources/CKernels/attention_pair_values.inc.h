@@ -1,5 +1,18 @@
 // The weighted values of a step from pairs of slots.
 
+/// Whether values are blocks of 32 dims with a scale.
+INLINE int is_block_type(sluice_type type) { return type == SLUICE_Q8_0 || type == SLUICE_Q4_1; }
+
+/// Where value `i` of 16 begins in a row, counted from an even one in a type of blocks. Both of a block share bytes in
+/// Q4_1.
+INLINE ptrdiff_t value_offset(sluice_type type, int i) {
+  switch (type) {
+    case SLUICE_Q4_1: return 20 * (i / 2) + 4;
+    case SLUICE_Q8_0: return 34 * (i / 2) + 2 + 16 * (i % 2);
+    default: return 32 * i;
+  }
+}
+
 INLINE lanes_h halves_at(const uint8_t *p) {
   lanes_h x;
   memcpy(&x, p, sizeof x);
@@ -12,9 +25,11 @@ INLINE lanes_u words_of_bytes(const uint8_t *p) {
   return (lanes_u)__builtin_convertvector(x, lanes_i);
 }
 
-/// Sixteen values of two slots as the type's pairs; `inverse` points at the slots' inverse scales (F16).
-INLINE lanes_u value_pairs(sluice_type type, const uint8_t *even, const uint8_t *odd, const float *inverse) {
+/// Sixteen values of two slots as the type's pairs, in Q4_1 half `half` of a block's 32; `inverse` points at the slots'
+/// inverse scales (F16).
+INLINE lanes_u value_pairs(sluice_type type, const uint8_t *even, const uint8_t *odd, int half, const float *inverse) {
   switch (type) {
+    case SLUICE_Q4_1: return (bits_of_bytes(even) | bits_of_bytes(odd) << 16) >> 4 * half & 0x000f000f;
     case SLUICE_BF16: return pair_halves(halves_at(even), halves_at(odd));
     case SLUICE_Q8_0: return pair_words(words_of_bytes(even), words_of_bytes(odd));
     default:
@@ -26,16 +41,15 @@ INLINE lanes_u value_pairs(sluice_type type, const uint8_t *even, const uint8_t 
 /// Converts a pair of rows; `mask` clears the half of a slot that no row sees.
 INLINE void convert_value_rows(sluice_type type, const uint8_t *even, const uint8_t *odd, int dims, uint32_t mask,
                                const float *inverse, uint32_t *out) {
-  int block_bytes = type == SLUICE_Q8_0 ? 34 : 64, head = type == SLUICE_Q8_0 ? 2 : 0;
-  int vector_bytes = type == SLUICE_Q8_0 ? 16 : 32;
+  int block_bytes = is_block_type(type) ? (int)row_bytes_of(type, BLOCK) : 64;
   for (; dims >= BLOCK; dims -= BLOCK, even += block_bytes, odd += block_bytes, out += BLOCK)
     UNROLL for (int v = 0; v < 2; v++) {
-      int at = head + vector_bytes * v;
-      lanes_u pairs = value_pairs(type, even + at, odd + at, inverse) & mask;
+      ptrdiff_t at = value_offset(type, v);
+      lanes_u pairs = value_pairs(type, even + at, odd + at, v, inverse) & mask;
       memcpy(out + PANEL * v, &pairs, sizeof pairs);
     }
   if (dims) {
-    lanes_u pairs = value_pairs(type, even, odd, inverse) & mask;
+    lanes_u pairs = value_pairs(type, even, odd, 0, inverse) & mask;
     memcpy(out, &pairs, sizeof pairs);
   }
 }
@@ -118,9 +132,9 @@ INLINE void find_value_scales(sluice_type type, const attention_step *step, floa
   int first = step->first_slot - step->block, last = step->last_slot - step->block;
   for (int group = 0; group < step->weight_groups; group++) {
     uint16_t halves[ATTENTION_SLOTS] = {0};
-    if (type == SLUICE_Q8_0) {
-      SCALAR_LOOP for (int slot = first; slot < last; slot++)
-        memcpy(halves + slot, rows + slot * row_bytes + 34 * group, 2);
+    if (is_block_type(type)) {
+      const uint8_t *blocks = rows + row_bytes_of(type, BLOCK) * (size_t)group;
+      SCALAR_LOOP for (int slot = first; slot < last; slot++) memcpy(halves + slot, blocks + slot * row_bytes, 2);
     } else if (a->head_dim == 64) {
       find_largest_values(rows, row_bytes, 64, first, last, halves);
     } else {
@@ -187,9 +201,22 @@ INLINE void convert_weights(pair_kind kind, const attention_step *step, int star
   }
 }
 
-/// Where value `i` of 16 begins in a row, counted from an even one in a type of blocks.
-INLINE ptrdiff_t value_offset(sluice_type type, int i) {
-  return type == SLUICE_Q8_0 ? 34 * (i / 2) + 2 + 16 * (i % 2) : 32 * i;
+/// What minima of a step's values add to block `b` of a row, all dims alike: the sum of its weights times them.
+INLINE void find_minima(const attention_step *step, int b, float *minima) {
+  size_t row_bytes = row_bytes_of(SLUICE_Q4_1, step->attention->head_dim);
+  const uint8_t *blocks = (const uint8_t *)step->attention->values + (size_t)step->block * row_bytes + 20 * b + 2;
+  uint16_t halves[ATTENTION_SLOTS] = {0};
+  SCALAR_LOOP for (int slot = step->first_slot - step->block; slot < step->last_slot - step->block; slot++)
+    memcpy(halves + slot, blocks + slot * row_bytes, 2);
+  for (int i = 0; i < ATTENTION_SLOTS; i += PANEL) lanes_store(minima + i, lanes_of_halves(halves + i));
+}
+
+INLINE float weighted_minima(const attention_step *step, int row, const float *minima) {
+  lanes sum = 0;
+  int start = (step->first_slot - step->block) / PANEL * PANEL, end = step->last_slot - step->block;
+  for (int i = start; i < end; i += PANEL)
+    sum = lanes_fma(lanes_load(step->scores + row * ATTENTION_SLOTS + i), lanes_load(minima + i), sum);
+  return lanes_sum(sum);
 }
 
 /// Adds 16 dims each of `vectors` vectors from vector `i` on, from pairs made before or, with `inverse`, from the rows
@@ -198,12 +225,12 @@ INLINE void pair_value_tile(sluice_type type, pair_kind kind, const float *inver
                             const float *corrections, int rows, int vectors, int row, int i) {
   const sluice_attention *a = step->attention;
   int first = (step->first_slot - step->block) / 2, last = (step->last_slot - step->block + 1) / 2;
-  ptrdiff_t group_rows = type == SLUICE_Q8_0 ? step->rows : 0;
+  ptrdiff_t group_rows = is_block_type(type) ? step->rows : 0;
   const uint32_t *weights = step->weight_pairs + (i / 2 * group_rows + row) * (ATTENTION_SLOTS / 2);
   const float *scales = step->weight_scales + row;
   size_t row_bytes = row_bytes_of(type, a->head_dim);
   const uint8_t *even = (const uint8_t *)a->values + ((size_t)step->block + 2 * (size_t)first) * row_bytes;
-  even += type == SLUICE_Q8_0 ? 34 * (i / 2) : 32 * i;
+  even += is_block_type(type) ? (int)row_bytes_of(type, BLOCK) * (i / 2) : 32 * i;
   const uint32_t *pairs = step->pairs + (ptrdiff_t)first * a->head_dim + PANEL * i;
   lanes_u acc[TILE_LIMIT];
   UNROLL for (int k = 0; k < rows * vectors; k++) acc[k] = 0;
@@ -215,7 +242,7 @@ INLINE void pair_value_tile(sluice_type type, pair_kind kind, const float *inver
         __builtin_prefetch(at + ATTENTION_SLOTS * row_bytes, 0, 3);
         __builtin_prefetch(at + (ATTENTION_SLOTS + 1) * row_bytes, 0, 3);
       }
-      value[v] = inverse ? value_pairs(type, at, at + row_bytes, inverse + 2 * pair)
+      value[v] = inverse ? value_pairs(type, at, at + row_bytes, v % 2, inverse + 2 * pair)
                          : lanes_load_bits(pairs + PANEL * v);
     }
     UNROLL for (int r = 0; r < rows; r++)
@@ -224,13 +251,21 @@ INLINE void pair_value_tile(sluice_type type, pair_kind kind, const float *inver
         acc[r * vectors + v] = pairs_dot(kind, acc[r * vectors + v], value[v], weight);
       }
   }
+  float minima[TILE_LIMIT / 2 * ATTENTION_SLOTS];  // [block, slot]
+  if (type == SLUICE_Q4_1)
+    UNROLL for (int v = 0; v < vectors; v += 2) find_minima(step, (i + v) / 2, minima + v / 2 * ATTENTION_SLOTS);
   UNROLL for (int r = 0; r < rows; r++) {
     float correction = corrections[row + r];
     if (correction < 0) continue;
     float *out = a->out + (step->first_row + row + r) * a->out_stride + PANEL * i;
+    float added[TILE_LIMIT / 2] = {0};
+    if (type == SLUICE_Q4_1)
+      UNROLL for (int v = 0; v < vectors; v += 2)
+        added[v / 2] = weighted_minima(step, row + r, minima + v / 2 * ATTENTION_SLOTS);
     UNROLL for (int v = 0; v < vectors; v++) {
       lanes sum = pairs_sum(kind, acc[r * vectors + v]);
       if (kind == PAIR_WORDS) sum *= scales[r];
+      if (type == SLUICE_Q4_1) sum += added[v / 2];
       lanes_store(out + PANEL * v, lanes_fma(lanes_load(out + PANEL * v), (lanes)correction, sum));
     }
   }
@@ -241,7 +276,7 @@ INLINE void pair_value_rows(sluice_type type, pair_kind kind, const float *inver
   int i = 0, vectors = step->attention->head_dim / PANEL, width = VALUE_LANES(rows);
   for (; i + width <= vectors; i += width)
     pair_value_tile(type, kind, inverse, step, corrections, rows, width, row, i);
-  if (type == SLUICE_Q8_0) {
+  if (is_block_type(type)) {
     for (; i < vectors; i += 2) pair_value_tile(type, kind, inverse, step, corrections, rows, 2, row, i);
   } else {
     for (; i < vectors; i++) pair_value_tile(type, kind, inverse, step, corrections, rows, 1, row, i);
@@ -266,7 +301,7 @@ INLINE void pair_value_tiles(sluice_type type, pair_kind kind, const float *inve
 INLINE void pair_values_of(sluice_type type, pair_kind kind, const attention_step *step, const float *corrections) {
   float inverse[ATTENTION_SLOTS];
   if (kind == PAIR_WORDS) find_value_scales(type, step, inverse);
-  float limit = type == SLUICE_Q8_0 ? BYTE_WEIGHT_LIMIT : WEIGHT_LIMIT;
+  float limit = is_block_type(type) ? BYTE_WEIGHT_LIMIT : WEIGHT_LIMIT;
   int start = (step->first_slot - step->block) / PANEL * PANEL;
   int end = (step->last_slot - step->block + PANEL - 1) / PANEL * PANEL;
   if (end - start == ATTENTION_SLOTS) convert_weights(kind, step, 0, ATTENTION_SLOTS, limit);
@@ -286,5 +321,6 @@ static void pair_values(const attention_step *step, const float *corrections) {
 #if HAS_WORDS_DOT
   if (step->attention->type == SLUICE_F16) return pair_values_of(SLUICE_F16, PAIR_WORDS, step, corrections);
   if (step->attention->type == SLUICE_Q8_0) return pair_values_of(SLUICE_Q8_0, PAIR_WORDS, step, corrections);
+  if (step->attention->type == SLUICE_Q4_1) return pair_values_of(SLUICE_Q4_1, PAIR_WORDS, step, corrections);
 #endif
 }

@@ -8,6 +8,7 @@
 //         of the slot, values that of the slot, which is multiplied into the weights, and these that of the largest of
 //         the step. Rounding errors are about those of halves.
 //   Q8_0  values keep their bytes; weights become int16 with the slots' scales in them.
+//   Q4_1  values keep their nibbles, likewise; what minima add is the same for all dims of a block.
 //
 // What a row gets does not depend on the rows beside it: a scale belongs to one slot, or to one row and what it sees.
 
@@ -30,6 +31,8 @@ INLINE pair_kind score_kind_of(const sluice_attention *a) {
 }
 
 INLINE pair_kind value_kind_of(const sluice_attention *a) {
+  // Nibbles of two slots cost less as words than as floats even for a single row.
+  if (a->type == SLUICE_Q4_1) return HAS_WORDS_DOT ? PAIR_WORDS : PAIR_NONE;
   if (a->type != SLUICE_Q8_0) return score_kind_of(a);
   return a->rows_per_token >= PAIR_ROWS && HAS_WORDS_DOT ? PAIR_WORDS : PAIR_NONE;
 }
@@ -102,7 +105,7 @@ static float *start_pairs(attention_step *step, float *scratch) {
   step->value_kind = value_kind_of(a);
   if (step->value_kind == PAIR_NONE) return scratch;
   ptrdiff_t rows = step->rows, dims = a->head_dim;
-  step->weight_groups = a->type == SLUICE_Q8_0 ? a->head_dim / BLOCK : 1;
+  step->weight_groups = quantized_layout_of(a->type).parts ? a->head_dim / BLOCK : 1;
   step->pairs = (uint32_t *)(void *)scratch;
   step->slot_scales = scratch + dims * (ATTENTION_SLOTS / 2);
   step->weight_pairs = (uint32_t *)(void *)(step->slot_scales + step->weight_groups * ATTENTION_SLOTS);

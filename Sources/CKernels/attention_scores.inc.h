@@ -28,12 +28,11 @@ DEFINE_FLOAT_PRODUCTS(f32)
 DEFINE_FLOAT_PRODUCTS(f16)
 DEFINE_FLOAT_PRODUCTS(bf16)
 DEFINE_INTEGER_PRODUCTS(q8_0, Q8_0)
-DEFINE_INTEGER_PRODUCTS(q4_1, Q4_1)
 
 #define DEFINE_SCORES(TYPE)                                                                                        \
   INLINE void score_tile_##TYPE(const attention_step *step, int panels, int rows, int row, int panel) {            \
     const sluice_attention *a = step->attention;                                                                   \
-    ptrdiff_t panel_bytes = (ptrdiff_t)panel_bytes_of(a->type, a->head_dim);                                       \
+    ptrdiff_t panel_bytes = (ptrdiff_t)panel_bytes_of(key_type_of(a->type), a->head_dim);                          \
     const uint8_t *keys = (const uint8_t *)a->keys + panel * panel_bytes;                                          \
     if (row == 0) prefetch(keys + ATTENTION_SLOTS / PANEL * panel_bytes, (size_t)(panels * panel_bytes));          \
     lanes total[TILE_LIMIT];                                                                                       \
@@ -65,4 +64,3 @@ DEFINE_SCORES(f32)
 DEFINE_SCORES(f16)
 DEFINE_SCORES(bf16)
 DEFINE_SCORES(q8_0)
-DEFINE_SCORES(q4_1)

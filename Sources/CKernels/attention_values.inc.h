@@ -43,34 +43,53 @@
 DEFINE_VALUE_TILES(f32)
 DEFINE_VALUE_TILES(f16)
 DEFINE_VALUE_TILES(bf16)
-DEFINE_VALUE_TILES(q4_1)
 
-/// Adds a step's values in `blocks` blocks of 32 dims from block `b` on. A slot's scale is multiplied into its weights,
-/// 16 slots at a time, instead of into its values.
-INLINE void value_tile_q8_0(const attention_step *step, const float *corrections, int rows, int blocks, int row,
-                            int b) {
+/// Adds a step's values in `blocks` blocks of 32 dims from block `b` on, of a type whose blocks begin with a scale and,
+/// in Q4_1, a minimum. A slot's scale is multiplied into its weights, 16 slots at a time, instead of into its values;
+/// what minima add is the same for all dims of a block.
+INLINE void value_tile_blocks(sluice_type type, const attention_step *step, const float *corrections, int rows,
+                              int blocks, int row, int b) {
   const sluice_attention *a = step->attention;
-  size_t row_bytes = row_bytes_of(SLUICE_Q8_0, a->head_dim);
-  const uint8_t *values = (const uint8_t *)a->values + (size_t)step->block * row_bytes + 34 * b;
+  size_t row_bytes = row_bytes_of(type, a->head_dim);
+  int block_bytes = (int)row_bytes_of(type, BLOCK), has_minima = type == SLUICE_Q4_1;
+  const uint8_t *values = (const uint8_t *)a->values + (size_t)step->block * row_bytes + block_bytes * b;
   int first = step->first_slot - step->block, last = step->last_slot - step->block;
   float weights[TILE_LIMIT / 2 * ATTENTION_SLOTS];  // [block, row, slot]
+  lanes base[TILE_LIMIT / 2];                       // [block, row]
   for (int k = 0; k < blocks; k++) {
-    uint16_t scales[ATTENTION_SLOTS] = {0};
-    for (int slot = first; slot < last; slot++) memcpy(scales + slot, values + slot * row_bytes + 34 * k, 2);
+    uint16_t scales[ATTENTION_SLOTS] = {0}, minima[ATTENTION_SLOTS] = {0};
+    for (int slot = first; slot < last; slot++) {
+      const uint8_t *block = values + slot * row_bytes + block_bytes * k;
+      memcpy(scales + slot, block, 2);
+      if (has_minima) memcpy(minima + slot, block + 2, 2);
+    }
+    UNROLL for (int r = 0; r < rows; r++) base[k * rows + r] = 0;
     for (int i = first / PANEL * PANEL; i < last; i += PANEL) {
-      lanes scale = lanes_of_halves(scales + i);
-      UNROLL for (int r = 0; r < rows; r++)
-        lanes_store(weights + (k * rows + r) * ATTENTION_SLOTS + i,
-                    lanes_load(step->scores + (row + r) * ATTENTION_SLOTS + i) * scale);
+      lanes scale = lanes_of_halves(scales + i), minimum = has_minima ? lanes_of_halves(minima + i) : (lanes)0.0f;
+      UNROLL for (int r = 0; r < rows; r++) {
+        lanes weight = lanes_load(step->scores + (row + r) * ATTENTION_SLOTS + i);
+        lanes_store(weights + (k * rows + r) * ATTENTION_SLOTS + i, weight * scale);
+        if (has_minima) base[k * rows + r] = lanes_fma(weight, minimum, base[k * rows + r]);
+      }
     }
   }
   lanes acc[TILE_LIMIT];
-  UNROLL for (int k = 0; k < 2 * blocks * rows; k++) acc[k] = 0;
+  UNROLL for (int k = 0; k < blocks * rows; k++)
+    acc[2 * k] = acc[2 * k + 1] = has_minima ? (lanes)lanes_sum(base[k]) : (lanes)0.0f;
   values += first * row_bytes;
   for (int slot = first; slot < last; slot++, values += row_bytes) {
     if (row == 0 && b == 0) prefetch(values + ATTENTION_SLOTS * row_bytes, row_bytes);
     UNROLL for (int k = 0; k < blocks; k++) {
-      lanes low = lanes_of_bytes(values + 34 * k + 2), high = lanes_of_bytes(values + 34 * k + 18);
+      const uint8_t *block = values + block_bytes * k;
+      lanes low, high;
+      if (type == SLUICE_Q4_1) {
+        lanes_u nibbles = bits_of_bytes(block + 4);
+        low = __builtin_convertvector((lanes_i)(nibbles & 15), lanes);
+        high = __builtin_convertvector((lanes_i)(nibbles >> 4), lanes);
+      } else {
+        low = lanes_of_bytes(block + 2);
+        high = lanes_of_bytes(block + 18);
+      }
       UNROLL for (int r = 0; r < rows; r++) {
         lanes weight = weights[(k * rows + r) * ATTENTION_SLOTS + slot];
         lanes *sums = acc + 2 * (k * rows + r);
@@ -89,11 +108,16 @@ INLINE void value_tile_q8_0(const attention_step *step, const float *corrections
   }
 }
 
-INLINE void value_rows_q8_0(const attention_step *step, const float *corrections, int rows, int row) {
-  int b = 0, blocks = step->attention->head_dim / BLOCK, width = VALUE_LANES(rows) > 2 ? 2 : 1;
-  for (; b + width <= blocks; b += width) value_tile_q8_0(step, corrections, rows, width, row, b);
-  for (; b < blocks; b++) value_tile_q8_0(step, corrections, rows, 1, row, b);
-}
+#define DEFINE_BLOCK_VALUES(TYPE, ENUM)                                                                            \
+  INLINE void value_rows_##TYPE(const attention_step *step, const float *corrections, int rows, int row) {         \
+    int b = 0, blocks = step->attention->head_dim / BLOCK, width = VALUE_LANES(rows) > 2 ? 2 : 1;                  \
+    for (; b + width <= blocks; b += width)                                                                        \
+      value_tile_blocks(SLUICE_##ENUM, step, corrections, rows, width, row, b);                                    \
+    for (; b < blocks; b++) value_tile_blocks(SLUICE_##ENUM, step, corrections, rows, 1, row, b);                  \
+  }
+
+DEFINE_BLOCK_VALUES(q8_0, Q8_0)
+DEFINE_BLOCK_VALUES(q4_1, Q4_1)
 
 #define DEFINE_VALUES(TYPE)                                                                                        \
   static void values_##TYPE(const attention_step *step, const float *corrections) {                                \

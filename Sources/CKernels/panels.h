@@ -73,6 +73,12 @@ static inline size_t part_offset(quantized_layout layout, int part) {
   return (size_t)(head_bytes_of(layout) + part * (small_bytes_of(layout) + 64 * layout.bits));
 }
 
+/// The type of the keys beside values of a slot's type. Keys lose too much in four bits: what is off in a logit counts by
+/// its exponential.
+static inline sluice_type key_type_of(sluice_type slot_type) {
+  return slot_type == SLUICE_Q4_1 ? SLUICE_Q8_0 : slot_type;
+}
+
 static inline int spans_of(block_kind kind) { return kind == KIND_OFFSET_SPANS || kind == KIND_AFFINE_SPANS ? 2 : 1; }
 static inline int has_minimum(block_kind kind) { return kind == KIND_AFFINE || kind == KIND_AFFINE_SPANS; }
 

@@ -33,7 +33,6 @@ DEFINE_DISTANCES(f32, BYTES_F32)
 DEFINE_DISTANCES(f16, BYTES_F16)
 DEFINE_DISTANCES(bf16, BYTES_BF16)
 DEFINE_DISTANCES(q8_0, PANEL * 34)
-DEFINE_DISTANCES(q4_1, PANEL * 20)
 
 /// Distances of slots 0 to `slots` - 1 of `panels` (constant) panels.
 INLINE void distance_panels(sluice_type type, int panels, int head_dim, const uint8_t *keys, ptrdiff_t panel_bytes,
@@ -45,7 +44,6 @@ INLINE void distance_panels(sluice_type type, int panels, int head_dim, const ui
     case SLUICE_F16: distance_tile_f16(panels, keys, panel_bytes, head_dim, key, total); break;
     case SLUICE_BF16: distance_tile_bf16(panels, keys, panel_bytes, head_dim, key, total); break;
     case SLUICE_Q8_0: distance_tile_q8_0(panels, keys, panel_bytes, head_dim, key, total); break;
-    case SLUICE_Q4_1: distance_tile_q4_1(panels, keys, panel_bytes, head_dim, key, total); break;
     default: __builtin_unreachable();
   }
   UNROLL for (int p = 0; p < panels; p++) {
@@ -59,8 +57,9 @@ INLINE void distance_panels(sluice_type type, int panels, int head_dim, const ui
   }
 }
 
-static void slot_distances(sluice_type type, int head_dim, const void *keys, int slots, const float *key, float weight,
+static void slot_distances(sluice_type slot_type, int head_dim, const void *keys, int slots, const float *key, float weight,
                            const float *weights, float *out) {
+  sluice_type type = key_type_of(slot_type);
   ptrdiff_t panel_bytes = (ptrdiff_t)panel_bytes_of(type, head_dim);
   const uint8_t *panel = keys;
   int slot = 0;

@@ -54,7 +54,8 @@ static void quantize_q4_1(const float *x, uint16_t scale_minimum[2], uint8_t nib
   memcpy(nibbles, &bytes, sizeof bytes);
 }
 
-static void write_key(sluice_type type, int head_dim, const float *key, void *keys, int slot) {
+static void write_key(sluice_type slot_type, int head_dim, const float *key, void *keys, int slot) {
+  sluice_type type = key_type_of(slot_type);
   uint8_t *panel = (uint8_t *)keys + (size_t)(slot / PANEL) * panel_bytes_of(type, head_dim);
   int lane = slot % PANEL;
   switch (type) {
@@ -80,16 +81,6 @@ static void write_key(sluice_type type, int head_dim, const float *key, void *ke
         uint16_t half = quantize_q8_0(key + b * BLOCK, quants);
         memcpy(panel + 2 * lane, &half, 2);
         for (int q = 0; q < 8; q++) memcpy(panel + 32 + 64 * q + 4 * lane, quants + 4 * q, 4);
-      }
-      break;
-    case SLUICE_Q4_1:
-      for (int b = 0; b < head_dim / BLOCK; b++, panel += panel_bytes_of(type, BLOCK)) {
-        uint8_t nibbles[16];
-        uint16_t halves[2];
-        quantize_q4_1(key + b * BLOCK, halves, nibbles);
-        memcpy(panel + 2 * lane, halves, 2);
-        memcpy(panel + 32 + 2 * lane, halves + 1, 2);
-        for (int c = 0; c < 4; c++) memcpy(panel + 64 + 64 * c + 4 * lane, nibbles + 4 * c, 4);
       }
       break;
     default: __builtin_unreachable();
@@ -123,7 +114,8 @@ static void write_value(sluice_type type, int head_dim, const float *value, void
   }
 }
 
-static void read_key(sluice_type type, int head_dim, const void *keys, int slot, float *out) {
+static void read_key(sluice_type slot_type, int head_dim, const void *keys, int slot, float *out) {
+  sluice_type type = key_type_of(slot_type);
   const uint8_t *panel = (const uint8_t *)keys + (size_t)(slot / PANEL) * panel_bytes_of(type, head_dim);
   sluice_unpack_row(type, panel, slot % PANEL, head_dim, out);
 }

@@ -8,6 +8,9 @@ extension KVCache {
     case bfloat16 = "bf16"
     // swift-format-ignore: AlwaysUseLowerCamelCase
     case q8_0 = "q8_0"
+    /// Values of 4 bits with a scale and a minimum for 32 of them; keys, which lose more in few bits, as in `q8_0`.
+    // swift-format-ignore: AlwaysUseLowerCamelCase
+    case q8_0_q4_1 = "q8_0/q4_1"
 
     package var elementType: ElementType {
       switch self {
@@ -15,6 +18,7 @@ extension KVCache {
       case .float16: .float16
       case .bfloat16: .bfloat16
       case .q8_0: .q8_0
+      case .q8_0_q4_1: .q4_1
       }
     }
   }

@@ -1,6 +1,7 @@
 import CKernels
 
-/// The keys and values of one KV head: key panels of 16 slots and one row of values a slot, both in `type`.
+/// The keys and values of one KV head: key panels of 16 slots and one row of values a slot, both in `type`, but for Q4_1:
+/// beside values of 4 bits stand keys of 8.
 package struct SlotStorage: @unchecked Sendable {
   package let type: ElementType
   package let headDim: Int
@@ -32,8 +33,13 @@ package struct SlotStorage: @unchecked Sendable {
 
   /// Bytes of the keys of so many slots: whole panels of 16.
   package static func keyBytes(type: ElementType, headDim: Int, slots: Int) -> Int {
-    (slots + 15) / 16 * type.panelBytes(columns: headDim)
+    (slots + 15) / 16 * keyType(type).panelBytes(columns: headDim)
   }
+
+  /// The type of the keys of slots of a type.
+  package static func keyType(_ type: ElementType) -> ElementType { type == .q4_1 ? .q8_0 : type }
+
+  package var keyType: ElementType { Self.keyType(type) }
 
   package static func valueBytes(type: ElementType, headDim: Int, slots: Int) -> Int {
     slots * type.rowBytes(columns: headDim)

@@ -55,7 +55,7 @@ extension InstructionSet {
     precondition(slots >= 0 && slots <= storage.slots, "the run leaves the storage")
     precondition(count >= 0 && outStride ?? slots >= slots, "rows must not overlap")
     var segment = sluice_linear_segment(
-      type: storage.type.kernelType, rows: Int32(slots), columns: Int32(storage.headDim),
+      type: storage.keyType.kernelType, rows: Int32(slots), columns: Int32(storage.headDim),
       panels: UnsafePointer(storage.keys.assumingMemoryBound(to: UInt8.self)), out: out,
       out_stride: outStride ?? slots, accumulate: 0)
     var activations = sluice_activations(

@@ -13,8 +13,9 @@ struct DemoCommand: ParsableCommand {
     abstract: "See in two minutes what a bounded cache does.",
     discussion: """
       The model reads a text far past its trained length, with everything kept and with the same small budget kept in
-      three ways. Ends with a table, a plot of perplexity and memory, and an answer in chat. Without a text it reads the
-      documentation and sources in the current folder.
+      three ways, side by side. It reads as far as there is time for; where that would not reach far enough past the
+      trained length, caches that are there only to compare with stop earlier. Ends with a table, a plot of perplexity
+      and memory, and an answer in chat. Without a text it reads the documentation and sources in the current folder.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -22,8 +23,10 @@ struct DemoCommand: ParsableCommand {
   var texts: [String] = []
   @Option(name: .long, help: "Tokens of each bounded cache.")
   var budget = 512
-  @Option(name: .long, help: "Tokens of the text that are read.")
+  @Option(name: .long, help: "The most tokens of the text that are read.")
   var tokens = 16_384
+  @Option(name: .long, help: "The most seconds that reading may take.")
+  var seconds = 110
   @Option(name: .long, help: "Where the plot goes.")
   var output = "sluice-demo.svg"
   @Option(name: .long, help: "What the model is asked at the end.")
@@ -35,6 +38,9 @@ struct DemoCommand: ParsableCommand {
     }
     guard (2...1 << 40).contains(tokens) else {
       throw ValidationError("--tokens must be from 2 to \(1 << 40), but is \(tokens)")
+    }
+    guard (1...1_000_000).contains(seconds) else {
+      throw ValidationError("--seconds must be from 1 to 1000000, but is \(seconds)")
     }
   }
 
@@ -49,8 +55,14 @@ struct DemoCommand: ParsableCommand {
       "\(FilePath.name(of: loaded.path)), trained for \(HumanReadable.tokens(trained)), reads "
         + "\(HumanReadable.tokens(ids.count)) on \(loaded.engine.team.threads) threads (\(loaded.engine.kernels.name)).\n\n"
     )
-    let curves = try policies.map { try measure($0, ids, loaded) }
+    // Everything kept holds on for a third longer than it was trained for.
+    let enough = trained + trained * 7 / 16
+    let curves = try measure(ids, loaded, enough: enough)
     StandardOutput.write(DemoCurve.table(curves).text)
+    if let full = curves.first, full.tokens < min(enough, ids.count - 1) {
+      StandardOutput.write(
+        "\nTime ended before everything kept could break, about \(HumanReadable.tokens(enough)) on: see --seconds.\n")
+    }
     try OutputFile.write(DemoCurve.plot(curves, budget: budget, trainedLength: trained).svg(), to: output)
     StandardOutput.write("\nThe plot is in \(output).\n\n")
     try answer(loaded)
@@ -99,25 +111,34 @@ struct DemoCommand: ParsableCommand {
     return Array(ids.prefix(tokens))
   }
 
-  private func measure(_ policy: CachePolicy, _ ids: [Int32], _ loaded: LanguageModel.Loaded) throws -> DemoCurve {
+  /// Lets all caches read the text, a chunk each at a time.
+  private func measure(_ ids: [Int32], _ loaded: LanguageModel.Loaded, enough: Int) throws -> [DemoCurve] {
     var progress = ProgressLine.standardError(linesEvery: .seconds(10))
-    var curve = DemoCurve(name: policy.description)
-    let run = try PerplexityRun(engine: loaded.engine, policy: policy)
-    let status = {
-      StreamStatus(
-        label: policy.description, tokens: run.scoredTokens, totalTokens: ids.count - 1, cacheBytes: run.cacheBytesPeak,
-        perplexity: run.perplexity)
-    }
+    let runs = try policies.map { try PerplexityRun(engine: loaded.engine, policy: $0) }
+    var curves = policies.map { DemoCurve(name: $0.description) }
     let clock = ContinuousClock()
     let start = clock.now
-    run.append(ids) { scores in
-      curve.append(scores, cacheBytes: run.cacheBytesPeak)
-      progress.update(status())
+    var rounds = DemoRounds(
+      caches: runs.count, tokens: ids.count - 1, chunk: loaded.engine.chunk, enough: enough,
+      limit: .seconds(seconds), optional: [3, 1], now: { clock.now - start })
+    let status = { (rounds: DemoRounds) in
+      DemoStatus(
+        tokens: rounds.position, goal: rounds.goal, secondsLeft: Double(seconds) - rounds.elapsed,
+        caches: curves.map(\.status))
     }
-    run.finish { curve.append($0, cacheBytes: run.cacheBytesPeak) }
-    curve.finish(run, seconds: (clock.now - start) / .seconds(1))
-    progress.finish(status())
-    return curve
+    rounds.run { cache, range in
+      let begin = clock.now
+      let record = { curves[cache].append($0, cacheBytes: runs[cache].cacheBytesPeak) }
+      // The token after the last one is only predicted.
+      runs[cache].append(
+        Array(ids[(range.lowerBound == 0 ? 0 : range.lowerBound + 1)...range.upperBound]), afterStep: record)
+      runs[cache].finish(afterStep: record)
+      curves[cache].finish(runs[cache], seconds: (clock.now - begin) / .seconds(1))
+    } afterChunk: {
+      progress.update(status($0))
+    }
+    progress.finish(status(rounds))
+    return curves
   }
 
   private func answer(_ loaded: LanguageModel.Loaded) throws {

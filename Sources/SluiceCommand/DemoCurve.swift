@@ -8,7 +8,11 @@ struct DemoCurve {
   private var memory: [Plot.Point] = []
   private(set) var perplexity = 0.0
   private(set) var cacheBytes = 0
-  private(set) var tokensPerSecond = 0.0
+  /// What reading has taken.
+  private var seconds = 0.0
+
+  var tokens: Int { scores.count }
+  private var tokensPerSecond: Double { Double(tokens) / max(seconds, 1e-9) }
 
   init(name: String) { self.name = name }
 
@@ -17,10 +21,19 @@ struct DemoCurve {
     memory.append(Plot.Point(Double(self.scores.count), Double(cacheBytes)))
   }
 
+  /// Takes up how a run stands after a chunk that took so many seconds.
   mutating func finish(_ run: PerplexityRun, seconds: Double) {
     perplexity = run.perplexity ?? .nan
     cacheBytes = run.cacheBytesPeak
-    tokensPerSecond = Double(run.scoredTokens) / max(seconds, 1e-9)
+    self.seconds += seconds
+  }
+
+  /// How it stands, with the perplexity of the newest tokens.
+  var status: DemoStatus.Cache {
+    let newest = scores.suffix(1024)
+    return DemoStatus.Cache(
+      name: name, cacheBytes: cacheBytes,
+      perplexity: newest.isEmpty ? nil : exp(newest.reduce(0, +) / Double(newest.count)))
   }
 
   /// Perplexity over the last `window` tokens, a point every `step`.
@@ -33,11 +46,13 @@ struct DemoCurve {
 
   static func table(_ curves: [DemoCurve]) -> TextTable {
     var table = TextTable([
-      .init("cache"), .init("perplexity", .trailing), .init("cache memory", .trailing), .init("tokens/s", .trailing),
+      .init("cache"), .init("tokens", .trailing), .init("perplexity", .trailing), .init("of the last 1,024", .trailing),
+      .init("cache memory", .trailing), .init("tokens/s", .trailing),
     ])
     for curve in curves {
       table.append([
-        curve.name, HumanReadable.decimal(curve.perplexity, places: 2), HumanReadable.bytes(curve.cacheBytes),
+        curve.name, HumanReadable.count(curve.tokens), HumanReadable.decimal(curve.perplexity, places: 2),
+        HumanReadable.decimal(curve.status.perplexity ?? .nan, places: 2), HumanReadable.bytes(curve.cacheBytes),
         HumanReadable.decimal(curve.tokensPerSecond, places: 0),
       ])
     }

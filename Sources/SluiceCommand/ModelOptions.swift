@@ -59,7 +59,8 @@ struct CacheOptions: ParsableArguments {
 /// How stored keys and values are written.
 struct SlotTypeOption: ParsableArguments {
   @Option(
-    name: .long, help: "The number format of stored keys and values: f32, f16, bf16 or q8_0.",
+    name: .long,
+    help: "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits.",
     transform: { text in
       guard let type = KVCache.SlotType(rawValue: text) else {
         let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")

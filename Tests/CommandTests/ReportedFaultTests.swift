@@ -99,7 +99,8 @@ import Testing
 
   @Test(arguments: [
     ["bench", "--prefill"], ["bench", "--decode"], ["bench", "--rounds"], ["bench", "--depth"], ["demo", "--tokens"],
-    ["demo", "--budget"], ["evaluate", "recall", "--answer-tokens"], ["evaluate", "recall", "--cases"],
+    ["demo", "--budget"], ["demo", "--seconds"], ["evaluate", "recall", "--answer-tokens"],
+    ["evaluate", "recall", "--cases"],
     ["evaluate", "sketch", "--seeds"], ["chat", "--undo"],
   ])
   func `counts near 2^63 are bad usage`(option: [String]) throws {

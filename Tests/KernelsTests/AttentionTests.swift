@@ -82,7 +82,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [ElementType.float16, .bfloat16, .q8_0], [3, 7, 8])
+  @Test(arguments: [ElementType.float16, .bfloat16, .q8_0, .q4_1], [3, 7, 8])
   func causalPrefillMatchesBruteForce(type: ElementType, group: Int) {
     var random = SplitMix64(seed: 42)
     let (tokens, past) = (70, 21)

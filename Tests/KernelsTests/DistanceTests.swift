@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [ElementType.float32, .float16, .bfloat16, .q8_0], InstructionSet.available)
+  @Test(arguments: SlotStorage.types, InstructionSet.available)
   func distancesAreTheSameBitsFromEitherSide(type: ElementType, instructions: InstructionSet) {
     var random = SplitMix64(seed: 42)
     let stage = Stage(type: type, headDim: 64, slots: 70)

@@ -34,7 +34,11 @@ import Testing
         written[slot] = pair
       }
       for (slot, (key, value)) in written {
-        for (x, y) in [(key, stage.key(slot, with: instructions)), (value, stage.value(slot, with: instructions))] {
+        let parts = [
+          (stage.storage.keyType, key, stage.key(slot, with: instructions)),
+          (type, value, stage.value(slot, with: instructions)),
+        ]
+        for (type, x, y) in parts {
           for index in 0..<headDim {
             #expect(abs(x[index] - y[index]) <= allowed(type, x, index), "\(headDim) \(slot)")
           }
@@ -72,13 +76,15 @@ import Testing
     var random = SplitMix64(seed: 34)
     let rows = GGUFRows(type: .float32, rows: 16, columns: 64, using: &random)
     let stage = Stage(type: type, headDim: 64, slots: 16)
+    let keyType = stage.storage.keyType
+    let asValues = Stage(type: keyType, headDim: 64, slots: 16)
     for slot in 0..<16 {
       let key = (0..<64).map { Float(rows.value(slot, $0)) }
       InstructionSet.current.writeKey(key, to: slot, of: stage.storage)
-      InstructionSet.current.writeValue(key, to: slot, of: stage.storage)
+      InstructionSet.current.writeValue(key, to: slot, of: asValues.storage)
     }
-    var packed = [UInt8](repeating: 0, count: type.panelBytes(columns: 64))
-    sluice_pack_panel(type.kernelType, stage.valueBytes, 16, 64, &packed)
+    var packed = [UInt8](repeating: 0, count: keyType.panelBytes(columns: 64))
+    sluice_pack_panel(keyType.kernelType, asValues.valueBytes, 16, 64, &packed)
     #expect(packed == stage.keyBytes)
   }
 
@@ -115,7 +121,10 @@ import Testing
       let x = (0..<32).map { fill[$0 % fill.count] }
       instructions.writeKey(x, to: 0, of: stage.storage)
       instructions.writeValue(x, to: 0, of: stage.storage)
-      for read in [stage.key(0, with: instructions), stage.value(0, with: instructions)] {
+      let parts = [
+        (stage.storage.keyType, stage.key(0, with: instructions)), (type, stage.value(0, with: instructions)),
+      ]
+      for (type, read) in parts {
         #expect(read.allSatisfy { $0.isFinite }, "\(fill)")
         if x.allSatisfy({ abs($0) < 1e5 }) {
           for index in 0..<32 { #expect(abs(read[index] - x[index]) <= allowed(type, x, index), "\(fill)") }

@@ -161,7 +161,8 @@ struct sluice_kernels {
   /// and sine are given ([rotary_dim / 2]); dims beyond rotary_dim are copied. `in` == `out` is allowed.
   void (*rotate)(const float *in, float *out, int heads, ptrdiff_t head_stride, int head_dim, int rotary_dim,
                  int interleaved, const float *cosine, const float *sine);
-  /// Slots of a KV stage: keys in panels of 16 slots (columns = head_dim), values one GGUF row a slot.
+  /// Slots of a KV stage: keys in panels of 16 slots (columns = head_dim), values one GGUF row a slot. Beside values of
+  /// Q4_1 stand keys of Q8_0.
   void (*write_key)(sluice_type type, int head_dim, const float *key, void *keys, int slot);
   void (*write_value)(sluice_type type, int head_dim, const float *value, void *values, int slot);
   void (*read_key)(sluice_type type, int head_dim, const void *keys, int slot, float *out);

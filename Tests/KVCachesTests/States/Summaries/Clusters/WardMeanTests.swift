@@ -44,20 +44,23 @@ struct WardMeanTests {
     }
   }
 
+  /// What a mean may be off, relative to its length: hardly more than what its slot rounds.
+  private static func rounding(_ slotType: KVCache.SlotType) -> Double { slotType == .q8_0_q4_1 ? 0.1 : 0.02 }
+
   @Test(
     "a mean follows its tokens in every slot type", arguments: KVCache.SlotType.allCases,
     [nil, 380, 100_000] as [Int?])
   func movingMean(slotType: KVCache.SlotType, halfLife: Int?) {
     for seed in 1...3 as ClosedRange<UInt64> {
       let errors = errors(slotType, halfLife: halfLife, tokens: 6000, seed: seed)
-      #expect(errors.max()! < 0.02, "\(slotType), half-life \(halfLife ?? 0): \(errors)")
+      #expect(errors.max()! < Self.rounding(slotType), "\(slotType), half-life \(halfLife ?? 0): \(errors)")
     }
   }
 
   @Test("and after ten times as many", arguments: KVCache.SlotType.allCases)
   func longMean(slotType: KVCache.SlotType) {
     let errors = errors(slotType, halfLife: nil, tokens: 60_000, seed: 4)
-    #expect(errors.max()! < 0.02, "\(slotType): \(errors)")
+    #expect(errors.max()! < Self.rounding(slotType), "\(slotType): \(errors)")
   }
 
   @Test(
@@ -82,11 +85,13 @@ struct WardMeanTests {
     let summary = WardSummary(capacity: 33, halfLife: halfLife, isClipped: true, site)
     let bytes = Clusters(33, kind: .ward(halfLife: halfLife)).bytes(site, tokens: 0)
     #expect(summary.bytes == bytes)
-    let perNumber: [KVCache.SlotType: Double] = [.float32: 4, .float16: 2, .bfloat16: 2, .q8_0: 34.0 / 32]
+    let perNumber: [KVCache.SlotType: Double] = [
+      .float32: 4, .float16: 2, .bfloat16: 2, .q8_0: 34.0 / 32, .q8_0_q4_1: 27.0 / 32,
+    ]
     var expected = 6 * Int(48 * 128 * perNumber[slotType]!) + 6 * (48 * 24 + 12)
     if slotType != .float32 { expected += 6 * 8 }
     // A byte for each number, and a step for each row.
-    if slotType == .bfloat16 || slotType == .q8_0 || (slotType == .float16 && halfLife == nil) {
+    if [.bfloat16, .q8_0, .q8_0_q4_1].contains(slotType) || (slotType == .float16 && halfLife == nil) {
       expected += 6 * 48 * 2 * (64 + 4)
     }
     #expect(bytes == expected)
