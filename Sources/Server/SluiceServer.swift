@@ -95,14 +95,16 @@ package final class SluiceServer: Sendable {
   }
 
   /// Stops: no new requests, running answers finish within some seconds or get an error, then the door closes.
+  ///
+  /// Does nothing the second time.
   package func stop() async {
-    scheduler.status.drain()
+    guard scheduler.status.drain() else { return }
     let deadline = ContinuousClock.now + drainTime
     while scheduler.status.unanswered > 0, .now < deadline { try? await Task.sleep(for: .milliseconds(20)) }
     scheduler.stop()
-    while scheduler.status.unanswered > 0 { try? await Task.sleep(for: .milliseconds(20)) }
-    // What was computed last is still on its way to the clients.
-    try? await Task.sleep(for: .milliseconds(200))
+    // What was computed last is still on its way to the clients; one that does not read is not waited for.
+    let end = ContinuousClock.now + .seconds(2)
+    while scheduler.status.isAnswering, .now < end { try? await Task.sleep(for: .milliseconds(5)) }
     try? await listener.close()
     try? await group.shutdownGracefully()
   }

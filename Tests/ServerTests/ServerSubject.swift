@@ -49,8 +49,8 @@ struct ServerSubject: Sendable {
   }
 
   /// One of the server's numbers.
-  func metric(_ name: String) async throws -> Double? {
-    try await client.get("/metrics").body.split(separator: "\n")
+  func metric(_ name: String, by client: HTTPClient? = nil) async throws -> Double? {
+    try await (client ?? self.client).get("/metrics").body.split(separator: "\n")
       .first { $0.hasPrefix("sluice_\(name) ") }
       .flatMap { $0.split(separator: " ").last.flatMap { Double($0) } }
   }

@@ -20,6 +20,8 @@ struct HTTPResponder: Sendable {
   func answer(
     _ request: HTTPRequest, on channel: any Channel, _ limits: HTTPConnection.Limits, keepsAlive: Bool
   ) async {
+    routes.scheduler.status.noteAnswer(begins: true)
+    defer { routes.scheduler.status.noteAnswer(begins: false) }
     var failure: RequestError?
     var response: HTTPResponse
     do {

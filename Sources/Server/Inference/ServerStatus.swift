@@ -23,6 +23,8 @@ final class ServerStatus: Sendable {
     var counters = Counters()
     /// Requests between the door and the thread.
     var arriving = 0
+    /// Answers that are being made or written.
+    var answering = 0
     var isDraining = false
   }
 
@@ -33,7 +35,18 @@ final class ServerStatus: Sendable {
   /// Requests that have not been answered.
   var unanswered: Int { state.withLock { $0.arriving + $0.counters.waiting + $0.counters.running } }
 
-  func drain() { state.withLock { $0.isDraining = true } }
+  /// Whether an answer is being made or written.
+  var isAnswering: Bool { state.withLock { $0.answering > 0 } }
+
+  /// Takes no more requests; false where it did not before.
+  func drain() -> Bool {
+    state.withLock { state in
+      defer { state.isDraining = true }
+      return !state.isDraining
+    }
+  }
+
+  func noteAnswer(begins: Bool) { state.withLock { $0.answering += begins ? 1 : -1 } }
 
   /// Keeps places in the queue; false where there are not so many, or no more requests are taken.
   func reserve(_ count: Int, limit: Int) -> Bool {
