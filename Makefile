@@ -38,6 +38,7 @@ server: setup
 	@echo "start it with: .build/release/sluice serve"
 
 test: setup lint assets-models
+	Scripts/install-clients
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	Scripts/consumer-test

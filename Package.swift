@@ -112,8 +112,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests",
-      dependencies: ["Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "TestSupport"],
-      swiftSettings: strict),
+      dependencies: [
+        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "TestSupport",
+      ],
+      resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
       swiftSettings: strict),

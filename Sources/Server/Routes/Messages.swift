@@ -73,8 +73,14 @@ private struct MessageFields {
     }
     try fields.refuse(["tools", "mcp_servers"]) { $0.array?.isEmpty ?? false }
     try fields.refuse(["tool_choice"]) { ["none", "auto"].contains($0["type"]?.string) }
-    try fields.refuse(["output_config", "output_format", "container", "context_management"])
-    fields.ignore(["betas", "cache_control"])
+    if var output = try fields.fields("output_config") {
+      chat.reasoningEffort = try output.string("effort")
+      try output.refuse(["format"])
+      try output.finish()
+    }
+    try fields.refuse(["output_format", "container", "context_management", "diagnostics"])
+    try fields.refuse(["speed"]) { $0.string == "standard" }
+    fields.ignore(["betas", "cache_control", "user_profile_id", "workspace_id"])
   }
 
   func read(_ fields: inout RequestFields, into answer: inout AnswerFields) throws(RequestError) {
