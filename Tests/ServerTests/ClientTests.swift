@@ -8,7 +8,8 @@ import Testing
 /// The official clients, where they are installed: `Scripts/install-clients` puts them into `.build/clients`.
 @Suite struct ClientTests {
   private static let folder =
-    ProcessInfo.processInfo.environment["SLUICE_CLIENTS"] ?? FileManager.default.currentDirectoryPath + "/.build/clients"
+    ProcessInfo.processInfo.environment["SLUICE_CLIENTS"] ?? FileManager.default.currentDirectoryPath
+    + "/.build/clients"
 
   private static func isInstalled(_ client: String) -> Bool {
     FileManager.default.fileExists(atPath: "\(folder)/\(client)")

@@ -1,3 +1,4 @@
+import ModelJSON
 import NIOCore
 import NIOHTTP1
 
@@ -71,9 +72,16 @@ final class HTTPConnection: ChannelInboundHandler {
     body = []
     close(context, after: .seconds(10))
     let error = RequestError(
-      status: 413, code: "request_too_large", message: "the body is larger than \(limits.bodyBytes >> 20) MiB")
-    let (channel, limits) = (context.channel, limits)
-    Task { await HTTPResponder.write(.json(error.json, status: 413), nil, to: channel, limits, ending: .byClient) }
+      status: 413, code: "request_too_large", message: "the body is larger than \(limits.bodyBytes) bytes")
+    let answer = ByteBuffer(string: error.json.text)
+    let headers = HTTPHeaders([
+      ("content-type", "application/json"), ("content-length", "\(answer.readableBytes)"), ("connection", "close"),
+    ])
+    // At once and not by a task: what is still to come may end first, and the connection with it.
+    let head = HTTPResponseHead(version: .http1_1, status: .payloadTooLarge, headers: headers)
+    context.write(wrapOutboundOut(.head(head)), promise: nil)
+    context.write(wrapOutboundOut(.body(.byteBuffer(answer))), promise: nil)
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
   }
 
   private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {

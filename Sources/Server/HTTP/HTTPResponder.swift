@@ -2,14 +2,6 @@ import ModelJSON
 import NIOCore
 import NIOHTTP1
 
-/// What becomes of a connection after an answer.
-enum ConnectionEnding {
-  case keepsAlive
-  case closes
-  /// The client is told to close it, and may still be sending.
-  case byClient
-}
-
 /// Turns requests into answers on the wire: access first, then the route, and errors in the shape of its API.
 struct HTTPResponder: Sendable {
   let access: Access
@@ -32,7 +24,7 @@ struct HTTPResponder: Sendable {
       response = .json(routes.json(of: known, for: request.path), status: known.status)
     }
     await Self.write(
-      response, failure, to: channel, limits, ending: keepsAlive ? .keepsAlive : .closes, identifier: request.identifier
+      response, failure, to: channel, limits, keepsAlive: keepsAlive, identifier: request.identifier
     )
     log("\(request.identifier) \(request.method) \(Self.printable(request.path)) \(failure?.status ?? 200)")
   }
@@ -46,13 +38,13 @@ struct HTTPResponder: Sendable {
   /// Writes an answer; a stream is written while it comes.
   static func write(
     _ response: HTTPResponse, _ failure: RequestError?, to channel: any Channel, _ limits: HTTPConnection.Limits,
-    ending: ConnectionEnding, identifier: String = newIdentifier()
+    keepsAlive: Bool, identifier: String
   ) async {
     var headers = HTTPHeaders([("x-request-id", identifier), ("x-content-type-options", "nosniff")])
     if let seconds = failure?.retryAfter { headers.add(name: "retry-after", value: "\(seconds)") }
     if let methods = failure?.allow { headers.add(name: "allow", value: methods) }
     if failure?.status == 401 { headers.add(name: "www-authenticate", value: "Bearer") }
-    if ending != .keepsAlive { headers.add(name: "connection", value: "close") }
+    if !keepsAlive { headers.add(name: "connection", value: "close") }
     var status = 200
     var body = ByteBuffer()
     switch response {
@@ -79,7 +71,7 @@ struct HTTPResponder: Sendable {
         try await channel.write(.body(.byteBuffer(body)), patience: limits.writeTime)
       }
       try await channel.write(.end(nil), patience: limits.writeTime)
-      if ending == .closes { try? await channel.close() }
+      if !keepsAlive { try? await channel.close() }
     } catch {
       try? await channel.close()
     }
