@@ -100,7 +100,7 @@ let package = Package(
       name: "EngineTests",
       dependencies: [
         "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
-        "TestSupport", "CAllocationCounter",
+        "TestSupport", "CacheTestSupport", "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -160,9 +160,11 @@ after
 {{ words | sort }} {{ words | sort(case_sensitive=true) }} {{ words | sort(reverse=true) }} {{ people | sort(attribute="age") | map(attribute="name") | list }} {{ people | sort(attribute="age,name") | map(attribute="name") | join }}
 {{ [1, "a"] | sort }}
 {{ words | unique | list }} {{ words | unique(true) | list }} {{ people | unique(attribute="age") | map(attribute="name") | list }} {{ [1, 1.0, true] | unique | list }}
-{{ words | reverse | list }} {{ "abc" | reverse }} {{ [3, 1, 2] | min }} {{ [3, 1, 2] | max }} {{ words | min }} {{ [] | max }}|{{ people | max(attribute="age") }}
+{{ words | select | reverse }} {{ words | reverse | list }} {{ "abc" | reverse }} {{ [3, 1, 2] | min }} {{ [3, 1, 2] | max }} {{ words | min }} {{ [] | max }}|{{ people | max(attribute="age") }}
 {{ [1, 2, 3] | sum }} {{ people | sum(attribute="age") }} {{ [[1], [2]] | sum(start=[]) }} {{ [] | sum }} {{ [0.1, 0.2] | sum }}
 {{ people | map(attribute="name") | list }} {{ people | map(attribute="pet.kind") | list }} {{ people | map(attribute="pet.kind", default="?") | list }} {{ words | map("upper") | list }} {{ words | map("replace", "a", "A") | join(",") }}
+{{ people | map(attribute="pet.kind", default="?") | list }} {{ people | groupby("pet.kind", default="no") | map("first") | list }}
+{{ [1] | truncate(6) }} {{ missing | truncate(6) }}|{{ "" | truncate }}
 {{ people | map(attribute="pet", default="?") | list }} {{ people | map(attribute="tags.0") | list }}
 {{ people | selectattr("age", "equalto", 31) | map(attribute="name") | list }} {{ people | rejectattr("pet") | map(attribute="name") | list }} {{ people | selectattr("pet", "defined") | list | length }} {{ [0, 1, 2] | select | list }} {{ [0, 1, 2] | select("odd") | list }} {{ [0, 1] | reject | list }} {{ words | select("in", ["fig"]) | list }}
 {{ people | selectattr("age", ">", 30) | list | length }} {{ people | selectattr("age", "nosuch") | list }}
@@ -198,6 +200,8 @@ after
 {{ "a" | abs }}
 {{ "%s and %r" % ("a", "b") }} {{ "%d%%" % 5 }} {{ "%5.2f|%-6d|%06.1f|%+d|% d" % (3.14159, 4, 2.5, 3, 4) }} {{ "%x %X %o %#x" % (255, 255, 8, 255) }} {{ "%(a)s" % {"a": 1} }} {{ "%s" % none }} {{ "%s" % [1, 2] }} {{ "%e %g %G" % (12345.678, 0.0001, 1e20) }} {{ "%c" % "x" }} {{ "%.2s|%5s|%-5s|" % ("abc", "d", "e") }}
 {{ "%s" % () }}
+{{ "a" % [1] }}{{ "b" % missing }}{{ "c" % {} }}{{ "<i>" | safe | list }}
+{{ "a" % 1 }}
 {{ "%s" % (1, 2) }}
 {{ "%d" % "x" }}
 {{ "%y" % 1 }}

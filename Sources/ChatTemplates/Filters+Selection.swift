@@ -44,12 +44,7 @@ extension TemplateEvaluator {
       }
       for element in elements {
         try step()
-        let result = try attribute(path: path, of: element)
-        if result.isUndefined, case .none = fallback {
-          results.append(result)
-        } else {
-          results.append(result.isUndefined ? fallback : result)
-        }
+        results.append(try attribute(path: path, of: element, default: fallback))
       }
       return results
     }

@@ -21,6 +21,8 @@ extension TemplateEvaluator {
       }
       let elements = try elements(of: value)
       try charge(8 * elements.count)
+      // What has no order to be walked backwards becomes a list first.
+      if case .sequence(_, .generator) = value { return .list(elements.reversed()) }
       return .sequence(elements.reversed(), .generator)
     case .last:
       _ = try bind(arguments, [], of: "last")
@@ -108,21 +110,30 @@ extension TemplateEvaluator {
   }
 
   /// What stands under a path of names and numbers with dots between them.
-  func attribute(path: TemplateValue, of value: TemplateValue) throws(TemplateError) -> TemplateValue {
-    guard case .text(let path) = path else { return try item(path, of: value) }
+  ///
+  /// A default takes the place of whatever is missing on the way.
+  func attribute(
+    path: TemplateValue, of value: TemplateValue, default fallback: TemplateValue = .none
+  ) throws(TemplateError) -> TemplateValue {
+    let filled = { (value: TemplateValue) in
+      if case .none = fallback { return value }
+      return value.isUndefined ? fallback : value
+    }
+    guard case .text(let path) = path else { return filled(try item(path, of: value)) }
     var result = value
     for part in path.split(at: ".") {
       let index = part.isAll(PythonScalars.isDigit) ? Int(part.string).map { TemplateValue.integer($0) } : nil
-      result = try item(index ?? .text(part), of: result)
+      result = filled(try item(index ?? .text(part), of: result))
     }
     return result
   }
 
-  private func attributes(_ path: TemplateValue, of elements: [TemplateValue]) throws(TemplateError) -> [TemplateValue]
-  {
+  private func attributes(
+    _ path: TemplateValue, of elements: [TemplateValue], default fallback: TemplateValue = .none
+  ) throws(TemplateError) -> [TemplateValue] {
     try charge(8 * elements.count)
     var values: [TemplateValue] = []
-    for element in elements { values.append(try attribute(path: path, of: element)) }
+    for element in elements { values.append(try attribute(path: path, of: element, default: fallback)) }
     return values
   }
 
@@ -205,8 +216,7 @@ extension TemplateEvaluator {
     -> TemplateValue
   {
     let values = try bind(arguments, ["attribute", "default", "case_sensitive"], required: 1, of: "groupby")
-    var names = try attributes(values[0] ?? .none, of: elements)
-    if let fallback = values[1] { names = names.map { $0.isUndefined ? fallback : $0 } }
+    let names = try attributes(values[0] ?? .none, of: elements, default: values[1] ?? .none)
     let keys = values[2]?.isTrue ?? false ? names : names.map(withoutCase)
     let order = try sorted(Array(elements.indices)) { keys[$0] }
     var groups: [TemplateValue] = []

@@ -6,7 +6,7 @@ extension TemplateEvaluator {
   ) throws(TemplateError) -> TemplateValue {
     switch filter {
     case .indent: return .text(try indent(value, arguments))
-    case .truncate: return .text(try truncate(value, arguments))
+    case .truncate: return try truncate(value, arguments)
     case .format: return .text(try format(try text(of: value), arguments))
     default: break
     }
@@ -80,9 +80,8 @@ extension TemplateEvaluator {
     return MarkedText(units: units, isMarkup: text.isMarkup)
   }
 
-  private func truncate(_ value: TemplateValue, _ arguments: TemplateArguments) throws(TemplateError) -> MarkedText {
+  private func truncate(_ value: TemplateValue, _ arguments: TemplateArguments) throws(TemplateError) -> TemplateValue {
     let values = try bind(arguments, ["length", "killwords", "end", "leeway"], of: "truncate")
-    let text = try string(value)
     let length = try integer(values[0], default: 255)
     let end = try string(values[2], default: "...")
     let leeway = try integer(values[3], default: 5)
@@ -90,10 +89,13 @@ extension TemplateEvaluator {
       throw failure(.type, "truncate: a length below that of its end, or a negative leeway")
     }
     let (limit, overflow) = length.addingReportingOverflow(leeway)
-    if overflow || text.count <= limit { return text }
+    // What is short enough stays what it is, text or not.
+    let count = try self.length(of: value)
+    if overflow || count <= limit { return value }
+    let text = try string(value)
     var kept = text.slice(0..<length - end.count)
     if !(values[1]?.isTrue ?? false) { kept = kept.splitFromEnd(at: " ", limit: 1)[0] }
-    return try joined(kept, end)
+    return .text(try joined(kept, end))
   }
 
   private func format(_ text: MarkedText, _ arguments: TemplateArguments) throws(TemplateError) -> MarkedText {

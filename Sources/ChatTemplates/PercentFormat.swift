@@ -50,7 +50,10 @@ extension TemplateEvaluator {
       try charge(text.count)
       units += text.units
     }
-    if !usesNames, members == nil, next < positional.count {
+    // Python looks for names in whatever has items, and so does not miss that nothing was made of it.
+    var mayStay = members != nil || values.isUndefined
+    if case .sequence(_, let kind) = values { mayStay = kind == .list || kind == .range }
+    if !usesNames, !mayStay, next < positional.count {
       throw failure(.type, "not all arguments converted during string formatting")
     }
     try charge(units.count)

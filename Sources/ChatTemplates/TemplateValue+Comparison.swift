@@ -91,7 +91,7 @@ extension TemplateEvaluator {
     case .undefined: return []
     case .text(let text):
       try charge(8 * text.count)
-      return text.units.map { .text(MarkedText(units: [$0], isMarkup: text.isMarkup)) }
+      return text.units.map { .text(MarkedText(units: [$0])) }
     case .sequence(let elements, _): return elements
     case .dictionary(let members): return members.keys
     case .loop(let loop):

@@ -33,23 +33,25 @@ package final class Batch {
 
   /// Adds a chunk of a sequence.
   ///
-  /// - Parameter needsLogits: whether the logits of its last row are wanted
+  /// - Parameter logitRows: how many of its last rows are those whose logits are wanted
   /// - Precondition: there is room, the memory admits the chunk, and has no other in this batch.
-  package func append(_ tokens: UnsafeBufferPointer<Int32>, memory: KVCache, needsLogits: Bool = false) {
+  package func append(_ tokens: UnsafeBufferPointer<Int32>, memory: KVCache, logitRows: Int = 0) {
     precondition(!tokens.isEmpty && tokens.count <= room, "rows that the batch has no room for")
+    precondition(logitRows <= tokens.count, "logits of rows that the chunk does not have")
     guard let first = tokens.baseAddress else { return }
     (ids.pointer + count).update(from: first, count: tokens.count)
     segments.append(LocalAttention.Segment(memory: memory, rows: count..<count + tokens.count))
     count += tokens.count
-    guard needsLogits else { return }
-    wanted.pointer[wantedCount] = Int32(count - 1)
-    wantedCount += 1
+    for row in count - logitRows..<count {
+      wanted.pointer[wantedCount] = Int32(row)
+      wantedCount += 1
+    }
   }
 
   /// Adds one token of a sequence.
   package func append(_ token: Int32, memory: KVCache, needsLogits: Bool = false) {
     withUnsafePointer(to: token) {
-      append(UnsafeBufferPointer(start: $0, count: 1), memory: memory, needsLogits: needsLogits)
+      append(UnsafeBufferPointer(start: $0, count: 1), memory: memory, logitRows: needsLogits ? 1 : 0)
     }
   }
 

@@ -4,7 +4,8 @@ package import Tokenizers
 /// Writes text: asks its sequence for logits, samples a token from them, gives out its text, and appends it.
 ///
 /// Limits count generated tokens, never positions. Text is given out in whole characters only, and what may be the start
-/// of a stop string is held back until it is clear.
+/// of a stop string is held back until it is clear. A sequence that guesses gets the logits of several tokens in one step, as
+/// long as each agrees with its guess: every token is sampled as it would be without, and none behind the end stays.
 package struct Generation {
   /// Why a text ended.
   package enum Finish: Sendable, Hashable {
@@ -31,6 +32,8 @@ package struct Generation {
   /// Tokens generated so far, the end token not counted.
   package private(set) var generatedTokens = 0
   package private(set) var finish: Finish?
+  /// Whether a token that is part of the text ended it by a stop string.
+  private var lastTokenStops = false
 
   /// - Parameters:
   ///   - limit: the most tokens, nil for no limit
@@ -59,6 +62,8 @@ package struct Generation {
   package func requestLogits() -> Bool {
     guard finish == nil else { return false }
     sequence.requestLogits()
+    // The token behind the last guess comes in the same step.
+    sequence.guess(limit: limit.map { $0 - generatedTokens - 1 } ?? .max)
     return true
   }
 
@@ -68,6 +73,8 @@ package struct Generation {
   /// - Throws: `LanguageModelError` where there is no finite logit, `KVCacheError` where the memory has failed.
   package mutating func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws -> String {
     precondition(finish == nil, "logits after the end of a text")
+    // Behind the end nothing that was guessed stays.
+    defer { if let finish { sequence.endTrial(lastWaits: finish == .limit || lastTokenStops) } }
     if let failure = sequence.memory.failure {
       finish = .cancelled
       throw failure
@@ -85,7 +92,7 @@ package struct Generation {
     generatedTokens += 1
     let (text, stopped) = stops.append(decoder.append(token))
     if stopped {
-      finish = .stopString
+      (finish, lastTokenStops) = (.stopString, true)
       return text
     }
     if generatedTokens == limit { return text + end(.limit) }
@@ -96,7 +103,11 @@ package struct Generation {
   ///
   /// - Returns: text of tokens that were accepted, held back until now
   @discardableResult
-  package mutating func cancel() -> String { finish == nil ? end(.cancelled) : "" }
+  package mutating func cancel() -> String {
+    guard finish == nil else { return "" }
+    sequence.endTrial(lastWaits: true)
+    return end(.cancelled)
+  }
 
   /// Gives out what was held back.
   private mutating func end(_ reason: Finish) -> String {

@@ -97,7 +97,7 @@ public final class LanguageModel: Sendable {
     package let path: String
     package let tokenizer: Tokenizer
     package let notices: [Notice]
-    private let chatTemplates: StoredChatTemplates
+    private let chatTemplates: Result<StoredChatTemplates, any Error>
     /// How its authors recommend that tokens are chosen.
     package let samplingDefaults: SamplingDefaults
     package let engine: InferenceEngine
@@ -121,7 +121,7 @@ public final class LanguageModel: Sendable {
       self.tokenizer = tokenizer
       notices = try LanguageModel.notices(of: file, tokenizer)
       samplingDefaults = try SamplingDefaults(of: file)
-      chatTemplates = try file.chatTemplates()
+      chatTemplates = Result { try file.chatTemplates() }
       engine = InferenceEngine(
         model: model, team: team, kernels: kernels, chunk: options.chunk,
         arithmetic: options.exactArithmetic ? .float32 : .int8)
@@ -129,7 +129,7 @@ public final class LanguageModel: Sendable {
 
     /// How its conversations are written, or why it cannot hold any; made anew each time.
     package var template: Result<ConversationTemplate, any Error> {
-      Result { try ConversationTemplate(chatTemplates, tokenizer: tokenizer) }
+      Result { try ConversationTemplate(chatTemplates.get(), tokenizer: tokenizer) }
     }
   }
 }

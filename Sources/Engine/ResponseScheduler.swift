@@ -93,8 +93,15 @@ final class ResponseScheduler {
     guard let index = asks.firstIndex(where: { $0.state.existing === sequence }) else {
       return assertionFailure("logits that nobody asked for")
     }
-    let ask = asks.remove(at: index)
-    let result = Result<String?, any Error> { try ask.state.accept(logits).answerText }
+    let ask = asks[index]
+    let result = Result<String?, any Error> {
+      ask.state.gathered += try ask.state.accept(logits).answerText
+      return ask.state.gathered
+    }
+    // Of tokens that were guessed the logits of the next one follow at once.
+    if sequence.trial.confirmed > 0 { return }
+    ask.state.gathered = ""
+    asks.remove(at: index)
     if asks.contains(where: { $0.state === ask.state }) {
       // An iterator that was copied may ask twice.
       if ask.state.requestToken() == nil { end(ask.state) { $0.resume(returning: nil) } }

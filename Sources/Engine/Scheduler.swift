@@ -9,6 +9,8 @@ import KVCaches
 /// shared out over the threads. Nothing is allocated in steps of the same sequences. Not thread safe.
 package final class Scheduler {
   /// Takes the logits of a sequence, valid until it returns; it may append to that sequence, and add and remove any.
+  ///
+  /// Called again for those after a guessed token where what it appended agrees with the guess.
   package typealias Receiver = (_ sequence: Sequence, _ logits: UnsafeMutableBufferPointer<Float>) -> Void
 
   package let engine: InferenceEngine
@@ -68,7 +70,7 @@ package final class Scheduler {
     for index in turns.shares.indices {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
       sequence.withTokens(of: chunk) {
-        batch.append($0, memory: sequence.memory, needsLogits: chunk.needsLogits)
+        batch.append($0, memory: sequence.memory, logitRows: chunk.logitRows)
       }
     }
     engine.step(batch)
@@ -76,13 +78,17 @@ package final class Scheduler {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
       if sequence.accept(chunk) == .endsPrompt { engine.finishPrompt(of: sequence.memory) }
     }
-    var next = 0
+    var (next, row) = (0, 0)
     engine.forEachLogits(of: batch.logitRows) { block, logits in
       for place in 0..<block.count {
-        while !turns.shares[next].chunk.needsLogits { next += 1 }
-        let start = logits + place * engine.vocabularySize
-        receive(turns.shares[next].sequence, UnsafeMutableBufferPointer(start: start, count: engine.vocabularySize))
-        next += 1
+        while row == turns.shares[next].chunk.logitRows { (next, row) = (next + 1, 0) }
+        let sequence = turns.shares[next].sequence
+        // Behind a wrong guess logits follow what was never said.
+        if row == 0 || sequence.trial.confirmed == row {
+          let start = logits + place * engine.vocabularySize
+          receive(sequence, UnsafeMutableBufferPointer(start: start, count: engine.vocabularySize))
+        }
+        row += 1
       }
     }
   }

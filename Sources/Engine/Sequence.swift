@@ -10,6 +10,11 @@ package final class Sequence {
     package let count: Int
     /// Whether the logits after the last of them were asked for.
     package let needsLogits: Bool
+    /// How many of them are guesses, the last ones.
+    package var guesses = 0
+
+    /// The rows, its last ones, whose logits are wanted.
+    package var logitRows: Int { needsLogits ? 1 + guesses : 0 }
   }
 
   /// What it means that a chunk went through the model.
@@ -26,9 +31,14 @@ package final class Sequence {
   package let memory: KVCache
   /// What the sequence has seen.
   package private(set) var log: TokenLog
-  /// Tokens for the model, of which the first `read` went through it.
+  /// Tokens for the model, of which the first `read` went through it, and behind them guesses at those that follow.
   private var pending: [Int32] = []
   private var read = 0
+  private(set) var trial = Trial()
+  private var guesser: Guesser?
+  /// Guesses that went through the model so far, and those of them that came true.
+  package private(set) var guesses = (tried: 0, confirmed: 0)
+  private var undoDepth = 0
   /// Whether tokens came from outside since the last logits.
   package private(set) var isInPrompt = false
   /// Whether the logits after all tokens are asked for; until then the last ones wait, since more may come.
@@ -45,10 +55,13 @@ package final class Sequence {
   package var count: Int { log.total }
 
   /// Tokens that have not gone through the model yet.
-  package var waitingTokens: Int { pending.count - read }
+  package var waitingTokens: Int { pending.count - read - trial.offered }
 
   /// Tokens that have not gone through the model yet, oldest first.
-  package var waiting: [Int32] { Array(pending[read...]) }
+  package var waiting: [Int32] { Array(pending[read..<pending.count - trial.offered]) }
+
+  /// Rows that the tokens waiting and the guesses behind them take.
+  package var wantedRows: Int { pending.count - read }
 
   /// Goes on where another sequence stood, whose memory this one's has taken up.
   ///
@@ -59,10 +72,11 @@ package final class Sequence {
     precondition(waiting.count <= newest.count && newest.count <= count, "more tokens than came")
     log = TokenLog(limit: log.limit, total: count, newest: newest)
     (pending, read, self.isInPrompt, wantsLogits, layerwise) = (waiting, 0, isInPrompt, false, nil)
+    forgetGuesses()
   }
 
   /// Bytes that the sequence holds now.
-  package var bytes: Int { layerwise?.bytes ?? memory.bytes }
+  package var bytes: Int { (layerwise?.bytes ?? memory.bytes) + (guesser?.bytes ?? 0) }
 
   /// Whether one token is all that its logits still need, as at every token of an answer.
   package var needsOneRow: Bool { wantsLogits && waitingTokens == 1 && layerwise == nil }
@@ -70,6 +84,7 @@ package final class Sequence {
   /// Takes in tokens of a prompt, which ends where logits are asked for.
   package func append(_ tokens: [Int32]) {
     guard !tokens.isEmpty else { return }
+    endTrial()
     isInPrompt = true
     for token in tokens { log.append(token) }
     layerwise = nil
@@ -77,8 +92,16 @@ package final class Sequence {
     pending += tokens
   }
 
-  /// Takes in one token of the answer.
+  /// Takes in one token of the answer, which may be one that was guessed and went through the model already.
   package func append(_ token: Int32) {
+    guesser?.note(token)
+    if trial.unconfirmed > 0, pending[pending.count - trial.unconfirmed] == token {
+      log.append(token)
+      trial.confirm()
+      guesses.confirmed += 1
+      return
+    }
+    takeBackGuesses()
     log.append(token)
     layerwise = nil
     pending.append(token)
@@ -86,8 +109,9 @@ package final class Sequence {
 
   /// Asks for the logits after all tokens so far, and after those that may still be appended before they are computed.
   ///
-  /// - Precondition: at least one token waits.
+  /// - Precondition: at least one token waits, or the newest one was guessed and its logits come next.
   package func requestLogits() {
+    if trial.confirmed > 0 { return }
     precondition(waitingTokens > 0, "logits need a token they follow")
     wantsLogits = true
   }
@@ -104,8 +128,9 @@ package final class Sequence {
   /// - Returns: nil where it is not ready, or its prompt goes through the model layer by layer (`layerwise`).
   package func next(limit: Int) -> Chunk? {
     guard limit > 0, isReady(limit: limit), !readsByLayers() else { return nil }
-    let count = memory.admissibleChunk(min(limit, waitingTokens))
-    return Chunk(count: count, needsLogits: wantsLogits && count == waitingTokens)
+    let waiting = waitingTokens
+    let count = memory.admissibleChunk(min(limit, wantsLogits ? wantedRows : waiting))
+    return Chunk(count: count, needsLogits: wantsLogits && count >= waiting, guesses: max(0, count - waiting))
   }
 
   /// Calls `body` with the tokens of the chunk that was offered last.
@@ -115,9 +140,12 @@ package final class Sequence {
 
   /// Notes that a chunk went through the model, and, where it needs logits, that they are there.
   package func accept(_ chunk: Chunk) -> Event {
-    precondition(chunk.count <= waitingTokens, "a chunk that was never offered")
+    precondition(chunk.count <= wantedRows, "a chunk that was never offered")
     read += chunk.count
     guard chunk.needsLogits else { return .reads }
+    pending.removeLast(pending.count - read)
+    trial.begin(guesses: chunk.guesses)
+    guesses.tried += chunk.guesses
     return acceptLogits()
   }
 
@@ -133,9 +161,13 @@ package final class Sequence {
     defer { (isInPrompt, wantsLogits) = (false, false) }
     precondition(waitingTokens == 0, "logits after a token that is not the last")
     // The room of a long prompt is given back, that of an answer's tokens is kept.
+    if trial.unconfirmed == 0 { dropPending() }
+    return isInPrompt ? .endsPrompt : .answers
+  }
+
+  private func dropPending() {
     pending.removeAll(keepingCapacity: pending.count <= Self.keptRoom)
     read = 0
-    return isInPrompt ? .endsPrompt : .answers
   }
 
   private func dropRead() {
@@ -158,25 +190,51 @@ package final class Sequence {
   /// Has the sequence note what its tokens overwrite, so that the newest ones can be taken back.
   ///
   /// - Throws: `KVCacheError` where its memory cannot.
-  package func keepUndoLog(depth: Int) throws(KVCacheError) { try memory.keepUndoLog(depth: depth) }
+  package func keepUndoLog(depth: Int) throws(KVCacheError) { try keepUndoLog(depth, guesser) }
+
+  /// Has the sequence guess at its next tokens from now on; what could be taken back until now no longer can.
+  ///
+  /// - Parameter costs: of the engine that computes
+  /// - Throws: `KVCacheError` where its memory cannot try guesses, and a number of them was asked for.
+  package func speculate(_ speculation: Speculation, costs: GuessCosts) throws(KVCacheError) {
+    if let problem = memory.trialProblem {
+      guard case .fixed = speculation else { return }
+      throw .cannotUndo("nothing can be guessed: " + problem)
+    }
+    let guesser = speculation.mostGuesses > 0 ? Guesser(speculation, costs: costs) : nil
+    try keepUndoLog(undoDepth, guesser)
+    self.guesser = guesser
+    pending.reserveCapacity(Speculation.largestCount + 1)
+  }
+
+  private func keepUndoLog(_ depth: Int, _ guesser: Guesser?) throws(KVCacheError) {
+    endTrial()
+    let room = guesser == nil ? 0 : Speculation.largestCount + 1
+    try memory.keepUndoLog(depth: min(depth + room, KVCache.largestUndoDepth), ofSingleTokens: depth > 0)
+    undoDepth = depth
+  }
 
   /// How many of the newest tokens can be taken back now.
-  package var undoableTokens: Int { min(log.count, waitingTokens + memory.undoableTokens) }
+  package var undoableTokens: Int {
+    undoDepth == 0 ? min(log.count, waitingTokens) : min(log.count, waitingTokens + memory.undoableTokens)
+  }
 
   /// Forgets everything, as if no token had come.
   package func restart() {
     memory.reset()
     log = TokenLog(limit: log.limit)
     (pending, read, isInPrompt, wantsLogits, layerwise) = ([], 0, false, false, nil)
+    forgetGuesses()
   }
 
-  /// Takes back the newest tokens; those that went through the model in one step with older ones are read again, which
-  /// puts them at the end of that much shorter step.
+  /// Takes back the newest tokens; those that went through the model in one step with older ones are read again where the
+  /// step cannot be divided, which puts them at the end of that much shorter step.
   ///
   /// - Precondition: the sequence has so many tokens.
   /// - Throws: `KVCacheError` where the memory cannot take back so many; nothing has changed then.
   package func rollBack(tokens: Int) throws(KVCacheError) {
     precondition(tokens >= 0 && tokens <= count, "tokens that never came")
+    endTrial()
     let waiting = min(tokens, waitingTokens)
     let taken = tokens > waiting ? try memory.rollBack(tokens: tokens - waiting) : 0
     let again = (0..<max(0, taken - (tokens - waiting))).map { log[back: tokens + $0] }
@@ -184,5 +242,50 @@ package final class Sequence {
     read = 0
     if tokens > 0 { (wantsLogits, layerwise) = (false, nil) }
     log.removeLast(tokens)
+    if tokens > 0 { forgetGuesses() }
+  }
+
+  private func forgetGuesses() {
+    trial = Trial()
+    guesser?.forget()
+  }
+
+  // Guesses.
+
+  /// Puts guesses at the next tokens behind the last one, where logits are asked for and the sequence is to guess.
+  ///
+  /// - Parameter limit: the most guesses that are of use
+  package func guess(limit: Int) {
+    guard guesser != nil, wantsLogits, !isInPrompt, waitingTokens == 1, trial.offered == 0 else { return }
+    // Moved out and in again, not copied.
+    let count = guesser?.guess(after: log, limit: max(0, limit)) ?? 0
+    guard count > 0, let guesser else { return }
+    for guess in guesser.guesses[..<count] { pending.append(guess) }
+    trial.offer(count)
+  }
+
+  /// Ends the trial of guesses: what was not confirmed is taken back.
+  ///
+  /// - Parameter lastWaits: whether the newest token shall wait to be read, as one does that was not guessed
+  package func endTrial(lastWaits: Bool = false) {
+    takeBackGuesses(andConfirmed: lastWaits && trial.confirmed > 0 ? 1 : 0)
+  }
+
+  /// - Parameter confirmed: newest tokens that came true, to be read again
+  private func takeBackGuesses(andConfirmed confirmed: Int = 0) {
+    guard trial != Trial() else { return }
+    pending.removeLast(trial.offered)
+    let wrong = trial.unconfirmed + confirmed
+    // What went through the model stays in front of guesses until they are confirmed.
+    if trial.unconfirmed + trial.confirmed > 0 { dropPending() }
+    trial = Trial()
+    guard wrong > 0 else { return }
+    do {
+      let taken = try memory.rollBack(tokens: wrong)
+      for back in (0..<taken - wrong + confirmed).reversed() { pending.append(log[back: back]) }
+    } catch {
+      // Nothing that the memory answers is used then, until it is reset.
+      assert(memory.failure != nil, "guesses that cannot be taken back")
+    }
   }
 }

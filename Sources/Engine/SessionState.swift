@@ -16,6 +16,7 @@ package final class SessionState: @unchecked Sendable {
   private let slotType: KVCache.SlotType
   private let instructions: String?
   private let undoDepth: Int
+  private let speculation: Speculation
   package private(set) var existing: Sequence?
   private var generation: Generation?
   private var reader: AnswerReader?
@@ -26,6 +27,8 @@ package final class SessionState: @unchecked Sendable {
   package private(set) var lastStep = Conversation.Step()
   /// The step of the model's scheduler in which the session got its last token, until it comes back for more.
   var servedStep: Int?
+  /// Text of tokens whose step is still being taken in.
+  var gathered = ""
 
   /// What is put back when a request is taken back.
   struct Dialogue {
@@ -39,7 +42,7 @@ package final class SessionState: @unchecked Sendable {
 
   package init(
     tokenizer: Tokenizer, template: Result<ConversationTemplate, any Error>, plan: KVCache.Plan,
-    slotType: KVCache.SlotType, instructions: String?, undoDepth: Int = 0
+    slotType: KVCache.SlotType, instructions: String?, undoDepth: Int = 0, speculation: Speculation = .off
   ) {
     self.tokenizer = tokenizer
     self.template = template
@@ -47,6 +50,7 @@ package final class SessionState: @unchecked Sendable {
     self.slotType = slotType
     self.instructions = instructions
     self.undoDepth = undoDepth
+    self.speculation = speculation
   }
 
   /// The session's sequence, made when first asked for.
@@ -61,6 +65,8 @@ package final class SessionState: @unchecked Sendable {
   func makeSequence(_ engine: InferenceEngine) throws -> Sequence {
     let sequence = try engine.makeSequence(plan, slotType: slotType)
     if undoDepth != 0 { try sequence.keepUndoLog(depth: undoDepth) }
+    try speculation.check()
+    try sequence.speculate(speculation, costs: engine.guessCosts)
     return sequence
   }
 

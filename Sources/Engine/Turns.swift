@@ -1,6 +1,6 @@
 /// Who gets rows of the next step.
 ///
-/// Sequences that need one row come first; what remains goes to prompts. All stand in one queue and go to its end when
+/// Sequences that need one row come first, with guesses behind it where few write; what remains goes to prompts. All stand in one queue and go to its end when
 /// they are served, so nobody waits for more than a round. Nothing here knows an engine: counts alone decide.
 struct Turns {
   /// The rows of one sequence in a step.
@@ -18,6 +18,9 @@ struct Turns {
   var promptRows = Int.max {
     didSet { precondition(promptRows > 0, "prompts would never be read") }
   }
+
+  /// Beyond so many that write, rows of guesses cost more than they gain: weights are shared by enough rows.
+  private static let mostGuessing = 4
 
   /// The rows of the step, in the order of the batch.
   private(set) var shares: [Share] = []
@@ -46,10 +49,14 @@ struct Turns {
     }
     // However many write, prompts go on.
     var room = rows - (hasPrompts ? min(promptRows, (rows + 3) / 4) : 0)
+    var writers = queue.count(where: \.sequence.needsOneRow)
+    let guessing = writers <= Self.mostGuessing
     for index in queue.indices where room > 0 && queue[index].sequence.needsOneRow {
-      room -= serve(index, limit: 1)
+      writers -= 1
+      room -= serve(index, limit: guessing ? max(1, room - writers) : 1)
     }
-    room = rows - shares.count
+    room = rows
+    for share in shares { room -= share.chunk.count }
     if !shares.isEmpty { room = min(room, promptRows) }
     for index in queue.indices where room > 0 && !queue[index].sequence.needsOneRow {
       room -= serve(index, limit: room)

@@ -21,6 +21,9 @@ struct BenchCommand: ParsableCommand {
 
       --recompute compares two ways to write a token after the last --windows tokens: to compute the window anew for it, in
       chunks of --chunk, and to stream it into a cache of four sinks and a window that together hold as many.
+
+      --speculate has the model write --decode tokens of a summary with quotes, of an edited program and of a story, each with
+      and without guesses at the next tokens in turn, --rounds times, and says what the guesses give.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -50,6 +53,8 @@ struct BenchCommand: ParsableCommand {
   var attention = false
   @Flag(name: .long, help: "Measure a token of a stream beside computing its window anew for it.")
   var recompute = false
+  @Flag(name: .long, help: "Measure what guesses at the next tokens give, on three texts.")
+  var speculate = false
   @Option(name: .long, help: "Tokens of the windows of --recompute; 256,512,1024,2048,4096 without it.")
   var windows: NumberList<Int>?
   @Option(
@@ -81,8 +86,8 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError("--width must be a multiple of 256 up to 16384, but is \(width)")
     }
     try windows?.check("--windows", in: RecomputationRun.sinks + 1...1 << 20)
-    if [machine, kernels, attention, recompute].count(where: { $0 }) > 1 {
-      throw ValidationError("give one of --machine, --kernels, --attention and --recompute")
+    if [machine, kernels, attention, recompute, speculate].count(where: { $0 }) > 1 {
+      throw ValidationError("give one of --machine, --kernels, --attention, --recompute and --speculate")
     }
     if fill && (depth ?? 0) == 0 { throw ValidationError("--fill fills a cache to --depth, which is missing") }
     try refuseForeignOptions()
@@ -116,6 +121,8 @@ struct BenchCommand: ParsableCommand {
         ("--attention", [ofLoading, ofDecoding, ofModels, ofDepth, ofRounds, ofKernels, ofRecomputation])
       } else if recompute {
         ("--recompute", [ofModels, ofCaches, ofPrompts, ofDepth, ofKernels, ofAttention])
+      } else if speculate {
+        ("--speculate", [ofModels, ofPrompts, ofDepth, ofKernels, ofAttention, ofRecomputation])
       } else {
         ("a model's measurement", [ofKernels, ofAttention, ofRecomputation])
       }
@@ -132,6 +139,8 @@ struct BenchCommand: ParsableCommand {
       try measureAttention()
     } else if recompute {
       try measureRecomputation()
+    } else if speculate {
+      try measureSpeculation()
     } else {
       try measureModel()
     }
@@ -184,6 +193,21 @@ struct BenchCommand: ParsableCommand {
     let report = BenchReport()
     var rows: [RecomputationRun.Row] = []
     try RecomputationRun.measure(loaded.engine, slotType: cache.slots.cacheType, options: options) { row in
+      rows.append(row)
+      if json { StandardOutput.write(report.json(row).text + "\n") }
+    }
+    if !json { StandardOutput.write(report.table(rows).text) }
+  }
+
+  private func measureSpeculation() throws {
+    let plan = try KVCache.Plan(cache.cache, resolver: .files)
+    let loaded = try model.load(isQuiet: json)
+    var options = SpeculationRun.Options()
+    options.decode = decode ?? options.decode
+    options.rounds = rounds ?? options.rounds
+    let report = BenchReport()
+    var rows: [SpeculationRun.Row] = []
+    try SpeculationRun.measure(loaded, plan: plan, slotType: cache.slots.cacheType, options: options) { row in
       rows.append(row)
       if json { StandardOutput.write(report.json(row).text + "\n") }
     }

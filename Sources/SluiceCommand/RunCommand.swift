@@ -16,6 +16,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var cache: CacheOptions
   @OptionGroup var sampling: SamplingFlags
   @OptionGroup var template: ChatTemplateOption
+  @OptionGroup var speculation: SpeculationOption
 
   @Option(name: [.short, .long], help: "The text to continue.")
   var prompt: String?
@@ -48,7 +49,7 @@ struct RunCommand: ParsableCommand {
     let source = try prompt.map { TextSource(text: $0) } ?? TextSource(path: file ?? "-")
     let plan = try KVCache.Plan(cache.cache, resolver: .files)
     let loaded = try model.load()
-    var writer = try TextWriter(loaded, plan: plan, slotType: cache.slots.cacheType)
+    var writer = try TextWriter(loaded, plan: plan, slotType: cache.slots.cacheType, speculation: speculation.speculate)
     if chat {
       let frame = try template.template(of: loaded).frame()
       writer.read(template: frame.before)

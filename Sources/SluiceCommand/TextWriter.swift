@@ -11,9 +11,12 @@ struct TextWriter {
   private var progress = ProgressLine.standardError()
   private var hasWarned = false
 
-  init(_ loaded: LanguageModel.Loaded, plan: KVCache.Plan, slotType: KVCache.SlotType) throws {
+  init(
+    _ loaded: LanguageModel.Loaded, plan: KVCache.Plan, slotType: KVCache.SlotType, speculation: Speculation = .off
+  ) throws {
     self.loaded = loaded
     sequence = try loaded.engine.makeSequence(plan, slotType: slotType)
+    try sequence.speculate(speculation, costs: loaded.engine.guessCosts)
     scheduler = Scheduler(engine: loaded.engine)
     scheduler.add(sequence)
     if loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence { sequence.append([begin]) }

@@ -158,9 +158,11 @@ extension SessionState {
       slotType: .float32, instructions: instructions, undoDepth: undoDepth)
   }
 
-  /// The text of the next token, or nil at the end.
+  /// The text of the next token, with those guessed behind it, or nil at the end.
   func next(_ engine: InferenceEngine) throws -> String? {
-    guard let sequence = requestToken(), let logits = Scheduler(engine: engine).logits(of: sequence) else { return nil }
-    return try accept(logits).answerText
+    guard let sequence = requestToken() else { return nil }
+    var text = ""
+    _ = try Scheduler(engine: engine).logits(of: sequence, while: { true }) { text += try accept($0).answerText }
+    return text
   }
 }

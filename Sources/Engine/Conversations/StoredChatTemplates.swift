@@ -88,9 +88,9 @@ extension WeightFile {
     // GGUF spells the separator so.
     let stems = [("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding"), ("sep", "seperator")]
     for (name, stem) in stems {
-      guard let id = try metadata.integer(ifPresent: "\(prefix)\(stem)_token_id"), tokens.indices.contains(id) else {
-        continue
-      }
+      // What is no id of the vocabulary is the tokenizer's to warn of.
+      let id = (try? metadata.integer(ifPresent: "\(prefix)\(stem)_token_id")) ?? nil
+      guard let id, tokens.indices.contains(id) else { continue }
       texts[name + "_token"] = tokens[id]
     }
     return texts

@@ -14,7 +14,12 @@ extension KVCache {
   /// - Parameter depth: the most tokens that can be taken back; a longer step leaves nothing to take back before its end.
   /// - Throws: `KVCacheError` where the depth is impossible, or tokens melt together, which cannot be taken apart again:
   ///   there a snapshot serves.
-  public func keepUndoLog(depth: Int) throws(KVCacheError) {
+  public func keepUndoLog(depth: Int) throws(KVCacheError) { try keepUndoLog(depth: depth, ofSingleTokens: true) }
+
+  /// Has the cache note what steps overwrite from now on.
+  ///
+  /// - Parameter ofSingleTokens: false leaves out steps of one token, which then cost nothing and end what can be taken back
+  package func keepUndoLog(depth: Int, ofSingleTokens: Bool) throws(KVCacheError) {
     guard (0...Self.largestUndoDepth).contains(depth) else {
       throw .cannotUndo("between 0 and \(Self.largestUndoDepth) tokens can be taken back, not \(depth)")
     }
@@ -24,7 +29,8 @@ extension KVCache {
     let reach = depth > 0 && recurrent.layout.count > 0 ? RecurrentMemory.spacing(depth: depth) : 0
     for group in groups {
       group.remove(UndoLog.self)
-      if depth > 0 { group.add(UndoLog(depth: depth + reach, of: group, group.site)) }
+      guard depth > 0 else { continue }
+      group.add(UndoLog(depth: depth + reach, ignoresSingleTokens: !ofSingleTokens, of: group, group.site))
     }
     recurrent.keepCopies(depth: depth)
   }
@@ -40,11 +46,23 @@ extension KVCache {
     return recurrent.oldestCopy(from: tokenCount - Int64(logged)).map { Int(tokenCount - $0) } ?? 0
   }
 
-  /// Takes back the newest steps, as many as it takes for `tokens` tokens: the cache is bit for bit as before them.
+  /// Why some tokens of a step cannot be tried and taken back as if the others had come alone; nil where they can.
+  ///
+  /// The tokens of a step then read what they would read one by one, and each of the newest can be taken back.
+  package var trialProblem: String? {
+    for group in groups {
+      if let problem = group.states.lazy.compactMap(\.rollBackProblem).first { return "'\(plan)' \(problem)" }
+      if !group.plan.slidesExactly { return "under '\(plan)' tokens that come together read otherwise than one by one" }
+    }
+    return recurrent.layout.count > 0 ? "a model with recurrent layers cannot take back a part of a step" : nil
+  }
+
+  /// Takes back the newest tokens, and where scores decided on a step all of it: the cache is bit for bit as if they had
+  /// not come.
   ///
   /// A prompt that ended before the oldest of these tokens stays ended, one that ended later is whole again.
   ///
-  /// - Returns: tokens taken back, more than asked for where they came in one step with others; those have to come again.
+  /// - Returns: tokens taken back, more than asked for where a step cannot be divided; the others have to come again.
   /// - Throws: `KVCacheError` where so many tokens cannot be taken back; the cache is then unchanged.
   @discardableResult
   public func rollBack(tokens: Int) throws(KVCacheError) -> Int {
@@ -62,8 +80,9 @@ extension KVCache {
       recurrent.takeUpCopy(of: copy)
     }
     while taken < tokens {
+      let limit = logs.allSatisfy { $0.log.splitsNewestStep($0.group) } ? tokens - taken : .max
       var step = 0
-      for (group, log) in logs { step = log.undoStep(group, .current) }
+      for (group, log) in logs { step = log.undoStep(group, limit: limit, .current) }
       taken += step
     }
     guard taken > 0 else { return 0 }

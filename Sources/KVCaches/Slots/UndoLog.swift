@@ -3,8 +3,10 @@ import Kernels
 /// What the newest steps of a group overwrote.
 ///
 /// Before a step writes a slot, the key and value in it are copied into a *spill* slot; counters, and what states change, are
-/// copied when the step begins. Steps are taken back whole, newest first, and with them changes between steps, such as a
-/// prompt's cut. The spill is a ring with room for what `depth` tokens can overwrite, allocated once.
+/// copied when the step begins. Steps are taken back newest first, and with them changes between steps, such as a prompt's
+/// cut. Of a step in which counters decided everything the newest tokens can be taken back alone: their writes are the last
+/// ones, and the counters of the others are counted anew. The spill is a ring with room for what `depth` tokens can
+/// overwrite, allocated once.
 final class UndoLog: StageState {
   /// Something that can be taken back.
   private enum Entry {
@@ -19,6 +21,8 @@ final class UndoLog: StageState {
 
   /// The most tokens that can be taken back.
   let depth: Int
+  /// Whether a step of one token is not noted, so that nothing from before it can be taken back.
+  private let ignoresSingleTokens: Bool
   /// Oldest first; together they have at most `depth` tokens.
   private var entries: [Entry] = []
   /// The slots that a token can overwrite in each head: one a stage.
@@ -32,11 +36,11 @@ final class UndoLog: StageState {
   /// The first spill slot of the step under way, and how many it may fill: threads read these, and count no references.
   private var (firstSpill, stepWrites) = (0, 0)
   /// Whether the step under way is noted; one of more tokens than the log is deep is not.
-  private var isRecording = false
+  fileprivate private(set) var isRecording = false
 
   /// An empty log.
-  init(depth: Int, of group: HeadGroup, _ site: StateSite) {
-    self.depth = depth
+  init(depth: Int, ignoresSingleTokens: Bool, of group: HeadGroup, _ site: StateSite) {
+    (self.depth, self.ignoresSingleTokens) = (depth, ignoresSingleTokens)
     writesPerToken = group.ledger.stages.count
     spill = StageStorage(
       type: site.slotType.elementType, heads: site.count, headDim: site.headDim, capacity: depth * writesPerToken)
@@ -68,7 +72,9 @@ final class UndoLog: StageState {
     for undo in undos { undo.clear() }
   }
 
-  override func renewed(for group: HeadGroup) -> StageState? { UndoLog(depth: depth, of: group, site) }
+  override func renewed(for group: HeadGroup) -> StageState? {
+    UndoLog(depth: depth, ignoresSingleTokens: ignoresSingleTokens, of: group, site)
+  }
 
   override func makeReplay(reusing old: LayerReplay?) -> LayerReplay? {
     guard let old = old as? UndoReplay else { return UndoReplay() }
@@ -77,7 +83,7 @@ final class UndoLog: StageState {
 
   /// Notes how the group stands before a step, and forgets what is too old then.
   override func willBegin(tokens: Int, of group: HeadGroup) {
-    isRecording = tokens <= depth
+    isRecording = tokens <= depth && !(ignoresSingleTokens && tokens == 1)
     guard isRecording else { return reset() }
     var left = self.tokens
     while let oldest = entries.first, left + tokens > depth || oldest.tokens == 0 {
@@ -127,36 +133,53 @@ final class UndoLog: StageState {
     kernels.writeValue(row, to: place, of: target)
   }
 
+  /// Whether some of the newest step's tokens can be taken back and the others stay.
+  func splitsNewestStep(_ group: HeadGroup) -> Bool {
+    guard let tokens = entries.last(where: { $0.tokens > 0 })?.tokens else { return false }
+    return !group.plan.states.contains(where: \.decidesByHead) && undos.allSatisfy { $0.splits(tokens: tokens) }
+  }
+
   /// Undoes the newest step, and the changes made since.
   ///
-  /// - Returns: the tokens of the step; 0 where there is none.
-  func undoStep(_ group: HeadGroup, _ kernels: InstructionSet) -> Int {
+  /// - Parameter limit: the most tokens, of a step that can be split
+  /// - Returns: the tokens taken back; 0 where there is no step.
+  func undoStep(_ group: HeadGroup, limit: Int = .max, _ kernels: InstructionSet) -> Int {
     while let entry = entries.popLast() {
       switch entry {
       case .change(let change): change.undo(group)
       case .step(let tokens, let stages, let first):
-        putBack(writes: tokens * writesPerToken, from: first, group, kernels)
+        let kept = max(0, tokens - limit)
         let position = group.ledger.tokenCount - Int64(tokens)
-        for undo in undos { undo.undo(tokens: tokens, first: position) }
         group.ledger.set(tokenCount: position, stages: stages)
-        nextSpill = first
-        return tokens
+        var keptWrites = 0
+        if kept > 0 {
+          // The tokens that stay went the same ways as they would have without the others.
+          group.ledger.plan(chunk: kept)
+          keptWrites = group.ledger.step.moves.count
+          entries.append(.step(tokens: kept, stages: stages, firstSpill: first))
+        }
+        putBack(keptWrites..<tokens * writesPerToken, from: first, group, kernels)
+        for undo in undos { undo.undo(tokens: tokens - kept, first: position + Int64(kept)) }
+        nextSpill = spillSlot(kept * writesPerToken, from: first)
+        return tokens - kept
       }
     }
     return 0
   }
 
-  private func putBack(writes: Int, from first: Int, _ group: HeadGroup, _ kernels: InstructionSet) {
+  /// Puts some writes of a step back, and forgets them.
+  private func putBack(_ writes: Range<Int>, from first: Int, _ group: HeadGroup, _ kernels: InstructionSet) {
     let row = Buffer<Float>(count: site.headDim)
     group.slots.forEachBlock { index, block in
       for place in 0..<site.count {
         // A slot that was written twice first held what was spilled first.
-        for write in (0..<writes).reversed() {
+        for write in writes.reversed() {
           let spillSlot = spillSlot(write, from: first)
           let target = places.pointer[place * spillSlots + spillSlot]
           guard target.block == index else { continue }
           let slots = block.slots(head: place, type: spill.type, headDim: site.headDim)
           Self.copy(spillSlot, of: spilled(place: place), to: target.slot, of: slots, row.pointer, kernels)
+          places.pointer[place * spillSlots + spillSlot] = .none
         }
       }
     }
@@ -167,9 +190,12 @@ final class UndoLog: StageState {
 private final class UndoReplay: LayerReplay {
   private var log: UndoLog?
 
-  override var roles: Roles { .watchesSlots }
+  override var roles: Roles { log == nil ? [] : .watchesSlots }
 
-  override func prepare(_ group: HeadGroup, _ step: GroupReplay, threads: Int) { log = group.state(UndoLog.self) }
+  override func prepare(_ group: HeadGroup, _ step: GroupReplay, threads: Int) {
+    log = group.state(UndoLog.self)
+    if log?.isRecording == false { log = nil }
+  }
 
   override func willWrite(
     _ target: SlotPlace, of slots: SlotStorage, write: Int, place: Int, row: UnsafeMutablePointer<Float>,

@@ -121,7 +121,10 @@ class StateUndo {
   /// Copies what a step of so many tokens, whose first has the place `first` in the stream, is going to change.
   func begin(tokens: Int, first: Int64) {}
 
-  /// Puts back what the newest step not yet taken back has changed.
+  /// Whether the newest tokens of such a step can be taken back while the others stay.
+  func splits(tokens: Int) -> Bool { false }
+
+  /// Puts back what the newest step not yet taken back has changed, or the newest tokens of one that can be split.
   func undo(tokens: Int, first: Int64) {}
 
   /// Forgets all steps.

@@ -65,18 +65,23 @@ struct Chat {
     try state.begin(.turn(message), options, loaded.engine)
     let prompt = state.lastStep.tokens.count
     while let sequence = state.requestToken() {
-      let logits = scheduler.logits(of: sequence) {
-        progress.update(
-          StreamStatus(
-            label: "read", tokens: prompt - sequence.waitingTokens, totalTokens: prompt, cacheBytes: sequence.bytes))
-        return !Interruption.hasCome
-      }
-      progress.clear()
-      guard let logits, !Interruption.hasCome else {
+      let hasLogits = try scheduler.logits(
+        of: sequence,
+        while: {
+          progress.update(
+            StreamStatus(
+              label: "read", tokens: prompt - sequence.waitingTokens, totalTokens: prompt, cacheBytes: sequence.bytes))
+          return !Interruption.hasCome
+        },
+        { logits in
+          progress.clear()
+          screen.show(try state.accept(logits))
+        })
+      guard hasLogits, !Interruption.hasCome else {
+        progress.clear()
         screen.show(state.cancel())
         break
       }
-      screen.show(try state.accept(logits))
     }
     screen.finish()
     if Interruption.take() { StandardError.write("(stopped)\n") }

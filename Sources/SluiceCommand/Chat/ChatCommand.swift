@@ -25,6 +25,7 @@ struct ChatCommand: ParsableCommand {
   @OptionGroup var slots: SlotTypeOption
   @OptionGroup var sampling: SamplingFlags
   @OptionGroup var template: ChatTemplateOption
+  @OptionGroup var speculation: SpeculationOption
   @Option(
     name: [.customShort("n"), .customLong("predict")], parsing: .unconditional, help: "The most tokens of an answer.")
   var predict: Int?
@@ -76,7 +77,7 @@ struct ChatCommand: ParsableCommand {
     let makeState = { (undoDepth: Int) in
       SessionState(
         tokenizer: loaded.tokenizer, template: .success(conversation), plan: plan, slotType: slots.cacheType,
-        instructions: system, undoDepth: undoDepth)
+        instructions: system, undoDepth: undoDepth, speculation: speculation.speculate)
     }
     let state = makeState(try undoDepth(plan, loaded))
     let options = GenerationOptions(

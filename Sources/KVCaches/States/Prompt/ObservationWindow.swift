@@ -111,6 +111,9 @@ final class ObservationUndo: StateUndo {
     forEachToken(of: tokens, first: first) { window, copy, position in window.copyQueries(at: position, to: copy) }
   }
 
+  /// Of a longer step the queries that its own tokens pushed out are not known.
+  override func splits(tokens: Int) -> Bool { tokens <= state.prompt.voters }
+
   override func undo(tokens: Int, first: Int64) {
     forEachToken(of: tokens, first: first) { window, copy, position in window.setQueries(at: position, from: copy) }
   }

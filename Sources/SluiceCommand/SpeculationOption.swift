@@ -1,0 +1,28 @@
+import ArgumentParser
+import Engine
+
+/// Whether next tokens are guessed.
+struct SpeculationOption: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      """
+      Guess tokens that repeat the text, up to so many at once, and check them in one step: faster where the text repeats \
+      itself, the same text everywhere. auto (without it) guesses where it pays, off never.
+      """, valueName: "auto|off|N"),
+    transform: Self.speculation)
+  var speculate = Speculation.automatic
+
+  static func speculation(_ text: String) throws -> Speculation {
+    switch text {
+    case "auto": return .automatic
+    case "off": return .off
+    default:
+      guard let count = Int(text), (1...Speculation.largestCount).contains(count) else {
+        throw ValidationError(
+          "--speculate is auto, off, or a number from 1 to \(Speculation.largestCount), not '\(text)'")
+      }
+      return .fixed(count)
+    }
+  }
+}
