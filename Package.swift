@@ -117,7 +117,8 @@ let package = Package(
       ],
       resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
+      name: "CommandTests",
+      dependencies: ["SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

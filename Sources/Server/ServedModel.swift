@@ -22,6 +22,7 @@ struct ServedModel: Sendable {
   /// When the server started, in seconds since 1970.
   let created: Int
 
+  /// - Throws: `RequestError` where the plan does not fit the model or the bytes of all memories.
   init(
     _ loaded: LanguageModel.Loaded, identifier: String, aliases: [String], plan: KVCache.Plan?,
     slotType: KVCache.SlotType, memoryBytes: Int, created: Int
@@ -37,6 +38,7 @@ struct ServedModel: Sendable {
     layers = configuration.layers
     let window = max(4, min(4096, trainedLength) - 4)
     self.plan = try plan ?? KVCache.Plan("streaming-llm:4+\(window)")
+    _ = try bytes(of: self.plan, tokens: 0)
   }
 
   /// - Throws: `RequestError` of status 404 for a model that is not served.

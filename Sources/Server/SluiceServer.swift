@@ -45,7 +45,7 @@ package final class SluiceServer: Sendable {
   /// Starts to listen.
   ///
   /// - Parameter name: by which clients know the model
-  /// - Throws: `KVCacheError` where the plan does not fit, NIO's error where the address cannot be had.
+  /// - Throws: an error of one line where the plan does not fit, NIO's error where the address cannot be had.
   package init(_ loaded: LanguageModel.Loaded, name: String, options: Options = Options()) async throws {
     let scheduler = RequestScheduler(
       loaded, slotType: options.slotType,

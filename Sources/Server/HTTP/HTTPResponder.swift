@@ -19,7 +19,7 @@ struct HTTPResponder: Sendable {
     do {
       response = try await respond(to: request)
     } catch {
-      let known = error as? RequestError ?? .failed("\(error)")
+      let known = error as? RequestError ?? (error is CancellationError ? .gone : .failed("\(error)"))
       failure = known
       response = .json(routes.json(of: known, for: request.path), status: known.status)
     }

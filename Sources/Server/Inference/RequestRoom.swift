@@ -81,12 +81,12 @@ final class RequestRoom {
       let reused = held.take(for: job.request)
       var need = max(job.request.bytes, reused?.0.sequence.bytes ?? 0)
       need += running.reduce(0) { $0 + $1.bytes }
-      while need + held.bytes > limits.bytes, held.evict() {}
       guard need <= limits.bytes || running.isEmpty else {
         // Its turn comes when others have ended; nobody overtakes it.
         if let reused { held.hold(reused.0) }
         return
       }
+      while need + held.bytes > limits.bytes, held.evict() {}
       waiting.remove(at: index)
       start(job, reused)
     }

@@ -1,7 +1,7 @@
 import ModelJSON
 
 /// Why a request is refused or cannot be finished, as clients are told.
-struct RequestError: Error, Sendable, Hashable {
+struct RequestError: Error, Sendable, Hashable, CustomStringConvertible {
   /// The status of the answer, where none has begun.
   var status: Int
   /// The kind as OpenAI names it.
@@ -12,7 +12,7 @@ struct RequestError: Error, Sendable, Hashable {
   var message: String
   /// Seconds after which to try again.
   var retryAfter: Int?
-  /// Further fields of the head.
+  /// The methods that the path takes, where it was asked with another.
   var allow: String?
 
   static func bad(_ parameter: String?, _ message: String, code: String? = nil) -> Self {
@@ -31,6 +31,11 @@ struct RequestError: Error, Sendable, Hashable {
 
   static let stopped = Self(
     status: 503, type: "server_error", code: "stopped", message: "the server stops", retryAfter: 10)
+
+  /// Nobody reads it; the log shows the status that other servers use.
+  static let gone = Self(status: 499, message: "the client has gone")
+
+  var description: String { message }
 
   /// In the form of OpenAI's API.
   var json: JSONValue {

@@ -14,6 +14,9 @@ extension Routes {
     try fields.refuse(["best_of"]) { $0.integer == 1 }
     try fields.refuse(["logprobs"])
     try fields.finish()
+    guard prompts.count * answer.choices <= 128 else {
+      throw RequestError.bad("n", "a request may have up to 128 answers", code: "invalid_value")
+    }
     var requests: [GenerationRequest] = []
     for (index, prompt) in prompts.enumerated() {
       for choice in 0..<answer.choices {
