@@ -4,7 +4,8 @@ import Testing
 /// `sluice serve` hands over to the server's program, which answers in the command's manner.
 @Suite struct ServeCommandTests {
   @Test(arguments: [
-    (["--port", "99999"], "--port must be from 0 to 65535"), (["--parallel", "0"], "--parallel must be from 1 to 1024"),
+    (["--port", "99999"], "--port must be from 0 to 65535"),
+    (["--parallel", "0"], "--parallel must be from 1 to 1024"),
     (["--cache-type", "f8"], "'f8' is no type"), (["--nonsense"], "--nonsense"),
   ])
   func badUsage(_ arguments: [String], _ message: String) throws {
