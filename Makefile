@@ -2,10 +2,11 @@
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText
 
-.PHONY: help setup model assets-models demo test example lint format release clean
+.PHONY: help setup model assets-models demo server test example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
+	@echo "make server            build 'sluice serve'"
 	@echo "make model             fetch the default model"
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
 	@echo "make example           build and run Examples/StreamText from the working tree"
@@ -31,7 +32,13 @@ demo: setup
 	Scripts/fetch-model
 	.build/release/sluice demo $(TEXT)
 
+server: setup
+	swift build -c release --product sluice-serve
+	swift build -c release --product sluice
+	@echo "start it with: .build/release/sluice serve"
+
 test: setup lint assets-models
+	Scripts/install-clients
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	Scripts/consumer-test

@@ -19,9 +19,12 @@ let package = Package(
   products: [
     .library(name: "Sluice", targets: ["Sluice"]),
     .executable(name: "sluice", targets: ["SluiceCommand"]),
+    // A program of its own, so that building "sluice" does not build SwiftNIO.
+    .executable(name: "sluice-serve", targets: ["ServerCommand"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
   ],
   targets: [
     .target(name: "CKernels", cSettings: fastC),
@@ -54,6 +57,16 @@ let package = Package(
         "Engine", "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
+    .target(
+      name: "Server",
+      dependencies: [
+        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Engine",
+        .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", argumentParser], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
     .target(
       name: "HubTestSupport", dependencies: ["ModelHub", "Kernels"], path: "Tests/HubTestSupport",
@@ -98,7 +111,14 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["SluiceCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
+      name: "ServerTests",
+      dependencies: [
+        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "TestSupport",
+      ],
+      resources: [.copy("Clients")], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: ["SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -25,6 +25,8 @@ package struct Generation {
   private var sampler: Sampler
   private var decoder: IncrementalDecoder
   private var stops: StopStrings
+  /// A stop string that is a special token and was met.
+  private var metToken: Int32?
   /// Stop strings that are special tokens, which never show in text.
   private let stopTokens: Set<Int32>
   /// Tokens generated so far, the end token not counted.
@@ -50,6 +52,9 @@ package struct Generation {
     stopTokens = Set(stopStrings.compactMap(tokenizer.id(ofSpecial:)))
     if limit == 0 { finish = .limit }
   }
+
+  /// The stop string that ended the text.
+  package var stopString: String? { stops.met ?? metToken.map(tokenizer.token) }
 
   /// Asks for the logits of the next token, to be accepted when they are there.
   ///
@@ -79,7 +84,10 @@ package struct Generation {
       throw LanguageModelError.noFiniteLogit
     }
     if tokenizer.endOfGeneration.contains(token) { return end(.endOfText) }
-    if stopTokens.contains(token) { return end(.stopString) }
+    if stopTokens.contains(token) {
+      metToken = token
+      return end(.stopString)
+    }
     sequence.append(token)
     generatedTokens += 1
     let (text, stopped) = stops.append(decoder.append(token))

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Kernels block and spin, so they stay off Swift's cooperative pool. Jobs run one after another, in the order in which
 /// they come.
-final class InferenceThread: Sendable {
+package final class InferenceThread: Sendable {
   private struct Queue {
     var jobs: [@Sendable () -> Void] = []
     var isClosed = false
@@ -20,7 +20,7 @@ final class InferenceThread: Sendable {
 
   private let shared = Shared()
 
-  init(name: String) {
+  package init(name: String) {
     let shared = shared
     let thread = Thread {
       while let job = Self.nextJob(shared) { job() }
@@ -46,7 +46,7 @@ final class InferenceThread: Sendable {
   }
 
   /// Has the thread run a job after those that wait already.
-  func enqueue(_ job: @escaping @Sendable () -> Void) {
+  package func enqueue(_ job: @escaping @Sendable () -> Void) {
     shared.condition.withLock { shared.queue.jobs.append(job) }
     shared.condition.signal()
   }
@@ -54,7 +54,7 @@ final class InferenceThread: Sendable {
   /// Waits, in a job, for another one to come.
   ///
   /// - Returns: whether one has come before the time was up; false where there was no time.
-  func waitForJob(atMost duration: Duration) -> Bool {
+  package func waitForJob(atMost duration: Duration) -> Bool {
     guard duration > .zero else { return false }
     let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     let deadline = Date(timeIntervalSinceNow: seconds)
@@ -65,7 +65,7 @@ final class InferenceThread: Sendable {
   }
 
   /// Runs a job on the thread and waits for its result without blocking a thread of the pool.
-  func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
+  package func run<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
     try await withCheckedThrowingContinuation { continuation in
       enqueue { continuation.resume(with: Swift.Result { try body() }) }
     }

@@ -6,6 +6,8 @@ package struct StopStrings: Sendable {
   private let stops: [[UInt8]]
   /// The longest end of the text so far with which a stop string could start.
   private var held: [UInt8] = []
+  /// The stop string that was met.
+  package private(set) var met: String?
 
   /// - Parameter stops: empty strings are ignored.
   package init(_ stops: [String]) {
@@ -20,6 +22,7 @@ package struct StopStrings: Sendable {
     for end in first..<held.count {
       guard let stop = stops.first(where: { held[...end].ends(with: $0) }) else { continue }
       defer { held = [] }
+      met = String(decoding: stop, as: UTF8.self)
       return (String(decoding: held[...(end - stop.count)], as: UTF8.self), true)
     }
     let longest = stops.map { held.lengthOfEnd(startingLike: $0) }.max() ?? 0

@@ -17,7 +17,7 @@ struct SluiceCommand: ParsableCommand {
     subcommands: [
       RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, TemplateCommand.self,
       EvaluateCommand.self, BenchCommand.self, PullCommand.self, ModelsCommand.self, RemoveCommand.self,
-      DemoCommand.self,
+      DemoCommand.self, ServeCommand.self,
     ])
 
   /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.

@@ -33,6 +33,13 @@ package struct ConversationTemplate: Sendable {
   package func render(_ messages: [ChatMessage], opensAnswer: Bool) throws(TemplateError) -> RenderedConversation {
     var conversation = TemplateConversation(messages.map(\.json), ending: opensAnswer ? .answer : .none)
     (conversation.thinking, conversation.variables) = (thinking, variables)
+    return try render(conversation)
+  }
+
+  /// The text of a conversation as servers are given it, with tools and variables of its own.
+  ///
+  /// - Throws: as above; of kind `messages` where a message has no usable form.
+  package func render(_ conversation: TemplateConversation) throws(TemplateError) -> RenderedConversation {
     let spans = try template.prompt(for: conversation, traits: traits, templateTexts: templateTexts, time: time)
     var prompt = PromptText()
     for span in spans { prompt.append(span.text, isContent: span.isContent) }
@@ -69,7 +76,7 @@ package struct RenderedConversation: Sendable {
   let addsBegin: Bool
   private let tokenizer: Tokenizer
 
-  init(_ prompt: PromptText, tokenizer: Tokenizer) {
+  package init(_ prompt: PromptText, tokenizer: Tokenizer) {
     (self.prompt, self.tokenizer) = (prompt, tokenizer)
     var (symbols, offsets) = tokenizer.symbols(prompt)
     let begin = tokenizer.addsBeginOfSequence ? tokenizer.beginOfSequence : nil

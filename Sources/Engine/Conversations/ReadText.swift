@@ -5,9 +5,9 @@ import Tokenizers
 /// Of all but the newest part only a hash is kept, so it does not grow with the conversation. Symbols are those of
 /// `Tokenizer.symbols`: what a model wrote and what a template writes are equal where they say the same, however they
 /// were cut into tokens.
-struct ReadText: Sendable {
+package struct ReadText: Sendable {
   /// How a rendering relates to what was read.
-  enum Relation: Equatable {
+  package enum Relation: Equatable {
     /// It begins with all that was read.
     case continues
     /// It differs from some place on, and can go on after `symbols` of its symbols once the newest tokens are taken back.
@@ -20,10 +20,10 @@ struct ReadText: Sendable {
   private(set) var foldedCount = 0
   private(set) var foldedHash = Self.emptyHash
   /// The newest ids, and what they say.
-  private(set) var tokens: [Int32] = []
-  private(set) var symbols: [Int32] = []
+  package private(set) var tokens: [Int32] = []
+  package private(set) var symbols: [Int32] = []
 
-  init() {}
+  package init() {}
 
   /// What a file says was read.
   init(foldedCount: Int, foldedHash: UInt64, tokens: [Int32], symbols: [Int32]) {
@@ -31,10 +31,10 @@ struct ReadText: Sendable {
   }
 
   /// Symbols read.
-  var count: Int { foldedCount + symbols.count }
+  package var count: Int { foldedCount + symbols.count }
 
   /// Takes note of ids that were read.
-  mutating func append(_ ids: [Int32], symbols newSymbols: [Int32]) {
+  package mutating func append(_ ids: [Int32], symbols newSymbols: [Int32]) {
     tokens += ids
     symbols += newSymbols
   }
@@ -46,7 +46,7 @@ struct ReadText: Sendable {
     (tokens, symbols) = ([], [])
   }
 
-  func relation(to rendering: [Int32]) -> Relation {
+  package func relation(to rendering: [Int32]) -> Relation {
     guard rendering.count >= foldedCount, Self.hash(rendering[..<foldedCount]) == foldedHash else { return .differs }
     let rest = rendering[foldedCount...]
     let common = zip(symbols, rest).prefix { $0 == $1 }.count

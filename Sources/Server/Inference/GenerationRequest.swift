@@ -1,0 +1,56 @@
+import Engine
+import KVCaches
+import Tokenizers
+
+/// One answer that a client asks for, checked and ready for the model's thread.
+struct GenerationRequest: Sendable {
+  /// What the answer follows.
+  enum Prompt: Sendable {
+    case text(RenderedConversation)
+    case ids([Int32])
+  }
+
+  let prompt: Prompt
+  /// All tokens of the prompt.
+  let promptTokens: [Int32]
+  /// Whose it is: memories are shared between requests of one owner only.
+  var owner = 0
+  var plan: KVCache.Plan
+  var sampling: SamplingOptions
+  var stopStrings: [String] = []
+  /// The most tokens of the answer.
+  var limit: Int
+  /// Added to logits, by token.
+  var logitBias: [Int32: Float] = [:]
+  /// How thoughts are told from the answer; nil gives all text as the answer.
+  var format: AnswerFormat?
+  /// Bytes of its memory once all tokens are there.
+  var bytes = 0
+
+  var opensThought: Bool {
+    if case .text(let rendered) = prompt, format != nil { rendered.opensThought } else { false }
+  }
+}
+
+/// What happens to a request, in this order: `started`, any number of `text`, and `ended` or `failed`.
+enum GenerationEvent: Sendable {
+  /// It left the queue; so many tokens of its prompt had been read before.
+  case started(cachedTokens: Int)
+  case text([AnswerReader.Part])
+  case ended(GenerationResult)
+  case failed(RequestError)
+  /// Nothing for some seconds.
+  case silence
+}
+
+/// How an answer ended, and what it took.
+struct GenerationResult: Sendable, Hashable {
+  var finish = Generation.Finish.cancelled
+  /// The stop string that ended it.
+  var stopString: String?
+  var promptTokens = 0
+  var cachedTokens = 0
+  var answerTokens = 0
+  /// Tokens of prompt and answer that the memory no longer holds apart.
+  var evictedTokens = 0
+}

@@ -1,0 +1,72 @@
+import Engine
+import KVCaches
+
+/// A memory between two requests, and what it has read.
+struct HeldSequence {
+  /// How much of a prompt a memory has read.
+  struct Match {
+    /// The newest tokens that have to be taken back.
+    var takesBack = 0
+    /// Symbols of the prompt that remain read.
+    var symbols = 0
+  }
+
+  let sequence: Sequence
+  var read = ReadText()
+  let owner: Int
+  let plan: KVCache.Plan
+
+  /// Bytes of the memory, and of the record of what it has read.
+  var bytes: Int { sequence.bytes + 4 * (read.count + 2 * read.tokens.count) }
+
+  /// How a prompt goes on from here; nil where it does not.
+  ///
+  /// A memory that would lose more than it keeps stays with the conversation that made it.
+  func match(_ prompt: [Int32]) -> Match? {
+    switch read.relation(to: prompt) {
+    case .continues: return Match(takesBack: 0, symbols: read.count)
+    case .takesBack(let tokens, let symbols):
+      guard tokens <= sequence.undoableTokens, tokens <= max(RequestRoom.undoDepth, read.tokens.count / 2) else {
+        return nil
+      }
+      return Match(takesBack: tokens, symbols: symbols)
+    case .differs: return nil
+    }
+  }
+}
+
+/// Memories that wait for the next request of their conversation, the one used last at the end.
+struct HeldSequences {
+  private var sequences: [HeldSequence] = []
+
+  var count: Int { sequences.count }
+  var bytes: Int { sequences.reduce(0) { $0 + $1.bytes } }
+
+  mutating func hold(_ sequence: HeldSequence) { sequences.append(sequence) }
+
+  /// Takes out the memory that has read most of a prompt of the same owner under the same plan.
+  mutating func take(for request: GenerationRequest) -> (HeldSequence, HeldSequence.Match)? {
+    guard case .text(let prompt) = request.prompt else { return nil }
+    var best: (index: Int, match: HeldSequence.Match)?
+    for (index, held) in sequences.enumerated() where held.owner == request.owner && held.plan == request.plan {
+      guard let match = held.match(prompt.symbols), match.symbols > (best?.match.symbols ?? 0) else { continue }
+      best = (index, match)
+    }
+    guard let best else { return nil }
+    return (sequences.remove(at: best.index), best.match)
+  }
+
+  /// Lets go of one memory: the oldest one of the owner who holds most bytes, so that one owner's many conversations do
+  /// not throw out another's only one.
+  ///
+  /// - Returns: whether there was one.
+  mutating func evict() -> Bool {
+    var bytes: [Int: Int] = [:]
+    for held in sequences { bytes[held.owner, default: 0] += held.bytes }
+    guard let owner = bytes.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })?.key,
+      let index = sequences.firstIndex(where: { $0.owner == owner })
+    else { return false }
+    sequences.remove(at: index)
+    return true
+  }
+}

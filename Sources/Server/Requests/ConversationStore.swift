@@ -1,0 +1,92 @@
+import CLibrary
+import ModelJSON
+import Synchronization
+
+/// Conversations that the server holds under a name (`session`), each for the key that began it.
+///
+/// Only messages are kept here; the memory of a conversation is found like that of any other, by what it has read. Beyond
+/// a number of conversations and of bytes those used longest ago are forgotten.
+final class ConversationStore: Sendable {
+  fileprivate struct Key: Hashable {
+    let owner: Int
+    let name: String
+  }
+
+  private struct Stored {
+    var messages: [JSONValue]
+    var bytes: Int
+    var lastUse: UInt64
+  }
+
+  private struct State {
+    var stored: [Key: Stored] = [:]
+    var busy: Set<Key> = []
+    var clock: UInt64 = 0
+    var bytes = 0
+  }
+
+  private let state = Mutex(State())
+  private let countLimit: Int
+  private let byteLimit: Int
+
+  init(countLimit: Int = 4096, byteLimit: Int = 64 << 20) {
+    (self.countLimit, self.byteLimit) = (countLimit, byteLimit)
+  }
+
+  /// Begins a turn of a conversation, which is a new one where the name is not known.
+  ///
+  /// - Throws: `RequestError` of status 409 while another turn of it is answered.
+  func begin(_ name: String, owner: Int, adding messages: [JSONValue]) throws(RequestError) -> ConversationTurn {
+    let key = Key(owner: owner, name: name)
+    let before = state.withLock { state -> [JSONValue]? in
+      guard state.busy.insert(key).inserted else { return nil }
+      return state.stored[key]?.messages ?? []
+    }
+    guard let before else {
+      throw RequestError(
+        status: 409, code: "session_busy", parameter: "session", message: "this session is still being answered")
+    }
+    return ConversationTurn(messages: before + messages) { [self] whole in end(key, whole) }
+  }
+
+  /// - Parameter messages: the conversation as it is now; nil leaves it as it was
+  private func end(_ key: Key, _ messages: [JSONValue]?) {
+    let bytes = messages.map { JSONValue.array($0).text.utf8.count } ?? 0
+    state.withLock { state in
+      state.busy.remove(key)
+      guard let messages else { return }
+      state.clock += 1
+      state.bytes += bytes - (state.stored[key]?.bytes ?? 0)
+      state.stored[key] = Stored(messages: messages, bytes: bytes, lastUse: state.clock)
+      while state.stored.count > countLimit || state.bytes > byteLimit, state.stored.count > 1,
+        let oldest = state.stored.min(by: { $0.value.lastUse < $1.value.lastUse })
+      {
+        state.bytes -= oldest.value.bytes
+        state.stored[oldest.key] = nil
+      }
+    }
+  }
+
+  /// Seconds since 1970.
+  static func now() -> Int { Int(time(nil)) }
+}
+
+/// One turn of a held conversation; it must be finished or abandoned.
+struct ConversationTurn: Sendable {
+  /// The conversation with the new messages.
+  let messages: [JSONValue]
+  private let end: @Sendable ([JSONValue]?) -> Void
+
+  fileprivate init(messages: [JSONValue], end: @escaping @Sendable ([JSONValue]?) -> Void) {
+    (self.messages, self.end) = (messages, end)
+  }
+
+  /// Keeps the answer with what was asked.
+  func finish(_ answer: Answer) {
+    let message: JSONValue = ["role": "assistant", "content": .string(answer.text)]
+    end(messages + [message])
+  }
+
+  /// Leaves the conversation as it was before.
+  func abandon() { end(nil) }
+}

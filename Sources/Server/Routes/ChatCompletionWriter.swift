@@ -1,0 +1,91 @@
+import Engine
+import ModelJSON
+
+/// Writes chat completions in OpenAI's form, whole or in chunks.
+struct ChatCompletionWriter: Sendable {
+  let identifier: String
+  let model: String
+  let created: Int
+
+  func whole(_ answers: [Answer]) -> JSONValue {
+    let choices = answers.enumerated().map { index, answer -> JSONValue in
+      var message = (["role": "assistant", "content": .string(answer.text), "refusal": .null] as JSONValue).members
+      if !answer.thinking.isEmpty { message["reasoning_content"] = .string(answer.thinking) }
+      return [
+        "index": JSONValue(index), "message": .object(message), "logprobs": .null,
+        "finish_reason": answer.result.finish.openAIName,
+      ]
+    }
+    var members = head("chat.completion")
+    members["choices"] = .array(choices)
+    members["usage"] = answers.map(\.result).usage()
+    return .object(members)
+  }
+
+  /// Writes an answer while it comes, and notes it in the conversation that the server holds.
+  ///
+  /// An error after the first byte is an event, and the stream ends without `[DONE]`.
+  func write(
+    _ stream: AnswerStream, choices: Int, to events: EventWriter, includesUsage: Bool, _ turn: ConversationTurn?
+  ) async {
+    defer { stream.cancel() }
+    var answers = [Answer](repeating: Answer(), count: choices)
+    do {
+      for choice in 0..<choices {
+        try await events.send(chunk(choice, ["role": "assistant", "content": ""], includesUsage))
+      }
+      try await stream.forEach { choice, event in
+        answers[choice].take(event)
+        switch event {
+        case .text(let parts):
+          for part in parts { try await events.send(chunk(choice, delta(part), includesUsage)) }
+        case .ended(let result):
+          try await events.send(chunk(choice, [:], includesUsage, finish: result.finish.openAIName))
+        case .silence: try await events.sendComment()
+        case .started, .failed: break
+        }
+      }
+      turn?.finish(answers[0])
+      if includesUsage {
+        var members = head("chat.completion.chunk")
+        members["choices"] = []
+        members["usage"] = answers.map(\.result).usage()
+        try await events.send(.object(members))
+      }
+      try await events.sendDone()
+    } catch {
+      turn?.abandon()
+      if let error = error as? RequestError { try? await events.send(error.json) }
+    }
+  }
+
+  private func delta(_ part: AnswerReader.Part) -> JSONValue {
+    switch part {
+    case .answer(let text): ["content": .string(text)]
+    case .thinking(let text): ["reasoning_content": .string(text)]
+    }
+  }
+
+  private func chunk(
+    _ choice: Int, _ delta: JSONValue, _ includesUsage: Bool, finish: JSONValue = .null
+  ) -> JSONValue {
+    var members = head("chat.completion.chunk")
+    members["choices"] = [
+      ["index": JSONValue(choice), "delta": delta, "logprobs": .null, "finish_reason": finish]
+    ]
+    if includesUsage { members["usage"] = .null }
+    return .object(members)
+  }
+
+  private func head(_ object: String) -> JSONObject {
+    let head: JSONValue = [
+      "id": .string(identifier), "object": .string(object), "created": JSONValue(created), "model": .string(model),
+    ]
+    return head.members
+  }
+}
+
+extension JSONValue {
+  /// The members of what was written as an object.
+  var members: JSONObject { object ?? JSONObject() }
+}

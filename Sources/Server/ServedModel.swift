@@ -1,0 +1,86 @@
+import Engine
+import KVCaches
+import Models
+import Tokenizers
+
+/// What handlers of requests know of the model; none of it needs its thread.
+struct ServedModel: Sendable {
+  let identifier: String
+  /// Further names, for clients that cannot be told the model's.
+  let aliases: [String]
+  let tokenizer: Tokenizer
+  let template: Result<ConversationTemplate, any Error>
+  let samplingDefaults: SamplingOptions
+  let trainedLength: Int
+  let vocabularySize: Int
+  /// What is remembered where a request does not say.
+  let plan: KVCache.Plan
+  let slotType: KVCache.SlotType
+  /// Bytes of all memories together.
+  let memoryBytes: Int
+  private let layers: [AttentionLayer]
+  /// When the server started, in seconds since 1970.
+  let created: Int
+
+  /// - Throws: `RequestError` where the plan does not fit the model or the bytes of all memories.
+  init(
+    _ loaded: LanguageModel.Loaded, identifier: String, aliases: [String], plan: KVCache.Plan?,
+    slotType: KVCache.SlotType, memoryBytes: Int, created: Int
+  ) throws {
+    let configuration = loaded.engine.model.configuration
+    (self.identifier, self.aliases, self.slotType) = (identifier, aliases, slotType)
+    (self.memoryBytes, self.created) = (memoryBytes, created)
+    tokenizer = loaded.tokenizer
+    template = loaded.template
+    samplingDefaults = loaded.samplingDefaults.options
+    trainedLength = configuration.trainedLength
+    vocabularySize = configuration.vocabularySize
+    layers = configuration.layers
+    let window = max(4, min(4096, trainedLength) - 4)
+    self.plan = try plan ?? KVCache.Plan("streaming-llm:4+\(window)")
+    _ = try bytes(of: self.plan, tokens: 0)
+  }
+
+  /// - Throws: `RequestError` of status 404 for a model that is not served.
+  func check(_ name: String?) throws(RequestError) {
+    guard let name, name != identifier, !aliases.contains(name) else { return }
+    throw RequestError(
+      status: 404, code: "model_not_found", parameter: "model",
+      message: "the model '\(name)' is not served; '\(identifier)' is")
+  }
+
+  /// How conversations are written now.
+  ///
+  /// - Throws: `RequestError` where the model has no chat template.
+  func conversationTemplate() throws(RequestError) -> ConversationTemplate {
+    do {
+      var template = try template.get()
+      if template.time == nil { template.time = .now }
+      return template
+    } catch {
+      throw .bad("messages", "\(error)")
+    }
+  }
+
+  /// Bytes of a memory after so many tokens, with what is kept to take tokens back.
+  ///
+  /// - Throws: `RequestError` where the plan does not fit the model, or more than all memories may take.
+  func bytes(of plan: KVCache.Plan, tokens: Int) throws(RequestError) -> Int {
+    do {
+      _ = try KVCache.stages(of: plan, layers: layers, slotType: slotType, tokens: tokens)
+    } catch {
+      throw .bad("cache", error.description, code: "invalid_value")
+    }
+    let undo = plan.capacity == nil ? 0 : RequestRoom.undoDepth
+    let bytes = [(plan, tokens), (.full, undo)].reduce(0) {
+      $0 + KVCache.bytes(plan: $1.0, layers: layers, slotType: slotType, tokens: $1.1)
+    }
+    guard bytes <= memoryBytes else {
+      throw .bad(
+        "cache",
+        "a memory of \(tokens) tokens under '\(plan)' takes \(bytes >> 20) MiB; this server has \(memoryBytes >> 20)",
+        code: "out_of_memory")
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,111 @@
+package import Engine
+package import KVCaches
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// A server of one model for the APIs of OpenAI and Anthropic.
+package final class SluiceServer: Sendable {
+  package struct Options: Sendable {
+    package var host = "127.0.0.1"
+    /// 0 takes any that is free.
+    package var port = 8080
+    package var keys: [String] = []
+    package var aliases: [String] = []
+    /// What is remembered where a request does not say; nil is StreamingLLM of the trained length, at most 4,096 tokens.
+    package var plan: KVCache.Plan?
+    package var slotType = KVCache.SlotType.float16
+    /// Bytes of all memories together.
+    package var memoryBytes = 1 << 30
+    /// Requests that are computed together.
+    package var parallel = 32
+    /// Requests that may wait.
+    package var queue = 256
+    /// How long running answers may take to finish when the server stops.
+    package var drainTime = Duration.seconds(20)
+    /// The largest body of a request.
+    package var bodyBytes = 16 << 20
+    /// How long a client may take for the head of a request, in seconds.
+    package var headSeconds = 30
+    /// How long a client may take for the body of a request, in seconds.
+    package var bodySeconds = 60
+    /// Takes a line for each request, without its content.
+    package var log: @Sendable (String) -> Void = { _ in }
+
+    package init() {}
+  }
+
+  /// The port on which the server listens.
+  package let port: Int
+  private let group: MultiThreadedEventLoopGroup
+  private let listener: any Channel
+  private let scheduler: RequestScheduler
+  private let drainTime: Duration
+
+  /// Starts to listen.
+  ///
+  /// - Parameter name: by which clients know the model
+  /// - Throws: an error of one line where the plan does not fit, NIO's error where the address cannot be had.
+  package init(_ loaded: LanguageModel.Loaded, name: String, options: Options = Options()) async throws {
+    let scheduler = RequestScheduler(
+      loaded, slotType: options.slotType,
+      limits: RequestRoom.Limits(running: options.parallel, bytes: options.memoryBytes), queueLimit: options.queue)
+    let model = try ServedModel(
+      loaded, identifier: name, aliases: options.aliases, plan: options.plan, slotType: options.slotType,
+      memoryBytes: options.memoryBytes, created: ConversationStore.now())
+    let responder = HTTPResponder(
+      access: Access(keys: options.keys, isLoopback: Access.isLocal(options.host)),
+      routes: Routes(model: model, scheduler: scheduler, conversations: ConversationStore()), log: options.log)
+    var limits = HTTPConnection.Limits()
+    limits.bodyBytes = options.bodyBytes
+    limits.headTime = .seconds(Int64(options.headSeconds))
+    limits.bodyTime = .seconds(Int64(options.bodySeconds))
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    do {
+      listener = try await Self.listen(on: options, group, responder, limits)
+    } catch {
+      try? await group.shutdownGracefully()
+      throw error
+    }
+    (self.group, self.scheduler, drainTime) = (group, scheduler, options.drainTime)
+    port = listener.localAddress?.port ?? options.port
+  }
+
+  private static func listen(
+    on options: Options, _ group: MultiThreadedEventLoopGroup, _ responder: HTTPResponder,
+    _ limits: HTTPConnection.Limits
+  ) async throws -> any Channel {
+    let connections = ConnectionCounter(limit: limits.connections)
+    return try await ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 256)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .childChannelInitializer { channel in
+        guard connections.open(channel) else { return channel.close() }
+        return channel.eventLoop.makeCompletedFuture {
+          var header = NIOHTTPDecoderLimitConfiguration()
+          (header.maxHeaderFieldSize, header.maxHeaderListSize, header.maxHeaderFieldCount) = (16 << 10, 64 << 10, 100)
+          let pipeline = channel.pipeline.syncOperations
+          try pipeline.configureHTTPServerPipeline(
+            withEncoderConfiguration: HTTPResponseEncoder.Configuration(), withDecoderLimitConfiguration: header)
+          try pipeline.addHandler(HTTPConnection(limits: limits, responder: responder))
+        }
+      }
+      .bind(host: options.host, port: options.port).get()
+  }
+
+  /// Stops: no new requests, running answers finish within some seconds or get an error, then the door closes.
+  ///
+  /// Does nothing the second time.
+  package func stop() async {
+    guard scheduler.status.drain() else { return }
+    let deadline = ContinuousClock.now + drainTime
+    while scheduler.status.unanswered > 0, .now < deadline { try? await Task.sleep(for: .milliseconds(20)) }
+    scheduler.stop()
+    // What was computed last is still on its way to the clients; one that does not read is not waited for.
+    let end = ContinuousClock.now + .seconds(2)
+    while scheduler.status.isAnswering, .now < end { try? await Task.sleep(for: .milliseconds(5)) }
+    try? await listener.close()
+    try? await group.shutdownGracefully()
+  }
+}

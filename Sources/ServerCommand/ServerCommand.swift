@@ -1,0 +1,128 @@
+import ArgumentParser
+import Dispatch
+import Engine
+import Foundation
+import KVCaches
+import Server
+
+/// The command `sluice-serve`, which `sluice serve` starts.
+@main
+struct ServerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sluice serve",
+    abstract: "Serve a model by the APIs of OpenAI and Anthropic.",
+    discussion: """
+      Every conversation can go on without end: what is remembered of it is a cache of bounded size (--cache). Only this
+      machine can connect unless --host says otherwise; give --api-key then.
+      """)
+
+  @Option(name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or a pulled model.")
+  var model: String?
+  @Option(name: .long, help: "The address to listen on.")
+  var host = "127.0.0.1"
+  @Option(name: .long, help: "The port to listen on.")
+  var port = 8080
+  @Option(name: .long, help: "A key that clients must show; may be given several times. Keys share no memory.")
+  var apiKey: [String] = []
+  @Option(name: .long, help: "Another name for the model; may be given several times.")
+  var alias: [String] = []
+  @Option(
+    name: .long, help: "What is remembered where a request does not say: a preset or stages; see 'sluice run --help'.")
+  var cache: String?
+  @Option(name: .long, help: "The number format of stored keys and values: f32, f16, bf16 or q8_0.")
+  var cacheType = "f16"
+  @Option(name: .long, help: "MiB of all conversations' memories together.")
+  var cacheMemory = 2048
+  @Option(name: .long, help: "Requests that are computed together.")
+  var parallel = 32
+  @Option(name: .long, help: "Requests that may wait; more are told to come again.")
+  var queue = 256
+  @Option(name: [.short, .long], help: "Threads that compute; all CPUs without it.")
+  var threads: Int?
+
+  func validate() throws {
+    guard (0...65535).contains(port) else { throw ValidationError("--port must be from 0 to 65535, but is \(port)") }
+    guard (1...1024).contains(parallel) else { throw ValidationError("--parallel must be from 1 to 1024") }
+    guard (1...65536).contains(queue) else { throw ValidationError("--queue must be from 1 to 65536") }
+    guard (1...(1 << 24)).contains(cacheMemory) else { throw ValidationError("--cache-memory must be 1 MiB or more") }
+    guard !apiKey.contains("") else { throw ValidationError("--api-key needs a key, but is empty") }
+    guard KVCache.SlotType(rawValue: cacheType) != nil else {
+      let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("'\(cacheType)' is no type of stored keys and values; known are \(known)")
+    }
+  }
+
+  /// Errors become one line and a hint, as those of `sluice`: exit status 1 for bad input, 2 for bad usage.
+  static func main() async {
+    // A client that goes away shows as an error of writing.
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try parse(nil)
+      try await command.run()
+    } catch {
+      Foundation.exit(report(error))
+    }
+  }
+
+  private static func report(_ error: any Error) -> Int32 {
+    switch exitCode(for: error) {
+    case .success:
+      FileHandle.standardOutput.write(Data((fullMessage(for: error) + "\n").utf8))
+      return 0
+    case .validationFailure:
+      let line = fullMessage(for: error).split(separator: "\n").first ?? "bad usage"
+      say("\(line.hasPrefix("Error: ") ? line.dropFirst(7) : line)\nhint: see 'sluice serve --help'")
+      return 2
+    default:
+      say("\(error)")
+      return 1
+    }
+  }
+
+  mutating func run() async throws {
+    var options = SluiceServer.Options()
+    (options.host, options.port, options.keys, options.aliases) = (host, port, apiKey, alias)
+    options.plan = try cache.map { try KVCache.Plan($0) }
+    options.slotType = KVCache.SlotType(rawValue: cacheType) ?? .float16
+    options.memoryBytes = cacheMemory << 20
+    (options.parallel, options.queue) = (parallel, queue)
+    options.log = { Self.say($0) }
+    let path = try ModelLocator.path(of: model)
+    let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
+    for notice in loaded.notices { Self.say("\(notice)") }
+    // Waiting for signals must begin before anybody is told that the server is there.
+    let signals = Self.signals()
+    let server = try await SluiceServer(loaded, name: Self.name(of: model ?? path), options: options)
+    Self.say("listening on http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)/v1")
+    if !["127.0.0.1", "localhost", "::1"].contains(host), apiKey.isEmpty {
+      Self.say("warning: anybody who reaches \(host) can use this server; --api-key asks for a key")
+    }
+    for await _ in signals { break }
+    Self.say("stopping")
+    await server.stop()
+  }
+
+  /// The name of a pulled model, or of a file without its extension.
+  private static func name(of model: String) -> String {
+    guard model.hasPrefix("/") || model.hasSuffix(".gguf") else { return model }
+    let file = URL(fileURLWithPath: model)
+    return file.pathExtension == "gguf" ? file.deletingPathExtension().lastPathComponent : file.lastPathComponent
+  }
+
+  /// SIGTERM and SIGINT, one after another.
+  private static func signals() -> AsyncStream<Int32> {
+    AsyncStream { continuation in
+      let sources = [SIGTERM, SIGINT].map { number in
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number)
+        source.setEventHandler { continuation.yield(number) }
+        source.resume()
+        return source
+      }
+      nonisolated(unsafe) let kept = sources
+      continuation.onTermination = { _ in kept.forEach { $0.cancel() } }
+    }
+  }
+
+  private static func say(_ line: String) { FileHandle.standardError.write(Data("sluice: \(line)\n".utf8)) }
+}

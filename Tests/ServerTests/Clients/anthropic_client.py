@@ -1,0 +1,61 @@
+"""Calls a server with Anthropic's client, and checks every answer against the client's own schemas.
+
+Usage: anthropic_client.py PORT. The server asks for the key "alpha" and serves "tiny".
+"""
+
+import sys
+
+import anthropic
+from anthropic.types import Message
+
+client = anthropic.Anthropic(
+    base_url=f"http://127.0.0.1:{sys.argv[1]}", api_key="alpha", max_retries=0, timeout=60
+)
+request = {
+    "model": "tiny",
+    "max_tokens": 12,
+    "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+    "messages": [{"role": "user", "content": [{"type": "text", "text": "the sea"}]}],
+    # The client has no argument for it any more.
+    "extra_body": {"temperature": 0},
+}
+
+
+def checked(message):
+    Message.model_validate(message.model_dump(), strict=True)
+    return message
+
+
+def refused(error, call):
+    try:
+        call()
+    except error:
+        return
+    raise AssertionError(f"{error.__name__} expected")
+
+
+message = checked(client.messages.create(**request))
+text = message.content[0].text
+assert text and message.stop_reason == "max_tokens" and message.usage.output_tokens == 12
+count = client.messages.count_tokens(
+    **{name: value for name, value in request.items() if name in ("model", "system", "messages")}
+)
+assert count.input_tokens == message.usage.input_tokens + message.usage.cache_read_input_tokens
+
+with client.messages.stream(**request) as stream:
+    assert "".join(stream.text_stream) == text
+    final = checked(stream.get_final_message())
+assert final.stop_reason == "max_tokens"
+turns = [*request["messages"], {"role": "assistant", "content": final.content}, {"role": "user", "content": "and?"}]
+assert checked(client.messages.create(**{**request, "messages": turns})).usage.cache_read_input_tokens > 0
+
+stopped = checked(client.messages.create(**{**request, "stop_sequences": [text[4:6]]}))
+assert (stopped.stop_reason, stopped.stop_sequence) == ("stop_sequence", text[4:6])
+events = [event.type for event in client.messages.create(**request, stream=True)]
+assert events[0] == "message_start" and events[-2:] == ["message_delta", "message_stop"], events
+assert events.count("message_start") == 1
+
+refused(anthropic.BadRequestError, lambda: client.messages.create(**{**request, "max_tokens": 0}))
+refused(anthropic.NotFoundError, lambda: client.messages.create(**{**request, "model": "other"}))
+refused(anthropic.AuthenticationError, lambda: client.with_options(api_key="wrong").messages.create(**request))
+print("anthropic", anthropic.__version__, "ok")
