@@ -8,7 +8,7 @@ struct SpeculationOption: ParsableArguments {
     help: ArgumentHelp(
       """
       Guess tokens that repeat the text, up to so many at once, and check them in one step: faster where the text repeats \
-      itself, the same text everywhere. auto (without it) guesses where it pays, off never.
+      itself, and the same text but for rounding. auto (without it) guesses where it pays, off never.
       """, valueName: "auto|off|N"),
     transform: Self.speculation)
   var speculate = Speculation.automatic

@@ -37,6 +37,18 @@ import Tokenizers
     #expect(pieces.count > 1 && pieces.allSatisfy { !$0.isEmpty })
   }
 
+  @Test func `guesses change how text is cut into pieces, not the text`() async throws {
+    let model = try await model()
+    let options = GenerationOptions(sampling: .greedy, maximumResponseTokens: 60)
+    func pieces(_ speculation: Speculation) async throws -> [String] {
+      let session = LanguageModelSession(model: model, speculation: speculation)
+      return try await collect(session.streamResponse(to: "abcabcabcabcabc", options: options))
+    }
+    let (plain, guessed) = (try await pieces(.off), try await pieces(.fixed(6)))
+    #expect(guessed.joined() == plain.joined() && guessed.count < plain.count)
+    #expect(try await pieces(.automatic).joined() == plain.joined())
+  }
+
   @Test func `the same seed gives the same text, also for a conversation`() async throws {
     let model = try await model()
     func conversation(_ seed: UInt64) async throws -> [String] {

@@ -18,8 +18,8 @@ extension InferenceEngine {
   /// What a step of several rows costs in this engine's arithmetic.
   package var guessCosts: GuessCosts {
     switch workspace.arithmetic {
-    case .float32: GuessCosts(step: 0.35, row: 0.33)
-    case .int8: kernels.name == "avx512" ? GuessCosts(step: 0.05, row: 0.15) : GuessCosts(step: 0.15, row: 0.25)
+    case .float32: GuessCosts(step: 0.35, row: 0.4)
+    case .int8: kernels.name == "avx512" ? GuessCosts(step: 0.05, row: 0.25) : GuessCosts(step: 0.15, row: 0.35)
     }
   }
 }

@@ -5,7 +5,7 @@
 /// clock decides, so the same seed writes the same text.
 struct GuessLength {
   /// A draft has to promise so much, since what is known of it is rough.
-  static let leastGain = 1.08
+  static let leastGain = 1.1
   /// How much the newest outcome counts.
   private static let rate = 1.0 / 16
   /// Up to which length of a match guesses are judged together, and how often they come true before anything is known.
