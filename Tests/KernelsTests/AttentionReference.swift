@@ -37,7 +37,7 @@ struct AttentionTolerance {
     case .float16 where rowsPerToken >= 4:
       self = AttentionTolerance(output: 1.5e-3 * scale, logSumExp: 2e-3 * Double(scale), probability: 5e-4 * scale)
     case .q8_0 where rowsPerToken >= 4: output = 7e-4
-    case .q4_1: output = 7e-4
+    case .q4_1: output = 1e-3
     default: break
     }
   }

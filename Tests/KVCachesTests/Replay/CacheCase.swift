@@ -41,7 +41,7 @@ struct CacheCase: Sendable, CustomStringConvertible {
     case .float16: 3e-3
     case .bfloat16: 2.5e-2
     case .q8_0: 3e-2
-    case .q8_0_q4_1: 1e-1
+    case .q8_0_q4_1: 1.5e-1
     }
   }
 
