@@ -14,6 +14,7 @@
 
 enum {
   PAIR_ROWS = 4,   // query heads of a key from which on pairs are used
+  NIBBLE_PAIR_ROWS = 3,  // the same where values are nibbles, of which pairs are made with few instructions
   WORD_DIMS = 64,  // dims whose int16 products fit into 32 bits
 };
 
@@ -31,8 +32,7 @@ INLINE pair_kind score_kind_of(const sluice_attention *a) {
 }
 
 INLINE pair_kind value_kind_of(const sluice_attention *a) {
-  // Nibbles of two slots cost less as words than as floats even for a single row.
-  if (a->type == SLUICE_Q4_1) return HAS_WORDS_DOT ? PAIR_WORDS : PAIR_NONE;
+  if (a->type == SLUICE_Q4_1) return a->rows_per_token >= NIBBLE_PAIR_ROWS && HAS_WORDS_DOT ? PAIR_WORDS : PAIR_NONE;
   if (a->type != SLUICE_Q8_0) return score_kind_of(a);
   return a->rows_per_token >= PAIR_ROWS && HAS_WORDS_DOT ? PAIR_WORDS : PAIR_NONE;
 }

@@ -25,7 +25,7 @@ struct AttentionTolerance {
   }
 
   /// Where several heads share a key, AVX-512 rounds as it stores: to bf16 for BF16, to 12 to 14 bits for F16; weights
-  /// of Q8_0 and, for any number of heads, of Q4_1 to 15 bits.
+  /// of Q8_0 and, from three heads on, of Q4_1 to 15 bits.
   ///
   /// - Parameter scale: How much longer queries are than those whose logits have a variance of 1.
   init(_ type: ElementType, rowsPerToken: Int, scale: Float = 1, with instructions: InstructionSet) {
@@ -37,7 +37,7 @@ struct AttentionTolerance {
     case .float16 where rowsPerToken >= 4:
       self = AttentionTolerance(output: 1.5e-3 * scale, logSumExp: 2e-3 * Double(scale), probability: 5e-4 * scale)
     case .q8_0 where rowsPerToken >= 4: output = 7e-4
-    case .q4_1: output = 1e-3
+    case .q4_1 where rowsPerToken >= 3: output = 1e-3
     default: break
     }
   }
