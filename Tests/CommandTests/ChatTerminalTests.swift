@@ -25,8 +25,7 @@ import Testing
       try chat.wait(for: "> ")
       try chat.type("half a line")
       try chat.wait(for: "half a line")
-      chat.interrupt()
-      try chat.wait(for: "> ")
+      try chat.interrupt(until: "> ")
       try chat.type("/memory\n")
       try chat.wait(for: "cache   sinks:4,window:4092")
     }
@@ -102,11 +101,22 @@ final class ChatTerminal {
   /// What Ctrl-C at the terminal of a foreground process is.
   func interrupt() { kill(process.processIdentifier, SIGINT) }
 
+  /// Interrupts again and again until the screen shows a text: between two keys there is a moment at which a signal ends
+  /// nothing, and a person would press Ctrl-C once more.
+  func interrupt(until text: String) throws {
+    for _ in 0..<20 {
+      interrupt()
+      if (try? wait(for: text, attempts: 600)) != nil { return }
+    }
+    throw Missing(text: text, screen: screen)
+  }
+
   /// Waits until the screen shows a text behind what was waited for before.
   ///
+  /// - Parameter attempts: looks at the screen, a hundredth of a second apart where nothing comes
   /// - Throws: `Missing` where the command ends, or shows it in no time in which it could
-  func wait(for text: String) throws {
-    for _ in 0..<3000 {
+  func wait(for text: String, attempts: Int = 12_000) throws {
+    for _ in 0..<attempts {
       if let range = screen[seen...].range(of: text) {
         seen = range.upperBound
         return
