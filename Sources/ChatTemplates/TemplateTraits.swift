@@ -82,16 +82,7 @@ package struct TemplateTraits: Sendable, Hashable {
     }
     hasReasoningEffort =
       probe.text([user], ["reasoning_effort": "low"]) != probe.text([user], ["reasoning_effort": "high"])
-    openedThinking = prompt.flatMap(Self.openedThinking)
-  }
-
-  /// Marks that open a thought, as models of today write them.
-  private static let openings = ["<think>", "<thinking>", "<seed:think>", "[THINK]", "<|START_THINKING|>"]
-
-  private static func openedThinking(_ prompt: String) -> String? {
-    var end = Substring(prompt)
-    while let last = end.last, last.isWhitespace { end.removeLast() }
-    return openings.first { end.hasSuffix($0) }
+    openedThinking = prompt.flatMap { ThoughtTags.opened(by: $0)?.open }
   }
 }
 

@@ -97,14 +97,6 @@ package struct RenderedConversation: Sendable {
 
   /// Whether the model is to go on inside of a thought that the template has opened.
   package var opensThought: Bool {
-    let end = String(decoding: prompt.bytes.suffix(64), as: UTF8.self)
-    return AnswerFormat.openings.contains { end.trimmingEnd.hasSuffix($0) }
-  }
-}
-
-extension String {
-  /// Without white space at its end.
-  fileprivate var trimmingEnd: Substring {
-    self[..<(lastIndex { !$0.isWhitespace }.map(index(after:)) ?? startIndex)]
+    ThoughtTags.opened(by: String(decoding: prompt.bytes.suffix(64), as: UTF8.self)) != nil
   }
 }
