@@ -41,7 +41,7 @@ public final class LanguageModel: Sendable {
   public let notices: [Notice]
   /// How its conversations are written, or why it cannot hold any.
   let template: Result<ConversationTemplate, any Error>
-  let thread: InferenceThread
+  package let thread: InferenceThread
   private let confined: Confined
 
   /// State that only the inference thread touches.
