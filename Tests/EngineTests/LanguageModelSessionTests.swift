@@ -130,7 +130,8 @@ import Tokenizers
     let model = try await model(chunk: 16)
     let session = LanguageModelSession(model: model, cache: KVCache.Plan { Window(16) })
     let (occupied, signal) = AsyncStream<Void>.makeStream()
-    let (cancel, cancelled) = (Mutex<(@Sendable () -> Void)?>(nil), DispatchSemaphore(value: 0))
+    let cancel = Mutex<(@Sendable () -> Void)?>(nil)
+    let isKnown = DispatchSemaphore(value: 0)
     // The thread's jobs run in order: the request, its first step, and only then the one that cancels.
     let thread = model.thread
     thread.enqueue {
@@ -138,7 +139,7 @@ import Tokenizers
       _ = thread.waitForJob(atMost: .seconds(3600))
       thread.enqueue {
         thread.enqueue {
-          cancelled.wait()
+          isKnown.wait()
           cancel.withLock { $0 }?()
         }
       }
@@ -147,7 +148,7 @@ import Tokenizers
     let prompt = String(repeating: "a river of words ", count: 20)
     let task = Task { try await session.respond(to: prompt, options: Self.seeded) }
     cancel.withLock { $0 = { task.cancel() } }
-    cancelled.signal()
+    isKnown.signal()
     await #expect(throws: CancellationError.self) { try await task.value }
     #expect(try await session.usage().tokens == 16)
   }
