@@ -33,6 +33,7 @@ let package = Package(
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "Kernels", dependencies: ["CKernels", "CLibrary"], swiftSettings: fast),
     .target(name: "ModelJSON", dependencies: ["CLibrary"], swiftSettings: fast),
+    .target(name: "Constraints", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
