@@ -32,7 +32,7 @@ package struct Constraint: Sendable, Hashable {
     /// Text that a regular expression (the subset in `RegularExpression`) matches somewhere, or as a whole between `^` and `$`.
     case pattern(String)
     /// Text up to and with the first occurrence of a mark, not empty. What is between backticks in a line does not count.
-    case text(endingWith: String)
+    case textEnding(with: String)
     /// Any text without special tokens, perhaps empty; what follows should begin with a special token.
     case anyText
     /// A space, a line break with spaces or tabs behind it, or nothing.

@@ -24,7 +24,7 @@ struct PartCompiler {
     case .special(let id): builder.edge(source, special: id, target)
     case .json(let schema): try add(schema, from: source, to: target)
     case .pattern(let pattern): try add(pattern: pattern, from: source, to: target)
-    case .text(let mark): try add(textUpTo: mark, from: source, to: target)
+    case .textEnding(let mark): try add(textUpTo: mark, from: source, to: target)
     case .anyText:
       let loop = try builder.state()
       builder.epsilon(source, loop)
@@ -80,15 +80,7 @@ struct PartCompiler {
   }
 
   private mutating func add(pattern: String, from source: Int32, to target: Int32) throws(ConstraintError) {
-    do {
-      try builder.add(RegularExpression(pattern).automaton(), .plain, from: source, to: target)
-    } catch let error as RegularExpression.Failure {
-      throw ConstraintError("#", "pattern", error.reason)
-    } catch let error as ConstraintError {
-      throw error
-    } catch {
-      throw ConstraintError("#", "pattern", "\(error)")
-    }
+    try builder.add(ScalarAutomaton(pattern, "#", "pattern"), .plain, from: source, to: target)
   }
 
   /// The automaton of the first occurrence, for each state of which it is known whether backticks are open.

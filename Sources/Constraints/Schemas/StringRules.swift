@@ -56,15 +56,8 @@ struct StringRules {
   ) throws(ConstraintError) -> ScalarAutomaton {
     var result: ScalarAutomaton?
     func meet(_ expression: String, _ keyword: String) throws(ConstraintError) {
-      let next: ScalarAutomaton
-      do {
-        next = try RegularExpression(expression).automaton()
-      } catch let error as RegularExpression.Failure {
-        throw ConstraintError(pointer, keyword, error.reason)
-      } catch {
-        throw ConstraintError(pointer, keyword, "\(error)")
-      }
-      guard !next.isTooLarge, let both = result.map({ $0.intersection(next) }) ?? next else {
+      let next = try ScalarAutomaton(expression, pointer, keyword)
+      guard let both = result.map({ $0.intersection(next) }) ?? next else {
         throw ConstraintError(pointer, keyword, "needs too many states")
       }
       result = both

@@ -12,6 +12,20 @@ struct ScalarAutomaton: Sendable {
   /// Bounds on what one pattern may need.
   static let (stateLimit, edgeLimit) = (20_000, 200_000)
 
+  init() {}
+
+  /// The texts in which a regular expression matches.
+  ///
+  /// - Throws: `ConstraintError` that names the keyword
+  init(_ expression: String, _ pointer: String, _ keyword: String) throws(ConstraintError) {
+    do {
+      self = try RegularExpression(expression).automaton()
+    } catch {
+      throw ConstraintError(pointer, keyword, error.reason)
+    }
+    if isTooLarge { throw ConstraintError(pointer, keyword, "needs too many states") }
+  }
+
   var isTooLarge: Bool {
     edges.count > Self.stateLimit || edges.reduce(0) { $0 + $1.count } > Self.edgeLimit
   }
