@@ -8,7 +8,9 @@ import Testing
 @Suite struct RecordedDocumentTests {
   static func lines() throws -> [JSONValue] {
     let path = try #require(Bundle.module.path(forResource: "documents", ofType: "jsonl", inDirectory: "Golden"))
-    return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map { try JSONValue(parsing: String($0)) }
+    return try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map {
+      try JSONValue(parsing: String($0))
+    }
   }
 
   @Test func `the automaton accepts what the validator accepts, and nothing else`() throws {

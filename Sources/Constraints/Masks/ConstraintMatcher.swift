@@ -10,6 +10,12 @@ package final class ConstraintTable {
     (self.constraint, self.trie) = (constraint, trie)
     masks = TokenMasks(constraint.grammar, trie)
   }
+
+  /// Whether it has come to the end of its room; texts that need more cannot go on.
+  package var isFull: Bool { masks.sets.isFull }
+
+  /// Bytes that it holds, about.
+  package var bytes: Int { masks.bytes }
 }
 
 /// Follows one text through a constraint: says which tokens may come next, and takes in the one that came.

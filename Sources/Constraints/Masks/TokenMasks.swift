@@ -30,6 +30,10 @@ struct TokenMasks {
   private var exits: [(node: Int32, completion: Int32)] = []
 
   static let byteLimit = 16 << 20
+
+  /// Bytes of what was found, about.
+  var bytes: Int { localBytes + sets.bytes }
+
   /// The most rules that one token may open inside each other.
   private static let tokenLevels: Int32 = 32
 
