@@ -1,3 +1,5 @@
+import Testing
+
 /// A schema, and texts that it is to accept and to reject.
 struct SchemaCase: Sendable, CustomTestStringConvertible {
   let schema: String

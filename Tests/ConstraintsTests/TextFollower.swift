@@ -1,4 +1,5 @@
 import ModelJSON
+import Testing
 
 @testable import Constraints
 
@@ -9,6 +10,26 @@ extension TokenTrie {
 
 extension ConstraintMatcher {
   init(_ constraint: Constraint) { self.init(ConstraintTable(constraint, .ofBytes)) }
+
+  mutating func take(_ bytes: [UInt8], _ place: SourceLocation = #_sourceLocation) {
+    let isTaken = accept(bytes)
+    #expect(isTaken, "refused: \(String(decoding: bytes, as: UTF8.self))", sourceLocation: place)
+  }
+
+  mutating func take(_ token: Int32, _ place: SourceLocation = #_sourceLocation) {
+    let isTaken = accept(token)
+    #expect(isTaken, "refused: \(token)", sourceLocation: place)
+  }
+
+  mutating func refuse(_ bytes: [UInt8], _ place: SourceLocation = #_sourceLocation) {
+    let isTaken = accept(bytes)
+    #expect(!isTaken, "taken: \(String(decoding: bytes, as: UTF8.self))", sourceLocation: place)
+  }
+
+  mutating func refuse(_ token: Int32, _ place: SourceLocation = #_sourceLocation) {
+    let isTaken = accept(token)
+    #expect(!isTaken, "taken: \(token)", sourceLocation: place)
+  }
 }
 
 extension Constraint {

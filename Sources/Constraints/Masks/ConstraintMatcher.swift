@@ -14,6 +14,9 @@ package final class ConstraintTable {
   /// Whether it has come to the end of its room; texts that need more cannot go on.
   package var isFull: Bool { masks.sets.isFull }
 
+  /// Masks that are kept.
+  var maskCount: Int { masks.count }
+
   /// Bytes that it holds, about.
   package var bytes: Int { masks.bytes }
 }
@@ -64,9 +67,10 @@ package struct ConstraintMatcher {
   }
 
   /// The tokens that may come next, ascending.
-  package mutating func allowedTokens() -> [Int32] {
-    findMask()
-    return (0..<Int32(table.trie.vocabularySize)).filter { words[Int($0 >> 6)] >> UInt64($0 & 63) & 1 == 1 }
+  package func allowedTokens() -> [Int32] {
+    var copy = self
+    copy.findMask()
+    return (0..<Int32(table.trie.vocabularySize)).filter { copy.words[Int($0 >> 6)] >> UInt64($0 & 63) & 1 == 1 }
   }
 
   private mutating func findMask() {

@@ -31,6 +31,9 @@ struct TokenMasks {
 
   static let byteLimit = 16 << 20
 
+  /// Masks that are kept.
+  var count: Int { locals.count }
+
   /// Bytes of what was found, about.
   var bytes: Int { localBytes + sets.bytes }
 

@@ -114,7 +114,9 @@ extension SchemaCompiler {
     let end = try builder.state()
     if keywords.minimumProperties == 0 { builder.epsilon(start, end) }
     try close(rule, from: end)
-    var source = start
+    // What a comma leads back to cannot end.
+    var source = try builder.state()
+    builder.epsilon(start, source)
     for index in 0..<(keywords.maximumProperties ?? 1) {
       let (key, after) = (try builder.state(), try builder.state())
       for name in try names(keywords.propertyNames, patterns, keywords.pointer) { builder.call(source, name, key) }

@@ -102,13 +102,25 @@ private struct ScalarAutomatonBuilder {
     }
   }
 
-  private func closure(_ state: Int) -> [Int] {
-    var seen: Set<Int> = [state]
-    var open = [state]
+  /// States that some lead to without a character.
+  ///
+  /// - Parameter mark: a symbol around the text that may be met any number of times
+  private func closure(_ states: [Int], over mark: ScalarRanges? = nil) -> [Int] {
+    var seen = Set(states)
+    var open = states
     while let next = open.popLast() {
       for target in epsilons[next] where seen.insert(target).inserted { open.append(target) }
+      guard let mark else { continue }
+      for edge in edges[next] where edge.scalars == mark && seen.insert(edge.target).inserted {
+        open.append(edge.target)
+      }
     }
     return seen.sorted()
+  }
+
+  /// What lies behind a symbol around the text, met once or more.
+  private func behind(_ mark: ScalarRanges, _ states: [Int]) -> [Int] {
+    closure(states.flatMap { edges[$0].filter { $0.scalars == mark }.map(\.target) }, over: mark)
   }
 
   private func withoutEmptySteps(first: Int, last: Int) -> ScalarAutomaton {
@@ -116,11 +128,8 @@ private struct ScalarAutomatonBuilder {
     // The text begins behind the symbol of its start, and ends in front of that of its end.
     var places: [Int: Int] = [:]
     var open: [(state: Int, place: Int)] = []
-    func isLast(_ states: [Int]) -> Bool { states.contains(last) }
     func expand(_ states: [Int], _ place: Int) {
-      result.isAccepting[place] = states.contains { state in
-        edges[state].contains { $0.scalars == Self.end && isLast(closure($0.target)) }
-      }
+      result.isAccepting[place] = behind(Self.end, states).contains(last)
       for state in states {
         for edge in edges[state] where edge.scalars != Self.start && edge.scalars != Self.end {
           guard !edge.scalars.isEmpty else { continue }
@@ -133,11 +142,8 @@ private struct ScalarAutomatonBuilder {
         }
       }
     }
-    let starts = closure(first).flatMap { state in
-      edges[state].filter { $0.scalars == Self.start }.flatMap { closure($0.target) }
-    }
-    expand(Array(Set(starts)).sorted(), 0)
-    while let (state, place) = open.popLast(), !result.isTooLarge { expand(closure(state), place) }
+    expand(behind(Self.start, closure([first])), 0)
+    while let (state, place) = open.popLast(), !result.isTooLarge { expand(closure([state]), place) }
     return result
   }
 }

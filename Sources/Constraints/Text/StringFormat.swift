@@ -13,7 +13,7 @@ enum StringFormat {
     "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,6})?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)"
   private static let label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
   private static let atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,32}"
-  private static let unreserved = "A-Za-z0-9._~!$&'()*+,;=-"
+  private static let unreserved = "A-Za-z0-9._~!$&'()*+,;=\\-"
   private static let encoded = "%[0-9A-Fa-f]{2}"
 
   /// Groups of four hexadecimal digits, of which one run of zeros may be left out.
