@@ -62,7 +62,8 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Constraints", "Engine",
+        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Constraints",
+        "Engine",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
@@ -118,7 +119,8 @@ let package = Package(
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "Constraints", "TestSupport",
+        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "Constraints",
+        "TestSupport",
       ],
       resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(
