@@ -1,4 +1,3 @@
-import CAllocationCounter
 import Constraints
 import Engine
 import Foundation
@@ -136,37 +135,6 @@ import Tokenizers
   @Test func `a vocabulary that cannot write the document is an error`() throws {
     let constraint = try Constraint(.special(Int32(loaded.tokenizer.vocabularySize)))
     #expect(throws: LanguageModelError.constraintNotKept) { try write(constraint, .greedy) }
-  }
-
-  @Test(.enabled(if: allocation_count() >= 0, "allocations cannot be counted"))
-  func `a warm step under a constraint allocates nothing`() throws {
-    let constraint = try Constraint(documentOf: Self.person)
-    let tokens = try write(constraint, .greedy).tokens
-    let table = ConstraintTable(constraint, TokenTrie(loaded.tokenizer))
-    let logits = UnsafeMutableBufferPointer<Float>.allocate(capacity: loaded.engine.vocabularySize)
-    defer { logits.deallocate() }
-    var allocations: [Int] = []
-    var split = (0, 0, 0)
-    for _ in 0..<2 {
-      var matcher = ConstraintMatcher(table)
-      let before = Int(allocation_count())
-      for token in tokens {
-        let a = allocation_count()
-        logits.update(repeating: 0)
-        let b = allocation_count()
-        let x = matcher.mask(logits)
-        let c = allocation_count()
-        let y = matcher.accept(token)
-        let d = allocation_count()
-        split = (split.0 + b - a, split.1 + c - b, split.2 + d - c)
-        guard x, y else {
-          Issue.record("a token that is not allowed")
-          return
-        }
-      }
-      allocations.append(Int(allocation_count()) - before)
-    }
-    #expect(allocations[1] == 0, "\(allocations) \(split) \(tokens.count)")
   }
 
   @Test func `tables are kept for constraints used lately`() throws {
