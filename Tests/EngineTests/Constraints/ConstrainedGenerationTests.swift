@@ -137,6 +137,24 @@ import Tokenizers
     #expect(throws: LanguageModelError.constraintNotKept) { try write(constraint, .greedy) }
   }
 
+  @Test func `a vocabulary without an end token ends with the document`() throws {
+    let constraint = try Constraint(documentOf: ["enum": ["in", "the"]])
+    let table = ConstraintTable(
+      constraint,
+      TokenTrie(vocabularySize: loaded.tokenizer.vocabularySize, ends: []) {
+        loaded.tokenizer.isSpecial($0) ? nil : loaded.tokenizer.piece($0)
+      })
+    let sequence = try loaded.engine.makeSequence(KVCache.Plan("full"), slotType: .float32)
+    sequence.append(randomIDs(10, seed: 1))
+    var generation = Generation(
+      sequence, tokenizer: loaded.tokenizer, sampling: .greedy, matcher: ConstraintMatcher(table))
+    let scheduler = Scheduler(engine: loaded.engine)
+    var text = ""
+    while let piece = try scheduler.next(of: &generation) { text += piece }
+    #expect(["\"in\"", "\"the\""].contains(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+    #expect(generation.finish == .endOfText)
+  }
+
   @Test func `tables are kept for constraints used lately`() throws {
     let tables = ConstraintTables(ConstraintVocabulary(loaded.tokenizer))
     let cache = AnswerConstraintCache(limit: 2)
