@@ -3,6 +3,7 @@
 Usage: anthropic_client.py PORT. The server asks for the key "alpha" and serves "tiny".
 """
 
+import json
 import sys
 
 import anthropic
@@ -54,6 +55,11 @@ assert (stopped.stop_reason, stopped.stop_sequence) == ("stop_sequence", text[4:
 events = [event.type for event in client.messages.create(**request, stream=True)]
 assert events[0] == "message_start" and events[-2:] == ["message_delta", "message_stop"], events
 assert events.count("message_start") == 1
+
+schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+config = {"format": {"type": "json_schema", "schema": schema}}
+made = checked(client.messages.create(**{**request, "output_config": config, "max_tokens": 100}))
+assert made.stop_reason == "end_turn" and isinstance(json.loads(made.content[0].text)["n"], int)
 
 refused(anthropic.BadRequestError, lambda: client.messages.create(**{**request, "max_tokens": 0}))
 refused(anthropic.NotFoundError, lambda: client.messages.create(**{**request, "model": "other"}))

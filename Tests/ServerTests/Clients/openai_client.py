@@ -4,10 +4,12 @@ Usage: openai_client.py PORT. The server asks for the key "alpha" and serves "ti
 """
 
 import sys
+from typing import Literal
 
 import openai
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import BaseModel, Field
 
 client = openai.OpenAI(base_url=f"http://127.0.0.1:{sys.argv[1]}/v1", api_key="alpha", max_retries=0, timeout=60)
 messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "the sea"}]
@@ -80,7 +82,33 @@ pieces = list(client.completions.create(model="tiny", prompt=[5, 6], stream=True
 checked(Completion, pieces[-1])
 assert pieces[-1].choices[0].finish_reason == "length"
 
+
+
+class Part(BaseModel):
+    colour: Literal["red", "green"]
+    weight: int | None
+
+
+class Thing(BaseModel):
+    kind: str = Field(max_length=10)
+    parts: list[Part] = Field(min_length=1, max_length=2)
+
+
+parsed = client.chat.completions.parse(
+    model="tiny", messages=messages, response_format=Thing, max_tokens=500, temperature=1, seed=3
+)
+assert parsed.choices[0].finish_reason == "stop" and len(parsed.choices[0].message.parsed.parts) in (1, 2)
+with client.chat.completions.stream(
+    model="tiny", messages=messages, response_format=Thing, max_tokens=500, temperature=1, seed=4
+) as stream:
+    assert stream.get_final_completion().choices[0].message.parsed.kind is not None
+
 create = client.chat.completions.create
+bad = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}}
+refused(
+    openai.BadRequestError, "response_format.json_schema.schema",
+    lambda: create(model="tiny", messages=messages, response_format=bad),
+)
 refused(openai.BadRequestError, "temperature", lambda: create(model="tiny", messages=messages, temperature=9))
 tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
 refused(openai.BadRequestError, "tools", lambda: create(model="tiny", messages=messages, tools=tools))
