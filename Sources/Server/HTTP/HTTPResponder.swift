@@ -55,6 +55,10 @@ struct HTTPResponder: Sendable {
     case .text(let text, let type):
       headers.add(name: "content-type", value: type)
       body = ByteBuffer(string: text)
+    case .file(let file):
+      headers.add(contentsOf: PageFile.headers)
+      headers.add(name: "content-type", value: file.type)
+      body = ByteBuffer(bytes: file.bytes)
     case .events:
       headers.add(name: "content-type", value: "text/event-stream")
       headers.add(name: "cache-control", value: "no-cache, no-store")

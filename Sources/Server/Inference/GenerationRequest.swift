@@ -24,6 +24,8 @@ struct GenerationRequest: Sendable {
   var logitBias: [Int32: Float] = [:]
   /// How thoughts are told from the answer; nil gives all text as the answer.
   var format: AnswerFormat?
+  /// The conversation that the server holds, whose memory can be looked at.
+  var session: String?
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
 

@@ -62,6 +62,30 @@ final class RequestRoom {
     return true
   }
 
+  /// The memory of a conversation, the one in use before one that waits; nil where there is none.
+  func memory(of session: String, owner: Int) -> SessionMemory? {
+    if let job = running.last(where: { $0.request.session == session && $0.request.owner == owner }),
+      let sequence = job.sequence
+    {
+      return SessionMemory(sequence, isInUse: true)
+    }
+    return held.last(of: session, owner: owner).map { SessionMemory($0.sequence, isInUse: false) }
+  }
+
+  /// The tokens that the memory of a conversation has read or is to read, in the order of the stream.
+  func tokens(of session: String, owner: Int) -> [Int32]? {
+    let job = running.last { $0.request.session == session && $0.request.owner == owner }
+    return job?.tokens ?? held.last(of: session, owner: owner)?.read.tokens
+  }
+
+  /// Lets go of the memories of a conversation that wait.
+  ///
+  /// - Returns: whether there was one.
+  func forget(_ session: String, owner: Int) -> Bool {
+    defer { note() }
+    return held.removeAll(of: session, owner: owner)
+  }
+
   private func note() {
     status.note(
       running: running.count, waiting: waiting.count, held: held.count,
@@ -114,6 +138,7 @@ final class RequestRoom {
 
   private func newSequence(for request: GenerationRequest) throws -> HeldSequence {
     let sequence = try engine.makeSequence(request.plan, slotType: slotType)
+    if request.session != nil { sequence.memory.recordTokens() }
     // Tokens that melt together cannot be taken back: such a memory is read anew instead.
     try? sequence.keepUndoLog(depth: Self.undoDepth)
     return HeldSequence(sequence: sequence, owner: request.owner, plan: request.plan)

@@ -23,19 +23,56 @@ struct Routes: Sendable {
   ]
 
   private static let modelPrefix = "/v1/models/"
+  private static let sessionPrefix = "/v1/sessions/"
+
+  private typealias SessionHandler = @Sendable (Routes, HTTPRequest, String, Int) async throws -> HTTPResponse
+
+  /// What follows the name of a session.
+  private static let sessionTable: [String: [String: SessionHandler]] = [
+    "": ["DELETE": { routes, _, name, owner in try await routes.forgetSession(name, owner: owner) }],
+    "memory": [
+      "GET": { routes, _, name, owner in try await routes.sessionMemory(name, owner: owner) },
+      "POST": { try await $0.readSession($2, $1.json(), owner: $3) },
+    ],
+    "tokens": ["GET": { routes, _, name, owner in try await routes.sessionTokens(name, owner: owner) }],
+  ]
 
   func respond(to request: HTTPRequest, owner: Int) async throws -> HTTPResponse {
+    if let file = PageFile.all[request.path] {
+      guard request.method == .GET else { throw Self.wrongMethod(["GET"]) }
+      return .file(file)
+    }
     if request.path.hasPrefix(Self.modelPrefix), request.method == .GET {
       return try describedModel(String(request.path.dropFirst(Self.modelPrefix.count)))
     }
+    if request.path.hasPrefix(Self.sessionPrefix) {
+      return try await respond(to: request, session: request.path.dropFirst(Self.sessionPrefix.count), owner)
+    }
     guard let (method, handler) = Self.table[request.path] else {
-      throw RequestError(status: 404, code: "not_found", message: "there is nothing at this path")
+      throw Self.nothingHere
     }
-    guard request.method == method else {
-      throw RequestError(
-        status: 405, code: "method_not_allowed", message: "this path takes \(method.rawValue)", allow: method.rawValue)
-    }
+    guard request.method == method else { throw Self.wrongMethod([method.rawValue]) }
     return try await handler(self, request, owner)
+  }
+
+  /// - Parameter session: the name, perhaps a slash and what of it is asked for
+  private func respond(to request: HTTPRequest, session: Substring, _ owner: Int) async throws -> HTTPResponse {
+    let parts = session.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    let name = String(parts[0]).removingPercentEscapes
+    guard !name.isEmpty, let handlers = Self.sessionTable[parts.count > 1 ? String(parts[1]) : ""] else {
+      throw Self.nothingHere
+    }
+    guard let handler = handlers[request.method.rawValue] else { throw Self.wrongMethod(Array(handlers.keys)) }
+    return try await handler(self, request, name, owner)
+  }
+
+  private static let nothingHere = RequestError(
+    status: 404, code: "not_found", message: "there is nothing at this path")
+
+  private static func wrongMethod(_ methods: [String]) -> RequestError {
+    let allowed = methods.sorted().joined(separator: ", ")
+    return RequestError(
+      status: 405, code: "method_not_allowed", message: "this path takes \(allowed)", allow: allowed)
   }
 
   /// An error in the form of the API that the path belongs to.
