@@ -64,7 +64,7 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
-      resources: [.embedInCode("Page")], swiftSettings: strict),
+      resources: [.embedInCode("Page"), .embedInCode("OpenAPI")], swiftSettings: strict),
     .executableTarget(
       name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", argumentParser], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),

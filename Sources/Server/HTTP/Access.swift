@@ -14,8 +14,11 @@ struct Access: Sendable {
     self.isLoopback = isLoopback
   }
 
-  /// What says nothing of any conversation: whether the server is well, and the page, which then asks for a key.
-  private static func isOpen(_ path: String) -> Bool { path == "/health" || PageFile.all[path] != nil }
+  /// What says nothing of any conversation: whether the server is well, what it serves, and the page, which then asks for
+  /// a key.
+  private static func isOpen(_ path: String) -> Bool {
+    ["/health", "/openapi.json"].contains(path) || PageFile.all[path] != nil
+  }
 
   /// The number of the request's key; 0 where no keys are asked for.
   ///

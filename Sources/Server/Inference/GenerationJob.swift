@@ -23,8 +23,11 @@ final class GenerationJob: @unchecked Sendable {
     result.promptTokens = request.promptTokens.count
   }
 
+  /// Bytes that the memory made for it took, with all that is kept beside its slots.
+  var madeBytes = 0
+
   /// Bytes that have to be free for it.
-  var bytes: Int { max(request.bytes, sequence.map { $0.bytes + $0.memory.tokenRecordBytes } ?? 0) }
+  var bytes: Int { max(request.bytes, madeBytes, sequence.map { $0.bytes + $0.memory.tokenRecordBytes } ?? 0) }
 
   /// Whether all that was asked for is to read the prompt.
   private var onlyReads: Bool { request.limit == 0 }

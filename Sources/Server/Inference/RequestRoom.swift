@@ -102,18 +102,35 @@ final class RequestRoom {
   private func admit() {
     while running.count < limits.running, let index = next() {
       let job = waiting[index]
+      // Its turn comes when others have ended; nobody overtakes it.
+      guard fits(job) else { return }
       let reused = held.take(for: job.request)
-      var need = max(job.request.bytes, reused?.0.sequence.bytes ?? 0)
-      need += running.reduce(0) { $0 + $1.bytes }
-      guard need <= limits.bytes || running.isEmpty else {
-        // Its turn comes when others have ended; nobody overtakes it.
-        if let reused { held.hold(reused.0) }
-        return
+      if reused == nil { makeRoom(for: job.bytes) }
+      do {
+        let (sequence, match) = try reused ?? (newSequence(for: job.request), HeldSequence.Match())
+        job.madeBytes = sequence.bytes
+        guard fits(job) else {
+          if let reused { held.hold(reused.0) }
+          return
+        }
+        waiting.remove(at: index)
+        start(job, sequence, match)
+      } catch {
+        waiting.remove(at: index)
+        fail(job, error)
       }
-      while need + held.bytes > limits.bytes, held.evict() {}
-      waiting.remove(at: index)
-      start(job, reused)
+      makeRoom()
     }
+  }
+
+  /// Whether the bytes of a request are free, those of memories that wait not counted; one alone always may run.
+  private func fits(_ job: GenerationJob) -> Bool { running.isEmpty || runningBytes + job.bytes <= limits.bytes }
+
+  private var runningBytes: Int { running.reduce(0) { $0 + $1.bytes } }
+
+  /// Lets memories that wait go until all are within the limit.
+  private func makeRoom(for bytes: Int = 0) {
+    while runningBytes + bytes + held.bytes > limits.bytes, held.evict() {}
   }
 
   /// The oldest request of the owner who has fewest under way.
@@ -125,9 +142,8 @@ final class RequestRoom {
     }
   }
 
-  private func start(_ job: GenerationJob, _ reused: (HeldSequence, HeldSequence.Match)?) {
+  private func start(_ job: GenerationJob, _ sequence: HeldSequence, _ match: HeldSequence.Match) {
     do {
-      let (sequence, match) = try reused ?? (newSequence(for: job.request), HeldSequence.Match())
       try job.start(sequence, match, tokenizer: tokenizer)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
       running.append(job)
@@ -173,6 +189,7 @@ final class RequestRoom {
   private func finish(_ job: GenerationJob) {
     remove(job)
     if let sequence = job.end(tokenizer: tokenizer) { held.hold(sequence) }
+    makeRoom()
     status.noteEnd(isCancelled: job.result.finish == .cancelled)
     job.channel.send(.ended(job.result), choice: job.choice)
   }

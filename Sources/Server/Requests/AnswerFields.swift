@@ -51,8 +51,8 @@ struct AnswerFields {
   /// Texts that end an answer.
   static func stops(_ fields: inout RequestFields, _ name: String) throws(RequestError) -> [String] {
     let stops = try fields.strings(name) ?? []
-    guard stops.count <= 16, stops.allSatisfy({ $0.utf8.count <= 1024 }) else {
-      throw .bad(name, "'\(name)' may be up to 16 strings of up to 1024 bytes", code: "invalid_value")
+    guard stops.count <= 16, stops.allSatisfy({ $0.unicodeScalars.count <= 1024 }) else {
+      throw .bad(name, "'\(name)' may be up to 16 strings of up to 1024 characters", code: "invalid_value")
     }
     return stops.filter { !$0.isEmpty }
   }

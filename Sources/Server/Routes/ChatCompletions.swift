@@ -88,8 +88,8 @@ struct ChatFields {
   }
 
   static func checkSession(_ name: String) throws(RequestError) {
-    guard (1...128).contains(name.utf8.count) else {
-      throw .bad("session", "'session' must have from 1 to 128 bytes", code: "invalid_value")
+    guard (1...128).contains(name.unicodeScalars.count) else {
+      throw .bad("session", "'session' must have from 1 to 128 characters", code: "invalid_value")
     }
   }
 

@@ -10,6 +10,7 @@ struct Routes: Sendable {
   let conversations: ConversationStore
 
   private static let table: [String: (method: HTTPMethod, handler: Handler)] = [
+    "/openapi.json": (.GET, { _, _, _ in .text(Routes.description, type: "application/json") }),
     "/health": (.GET, { routes, _, _ in try routes.health() }),
     "/metrics": (.GET, { routes, _, _ in routes.metrics() }),
     "/v1/models": (.GET, { routes, _, _ in routes.modelList() }),
@@ -21,6 +22,9 @@ struct Routes: Sendable {
     "/detokenize": (.POST, { routes, request, _ in try routes.detokenize(request.json()) }),
     "/apply-template": (.POST, { routes, request, _ in try routes.applyTemplate(request.json()) }),
   ]
+
+  /// What is served, as OpenAPI has it.
+  private static let description = String(decoding: PackageResources.openapi_json, as: UTF8.self)
 
   private static let modelPrefix = "/v1/models/"
   private static let sessionPrefix = "/v1/sessions/"
@@ -36,6 +40,16 @@ struct Routes: Sendable {
     ],
     "tokens": ["GET": { routes, _, name, owner in try await routes.sessionTokens(name, owner: owner) }],
   ]
+
+  /// All routes but the page's files, as OpenAPI spells them.
+  static var all: Set<String> {
+    var all: Set<String> = ["GET \(modelPrefix){name}"]
+    for (path, (method, _)) in table { all.insert("\(method.rawValue) \(path)") }
+    for (rest, handlers) in sessionTable {
+      for method in handlers.keys { all.insert("\(method) \(sessionPrefix){name}\(rest.isEmpty ? "" : "/")\(rest)") }
+    }
+    return all
+  }
 
   func respond(to request: HTTPRequest, owner: Int) async throws -> HTTPResponse {
     if let file = PageFile.all[request.path] {
@@ -63,6 +77,7 @@ struct Routes: Sendable {
       throw Self.nothingHere
     }
     guard let handler = handlers[request.method.rawValue] else { throw Self.wrongMethod(Array(handlers.keys)) }
+    try ChatFields.checkSession(name)
     return try await handler(self, request, name, owner)
   }
 

@@ -32,10 +32,12 @@ extension Routes {
     (answer.limit, answer.sampling) = (0, .greedy)
     if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec) }
     try fields.finish()
-    try ChatFields.checkSession(name)
     let turn = try conversations.begin(name, owner: owner, adding: [])
     defer { turn.abandon() }
-    guard !turn.messages.isEmpty else { throw RequestError.bad("session", "nothing has been said in this session") }
+    guard !turn.messages.isEmpty else {
+      throw RequestError(
+        status: 404, code: "session_not_found", parameter: "session", message: "nothing has been said in this session")
+    }
     let rendered: RenderedConversation
     do {
       rendered = try model.conversationTemplate().render(TemplateConversation(turn.messages, ending: .none))
