@@ -59,6 +59,6 @@ import Testing
     let help = ServerCommand.helpMessage()
     let options = help.matches(of: #/^  (?:-., )?--([a-z-]+)/#.anchorsMatchLineEndings()).map { String($0.1) }
     let known = ServerSettings.names + ServerSettings.repeatedNames
-    #expect(Set(options) == Set(known + ["config"]))
+    #expect(Set(options) == Set(known + ["config", "help"]))
   }
 }
