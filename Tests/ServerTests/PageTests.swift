@@ -39,11 +39,11 @@ import Testing
   }
 
   @Test(
-    .enabled(if: hasChromium, "Scripts/install-chromium installs Chromium and its driver"), .timeLimit(.minutes(5)))
+    .enabled(if: hasChromium, "Scripts/install-chromium installs Chromium and its driver"), .timeLimit(.minutes(10)))
   func aPersonUsesIt() async throws {
     let folder = ProcessInfo.processInfo.environment["SLUICE_SCREENSHOTS"].map { [$0] } ?? []
     // Long enough that an answer can be stopped before its end.
-    try await ServerSubject.run(TinyModel(trainedLength: 1024), change: { $0.keys = ["alpha"] }) { subject in
+    try await ServerSubject.run(TinyModel(trainedLength: 512), change: { $0.keys = ["alpha"] }) { subject in
       let (status, output) = try await PythonClient.run(
         "page_client.py", arguments: [String(subject.server.port), "alpha"] + folder)
       #expect(status == 0, "\(output)")

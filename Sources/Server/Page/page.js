@@ -154,7 +154,7 @@ function showPlan() {
 function showConversations() {
   find("list").replaceChildren(...conversations.all().map((conversation) => {
     const title = conversations.title(conversation);
-    const open = element("button", { className: "plain open", textContent: title });
+    const open = element("button", { className: "plain choose", textContent: title });
     if (conversation === current) open.setAttribute("aria-current", "true");
     open.addEventListener("click", () => choose(conversation.session));
     const remove = element("button", { className: "plain remove", textContent: "×", "aria-label": `Delete ${title}` });

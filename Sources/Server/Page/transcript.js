@@ -60,8 +60,19 @@ export function showMessages(conversation, { memory, texts, marks, writing, say 
   if (follows) scrollToEnd();
 }
 
-// Goes on with the message that is being written.
+let isDue = false;
+
+// Goes on with the message that is being written, at most once a frame.
 export function showProgress(message) {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => {
+    isDue = false;
+    write(message);
+  });
+}
+
+function write(message) {
   const text = box().querySelector(".writing .text");
   if (!text) return;
   const follows = isAtEnd();

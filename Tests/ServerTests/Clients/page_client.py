@@ -138,7 +138,7 @@ def others(browser):
     picture(browser, "welcome")
     browser.click(".offer")
     answered(browser, 1)
-    browser.click("#list li:last-child .open")
+    browser.click("#list li:last-child .choose")
     browser.wait("the first conversation", ANSWERS, 4)
     browser.click("#list li:first-child .remove")
     browser.wait("one conversation", "return document.querySelectorAll('#list li').length === 1")

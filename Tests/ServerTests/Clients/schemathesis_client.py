@@ -36,7 +36,7 @@ with tempfile.TemporaryDirectory() as folder:
     result = subprocess.run(
         [schemathesis, "run", f"http://127.0.0.1:{port}/openapi.json", "--header", f"Authorization: Bearer {key}",
          "--max-examples", examples, "--seed", "17", "--phases", "examples,coverage,fuzzing", "--request-timeout", "60",
-         "--no-color", "--checks", "all"],
+         "--no-color", "--checks", "all", "--exclude-checks", "max_response_time"],
         cwd=folder, capture_output=True, text=True,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": folder})
 print(result.stdout[-20000:], result.stderr[-4000:])

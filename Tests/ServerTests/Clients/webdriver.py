@@ -26,7 +26,8 @@ class Browser:
             arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                          "--no-proxy-server", "--hide-scrollbars", f"--window-size={width},{height}"]
             options = {"args": arguments, "binary": shutil.which("chromium") or shutil.which("google-chrome")}
-            wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+            wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"},
+                      "timeouts": {"script": 120_000}}
             answer = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
             self.base += "/session/" + answer["sessionId"]
             self.show(width, height, dark)
@@ -49,7 +50,7 @@ class Browser:
         request = urllib.request.Request(self.base + path, data, {"content-type": "application/json"}, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=60) as response:
+            with opener.open(request, timeout=150) as response:
                 return json.load(response)["value"]
         except urllib.error.HTTPError as error:
             raise AssertionError(json.load(error)["value"]["message"].split("\n")[0]) from None
@@ -92,7 +93,7 @@ class Browser:
     def count(self, selector):
         return self.run("return document.querySelectorAll(arguments[0]).length", selector)
 
-    def wait(self, what, script, *arguments, seconds=60):
+    def wait(self, what, script, *arguments, seconds=150):
         """Asks the page until a script returns something true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
