@@ -17,9 +17,14 @@
 #define SCORE_PANELS_1 4
 #define VALUE_ROWS 8
 #define VALUE_LANES(rows) ((rows) > 6 ? 2 : 4)
+#define PAIR_TILE_ROWS 8
+#define PAIR_SCORE_PANELS(rows) ((rows) > 4 ? 2 : 4)
+#define PAIR_VALUE_LANES(rows) VALUE_LANES(rows)
 #define PEAK_WEIGHTS 4
 #define PEAK_INPUTS 5
 #define HAS_BYTES_DOT 1
+#define HAS_WORD_SUMS 0
+#define HAS_WORD_TILES 0
 #define HAS_BFLOAT_DOT SLUICE_TARGET_HAS_BFLOAT
 #define HAS_WORDS_DOT 1
 #define HAS_POWER_SCALE 1

@@ -16,9 +16,14 @@
 #define SCORE_PANELS_1 4
 #define VALUE_ROWS 3
 #define VALUE_LANES(rows) 2
+#define PAIR_TILE_ROWS 8
+#define PAIR_SCORE_PANELS(rows) 1
+#define PAIR_VALUE_LANES(rows) 1
 #define PEAK_WEIGHTS 2
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1
+#define HAS_WORD_SUMS 0
+#define HAS_WORD_TILES 0
 #define HAS_BFLOAT_DOT 0
 #define HAS_WORDS_DOT 0
 #define HAS_POWER_SCALE 0

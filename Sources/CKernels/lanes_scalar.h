@@ -14,9 +14,14 @@
 #define SCORE_PANELS_1 1
 #define VALUE_ROWS 2
 #define VALUE_LANES(rows) 1
+#define PAIR_TILE_ROWS 8
+#define PAIR_SCORE_PANELS(rows) 1
+#define PAIR_VALUE_LANES(rows) 1
 #define PEAK_WEIGHTS 1
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 0
+#define HAS_WORD_SUMS 0
+#define HAS_WORD_TILES 0
 #define HAS_BFLOAT_DOT 0
 #define HAS_WORDS_DOT 0
 #define HAS_POWER_SCALE 0
