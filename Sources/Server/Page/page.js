@@ -104,8 +104,9 @@ async function receive({ conversation, message, abort }) {
 function showCost(usage, milliseconds) {
   if (usage.completion_tokens > 1) memory.shown.speed = (1000 * (usage.completion_tokens - 1)) / milliseconds;
   const remembered = usage.prompt_tokens_details?.cached_tokens ?? 0;
+  const read = usage.prompt_tokens - remembered;
   find("plan-note").textContent =
-    `Of the last prompt ${number(usage.prompt_tokens - remembered)} tokens were read, ${number(remembered)} had been before.`;
+    `Of the last prompt ${number(read)} tokens were read, ${number(remembered)} had been before.`;
 }
 
 // While an answer is written the picture follows it.

@@ -76,7 +76,8 @@ function stageRow(stage, runs, melts, index, total) {
       "div", { className: "row" }, element("span", { className: `swatch stage${index % 8}` }),
       element("code", { textContent: stage }), element("span", { className: "why", textContent: explanation(stage) }),
       element("span", { className: "count", textContent: `${number(count)}${melts ? " melted" : ""}` })),
-    strip("lane", drawing("rect", { class: "ground", x: 0, y: 0, width, height: 10 }), ...rectangles(runs, total, index)));
+    strip(
+      "lane", drawing("rect", { class: "ground", x: 0, y: 0, width, height: 10 }), ...rectangles(runs, total, index)));
 }
 
 // The parts of the picture, and a sentence for who cannot see it.
@@ -96,7 +97,9 @@ export function draw(memory) {
     group.stages.forEach(({ runs }, index) => whole.push(...rectangles(runs, total, index)));
   }
   const waiting = (memory.waiting_tokens / total) * width;
-  if (waiting > 0) whole.push(drawing("rect", { class: "waiting", x: width - waiting, y: 0, width: waiting, height: 10 }));
+  if (waiting > 0) {
+    whole.push(drawing("rect", { class: "waiting", x: width - waiting, y: 0, width: waiting, height: 10 }));
+  }
   const stream = element(
     "div", {
       id: "stream", tabIndex: 0, role: "slider", "aria-label": "Place in the stream", "aria-valuemin": 0,
