@@ -1,3 +1,4 @@
+import Constraints
 import Engine
 import KVCaches
 import Tokenizers
@@ -26,6 +27,8 @@ struct GenerationRequest: Sendable {
   var format: AnswerFormat?
   /// The conversation that the server holds, whose memory can be looked at.
   var session: String?
+  /// What the answer must be, with what may stand before it.
+  var constraint: Constraint?
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
 

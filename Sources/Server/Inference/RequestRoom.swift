@@ -144,7 +144,7 @@ final class RequestRoom {
 
   private func start(_ job: GenerationJob, _ sequence: HeldSequence, _ match: HeldSequence.Match) {
     do {
-      try job.start(sequence, match, tokenizer: tokenizer)
+      try job.start(sequence, match, tokenizer: tokenizer, constraints: engine.constraints)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
       running.append(job)
     } catch {
