@@ -2,13 +2,15 @@
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText Examples/WriteValue
 
-.PHONY: help setup model assets-models demo server test example lint format release clean
+.PHONY: help setup model assets-models demo server check-openapi check-deploy test example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
 	@echo "make server            build 'sluice serve'"
 	@echo "make model             fetch the default model"
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
+	@echo "make check-openapi     hold the server against its OpenAPI description (schemathesis)"
+	@echo "make check-deploy      check the files in deploy/"
 	@echo "make example           build and run Examples/StreamText from the working tree"
 	@echo "make format            format every Swift file in place"
 	@echo "make lint              check formatting and style, change nothing"
@@ -31,17 +33,25 @@ demo: setup
 	swift build -c release --product sluice
 	Scripts/fetch-model
 	.build/release/sluice demo $(TEXT)
+	@echo "talk to it: 'make server', then '.build/release/sluice serve', then open http://127.0.0.1:8080"
 
 server: setup
 	swift build -c release --product sluice-serve
 	swift build -c release --product sluice
-	@echo "start it with: .build/release/sluice serve"
+	@echo "start it with '.build/release/sluice serve', then open http://127.0.0.1:8080"
 
 test: setup lint assets-models
 	Scripts/install-clients
+	Scripts/install-chromium
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	Scripts/consumer-test
+
+check-openapi: setup
+	Scripts/check-openapi
+
+check-deploy:
+	Scripts/check-deploy
 
 example: setup
 	swift run --package-path Examples StreamText

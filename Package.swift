@@ -25,6 +25,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
   ],
   targets: [
     .target(name: "CKernels", cSettings: fastC),
@@ -65,11 +66,15 @@ let package = Package(
         "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Constraints",
         "Engine",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
+      ],
+      resources: [.embedInCode("Page"), .embedInCode("OpenAPI")], swiftSettings: strict),
+    .executableTarget(
+      name: "ServerCommand",
+      dependencies: [
+        "Engine", "KVCaches", "ModelJSON", "Server", argumentParser, .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
-    .executableTarget(
-      name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", argumentParser], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
     .target(
       name: "HubTestSupport", dependencies: ["ModelHub", "Kernels"], path: "Tests/HubTestSupport",
@@ -126,7 +131,11 @@ let package = Package(
       resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
+      dependencies: [
+        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "HubTestSupport", "TestSupport",
+        argumentParser,
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

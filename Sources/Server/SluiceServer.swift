@@ -1,5 +1,6 @@
 package import Engine
 package import KVCaches
+package import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -29,8 +30,8 @@ package final class SluiceServer: Sendable {
     package var headSeconds = 30
     /// How long a client may take for the body of a request, in seconds.
     package var bodySeconds = 60
-    /// Takes a line for each request, without its content.
-    package var log: @Sendable (String) -> Void = { _ in }
+    /// Takes an event for each request, without its content.
+    package var logger = Logger(label: "sluice") { _ in SwiftLogNoOpLogHandler() }
 
     package init() {}
   }
@@ -55,7 +56,7 @@ package final class SluiceServer: Sendable {
       memoryBytes: options.memoryBytes, created: ConversationStore.now())
     let responder = HTTPResponder(
       access: Access(keys: options.keys, isLoopback: Access.isLocal(options.host)),
-      routes: Routes(model: model, scheduler: scheduler, conversations: ConversationStore()), log: options.log)
+      routes: Routes(model: model, scheduler: scheduler, conversations: ConversationStore()), logger: options.logger)
     var limits = HTTPConnection.Limits()
     limits.bodyBytes = options.bodyBytes
     limits.headTime = .seconds(Int64(options.headSeconds))

@@ -3,6 +3,7 @@ import Dispatch
 import Engine
 import Foundation
 import KVCaches
+import Logging
 import Server
 
 /// The command `sluice-serve`, which `sluice serve` starts.
@@ -14,6 +15,9 @@ struct ServerCommand: AsyncParsableCommand {
     discussion: """
       Every conversation can go on without end: what is remembered of it is a cache of bounded size (--cache). Only this
       machine can connect unless --host says otherwise; give --api-key then.
+
+      Every option can also stand in a file (--config) as 'port = 8080', or in the environment as SLUICE_SERVE_PORT; the
+      command line counts most, then the environment.
       """)
 
   @Option(name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or a pulled model.")
@@ -39,6 +43,12 @@ struct ServerCommand: AsyncParsableCommand {
   var queue = 256
   @Option(name: [.short, .long], help: "Threads that compute; all CPUs without it.")
   var threads: Int?
+  @Option(name: .long, help: "A file of options, a line each: 'name = value'; api-key and alias may repeat.")
+  var config: String?
+  @Option(name: .long, help: "How events are written to standard error: text, logfmt or json.")
+  var logFormat = "text"
+  @Option(name: .long, help: "The least events that are written: debug, info, notice, warning or error.")
+  var logLevel = "info"
 
   func validate() throws {
     guard (0...65535).contains(port) else { throw ValidationError("--port must be from 0 to 65535, but is \(port)") }
@@ -46,6 +56,12 @@ struct ServerCommand: AsyncParsableCommand {
     guard (1...65536).contains(queue) else { throw ValidationError("--queue must be from 1 to 65536") }
     guard (1...(1 << 24)).contains(cacheMemory) else { throw ValidationError("--cache-memory must be 1 MiB or more") }
     guard !apiKey.contains("") else { throw ValidationError("--api-key needs a key, but is empty") }
+    guard LineLogHandler.Format(rawValue: logFormat) != nil else {
+      throw ValidationError("--log-format must be text, logfmt or json")
+    }
+    guard Logger.Level(rawValue: logLevel) != nil else {
+      throw ValidationError("--log-level must be debug, info, notice, warning or error")
+    }
     guard KVCache.SlotType(rawValue: cacheType) != nil else {
       let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("'\(cacheType)' is no type of stored keys and values; known are \(known)")
@@ -57,14 +73,41 @@ struct ServerCommand: AsyncParsableCommand {
     // A client that goes away shows as an error of writing.
     signal(SIGPIPE, SIG_IGN)
     do {
-      var command = try parse(nil)
+      var command = try parse(arguments())
       try await command.run()
     } catch {
       Foundation.exit(report(error))
     }
   }
 
+  /// The arguments with those of the file and the environment before them.
+  private static func arguments() throws -> [String] {
+    let settings = try ServerSettings(
+      commandLine: Array(CommandLine.arguments.dropFirst()), environment: ProcessInfo.processInfo.environment
+    ) { path in
+      do {
+        return try String(contentsOfFile: path, encoding: .utf8)
+      } catch {
+        throw ServerSettings.Failure(description: "the file \(path) cannot be read")
+      }
+    }
+    // Each place is checked by itself, so that a message can say where something wrong stands.
+    for layer in settings.layers {
+      guard let origin = layer.origin else { continue }
+      do {
+        _ = try parse(layer.arguments)
+      } catch {
+        throw ServerSettings.Failure(description: "\(origin): \(message(for: error))")
+      }
+    }
+    return settings.arguments
+  }
+
   private static func report(_ error: any Error) -> Int32 {
+    if let failure = error as? ServerSettings.Failure {
+      say("\(failure)\nhint: see 'sluice serve --help'")
+      return 2
+    }
     switch exitCode(for: error) {
     case .success:
       FileHandle.standardOutput.write(Data((fullMessage(for: error) + "\n").utf8))
@@ -86,20 +129,25 @@ struct ServerCommand: AsyncParsableCommand {
     options.slotType = KVCache.SlotType(rawValue: cacheType) ?? .float16
     options.memoryBytes = cacheMemory << 20
     (options.parallel, options.queue) = (parallel, queue)
-    options.log = { Self.say($0) }
+    let (format, level) = (LineLogHandler.Format(rawValue: logFormat), Logger.Level(rawValue: logLevel))
+    let logger = Logger(label: "sluice") { _ in
+      LineLogHandler(format ?? .text, level: level ?? .info) { Self.write($0) }
+    }
+    options.logger = logger
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
-    for notice in loaded.notices { Self.say("\(notice)") }
+    for notice in loaded.notices { logger.notice("\(notice)") }
     // Waiting for signals must begin before anybody is told that the server is there.
     let signals = Self.signals()
     let server = try await SluiceServer(loaded, name: Self.name(of: model ?? path), options: options)
-    Self.say("listening on http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)/v1")
+    logger.notice("listening on http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)/v1")
     if !["127.0.0.1", "localhost", "::1"].contains(host), apiKey.isEmpty {
-      Self.say("warning: anybody who reaches \(host) can use this server; --api-key asks for a key")
+      logger.warning("anybody who reaches \(host) can use this server; --api-key asks for a key")
     }
     for await _ in signals { break }
-    Self.say("stopping")
+    logger.notice("stopping")
     await server.stop()
+    logger.notice("stopped")
   }
 
   /// The name of a pulled model, or of a file without its extension.
@@ -124,5 +172,6 @@ struct ServerCommand: AsyncParsableCommand {
     }
   }
 
-  private static func say(_ line: String) { FileHandle.standardError.write(Data("sluice: \(line)\n".utf8)) }
+  private static func say(_ line: String) { write("sluice: \(line)") }
+  private static func write(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
 }

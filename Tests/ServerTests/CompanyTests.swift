@@ -31,6 +31,31 @@ import Testing
     }
   }
 
+  /// What is kept to take tokens back, and of scores, takes several times the bytes of the slots under these caches.
+  @Test(.timeLimit(.minutes(3)), arguments: ["cascading:64/4", "h2o:64[positions=clipped]", "streaming-llm:4+60"])
+  func memoriesStayWithinTheirBytes(_ plan: String) async throws {
+    try await ServerSubject.run(change: { $0.memoryBytes = 1 << 20 }) { subject in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for index in 0..<48 {
+          group.addTask {
+            let answer = try await subject.chat(
+              [user("word \(index)")], ["max_tokens": 30, "cache": .string(plan), "session": .string("s\(index % 30)")])
+            #expect([200, 409].contains(answer.status), "\(answer.body)")
+          }
+        }
+        group.addTask {
+          while try await subject.metric("requests_finished_total") ?? 0 < 30 {
+            let running = try await subject.metric("memory_running_bytes") ?? .infinity
+            #expect(running <= 1_048_576)
+            let held = try await subject.metric("memory_held_bytes") ?? .infinity
+            #expect(held <= 1_048_576)
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
   /// A client that goes away while its answer is written, streamed or not, or while its prompt is read.
   @Test(.timeLimit(.minutes(2)), arguments: [(true, 1), (false, 1), (false, 20_000)])
   func hangingUpEndsTheWork(_ streams: Bool, _ words: Int) async throws {

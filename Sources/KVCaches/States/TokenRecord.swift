@@ -10,9 +10,11 @@ final class TokenRecord: StageState {
   /// Places in the stream of the tokens that all heads hold, `[stage][slot]`.
   private var shared: [[Int64]]
   /// Those of the tokens that heads choose, `[place, slot]`.
-  fileprivate private(set) var chosen: Buffer<Int64>?
+  private(set) var chosen: Buffer<Int64>?
   /// Slots of a head that chooses.
   fileprivate private(set) var slots: Int
+  /// What the newest steps overwrote, where an undo log is kept; that log owns it.
+  fileprivate private(set) weak var undo: TokenUndo?
   /// Those of the tokens that heads have kept of a prompt, `[place][slot]`; empty where there was no choice.
   private var packed: [[Int64]] = []
 
@@ -35,6 +37,12 @@ final class TokenRecord: StageState {
     for stage in shared.indices { shared[stage].removeAll(keepingCapacity: true) }
   }
 
+  override func makeUndo(depth: Int) -> StateUndo? {
+    let undo = TokenUndo(self, depth: depth, writesPerToken: shared.count)
+    self.undo = undo
+    return undo
+  }
+
   override func makeReplay(reusing old: LayerReplay?) -> LayerReplay? {
     guard let old = old as? TokenReplay else { return TokenReplay() }
     return old
@@ -53,6 +61,7 @@ final class TokenRecord: StageState {
 
   override func didMove(_ moved: [[Int]]) {
     guard let chosen else { return }
+    undo?.noteChange()
     for (place, sources) in moved.enumerated() {
       let held = Array(chosen.elements[place * slots..<(place + 1) * slots])
       chosen.elements[place * slots..<(place + 1) * slots].update(repeating: Self.empty)
@@ -64,20 +73,27 @@ final class TokenRecord: StageState {
   override func begin(tokens: Int, of group: HeadGroup) {
     if chosen != nil { makeRoom(slots: group.slots.boundedSlots) }
     let first = group.ledger.tokenCount - Int64(tokens)
+    let undo = undo
+    // The moves of one token end with its own.
+    var cause = first
     for move in group.ledger.step.moves {
       let token =
         switch move.source {
         case .chunk(let token): first + Int64(token)
         case .slot(let stage, let slot, _): shared[stage][slot]
         }
-      guard let slot = move.slot else { continue }
-      let missing = slot + 1 - shared[move.stage].count
-      if missing > 0 { shared[move.stage] += repeatElement(Self.empty, count: missing) }
-      shared[move.stage][slot] = token
+      if let slot = move.slot {
+        let missing = slot + 1 - shared[move.stage].count
+        if missing > 0 { shared[move.stage] += repeatElement(Self.empty, count: missing) }
+        undo?.note(shared[move.stage][slot], stage: move.stage, slot: slot, cause: cause)
+        shared[move.stage][slot] = token
+      }
+      if case .chunk = move.source { cause += 1 }
     }
   }
 
   override func didChoose(_ kept: [[Int]]) {
+    undo?.noteChange()
     packed = kept.enumerated().map { place, slots in
       let held = (packed.isEmpty ? [] : packed[place]) + shared[0]
       return slots.map { held[$0] }
@@ -87,8 +103,40 @@ final class TokenRecord: StageState {
 
   override func didTakePrompt(_ kept: [[Int]]) { packed = kept.map { $0.map { Int64($0) } } }
 
-  /// Nobody knows any more which tokens slots hold.
-  override func didRollBack(_ group: HeadGroup) { group.remove(TokenRecord.self) }
+  /// Without an undo log from the start nobody knows any more which tokens slots hold.
+  override func didRollBack(_ group: HeadGroup) {
+    if undo == nil { group.remove(TokenRecord.self) }
+  }
+
+  /// All that is noted, as a value.
+  struct Content {
+    fileprivate(set) var shared: [[Int64]]
+    fileprivate(set) var chosen: [Int64]
+    fileprivate(set) var slots: Int
+    fileprivate(set) var packed: [[Int64]]
+
+    var bytes: Int { 8 * (chosen.count + shared.reduce(0) { $0 + $1.count } + packed.reduce(0) { $0 + $1.count }) }
+  }
+
+  var content: Content {
+    get { Content(shared: shared, chosen: chosen.map { Array($0.elements) } ?? [], slots: slots, packed: packed) }
+    set {
+      (shared, packed) = (newValue.shared, newValue.packed)
+      guard let chosen else { return }
+      chosen.elements.update(repeating: Self.empty)
+      for place in 0..<site.count {
+        for slot in 0..<min(slots, newValue.slots) {
+          chosen.pointer[place * slots + slot] = newValue.chosen[place * newValue.slots + slot]
+        }
+      }
+    }
+  }
+
+  /// Notes the token of a slot of all heads.
+  func put(_ token: Int64, stage: Int, slot: Int) { shared[stage][slot] = token }
+
+  /// Notes the token of a slot of one head that chooses.
+  func put(_ token: Int64, place: Int, slot: Int) { chosen?.pointer[place * slots + slot] = token }
 
   /// The tokens of one head, in ascending order.
   func tokens(place: Int) -> [Int] {
@@ -102,11 +150,21 @@ final class TokenRecord: StageState {
 /// Notes the tokens of slots that heads decide to fill.
 private final class TokenReplay: LayerReplay {
   private var record: TokenRecord?
+  private var undo: TokenUndo?
 
   override var roles: Roles { record?.chosen == nil ? [] : .watchesSlots }
 
   override func prepare(_ group: HeadGroup, _ step: GroupReplay, threads: Int) {
     record = group.state(TokenRecord.self)
+    undo = record?.undo
+  }
+
+  override func willWrite(
+    _ target: SlotPlace, of slots: SlotStorage, write: Int, place: Int, row: UnsafeMutablePointer<Float>,
+    _ kernels: InstructionSet
+  ) {
+    guard let undo, let record, let chosen = record.chosen else { return }
+    undo.note(chosen.pointer[place * record.slots + target.slot], slot: target.slot, write: write, place: place)
   }
 
   override func didWrite(
@@ -119,7 +177,9 @@ private final class TokenReplay: LayerReplay {
 }
 
 extension KVCache {
-  /// Has the cache note which tokens its slots hold from now on, for `heldTokens(layer:head:)`.
+  /// Has the cache note which tokens its slots hold from now on, for `heldTokens(layer:head:)` and `tokensByStage()`.
+  ///
+  /// Before an undo log is kept, or the record ends where tokens are taken back.
   ///
   /// Takes 8 bytes a slot, in every head of a cache that scores its tokens; without it nothing is noted.
   ///

@@ -14,11 +14,17 @@ struct Access: Sendable {
     self.isLoopback = isLoopback
   }
 
+  /// What says nothing of any conversation: whether the server is well, what it serves, and the page, which then asks for
+  /// a key.
+  private static func isOpen(_ path: String) -> Bool {
+    ["/health", "/openapi.json"].contains(path) || PageFile.all[path] != nil
+  }
+
   /// The number of the request's key; 0 where no keys are asked for.
   ///
   /// - Throws: `RequestError` of status 401.
   func owner(of request: HTTPRequest) throws(RequestError) -> Int {
-    guard !keys.isEmpty, request.path != "/health" else { return 0 }
+    guard !keys.isEmpty, !Self.isOpen(request.path) else { return 0 }
     var given = request.headers.first(name: "x-api-key")
     if let authorization = request.headers.first(name: "authorization"),
       authorization.lowercased().hasPrefix("bearer ")

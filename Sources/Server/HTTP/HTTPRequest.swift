@@ -32,6 +32,7 @@ struct HTTPRequest: Sendable {
 enum HTTPResponse: Sendable {
   case json(JSONValue, status: Int = 200)
   case text(String, type: String)
+  case file(PageFile)
   /// Server-sent events, written one after another; an error ends the connection.
   case events(@Sendable (EventWriter) async throws -> Void)
 }

@@ -1,3 +1,4 @@
+import Logging
 import ModelJSON
 import NIOCore
 import NIOHTTP1
@@ -6,12 +7,12 @@ import NIOHTTP1
 struct HTTPResponder: Sendable {
   let access: Access
   let routes: Routes
-  /// Takes a line for each request, without its content.
-  let log: @Sendable (String) -> Void
+  let logger: Logger
 
   func answer(
     _ request: HTTPRequest, on channel: any Channel, _ limits: HTTPConnection.Limits, keepsAlive: Bool
   ) async {
+    let start = ContinuousClock.now
     routes.scheduler.status.noteAnswer(begins: true)
     defer { routes.scheduler.status.noteAnswer(begins: false) }
     var failure: RequestError?
@@ -26,7 +27,20 @@ struct HTTPResponder: Sendable {
     await Self.write(
       response, failure, to: channel, limits, keepsAlive: keepsAlive, identifier: request.identifier
     )
-    log("\(request.identifier) \(request.method) \(Self.printable(request.path)) \(failure?.status ?? 200)")
+    note(request, failure, since: start)
+  }
+
+  /// Logs what was asked and how it went, and nothing of what was said.
+  private func note(_ request: HTTPRequest, _ failure: RequestError?, since start: ContinuousClock.Instant) {
+    let isLookedAt = request.method == .GET && failure == nil
+    let duration = (ContinuousClock.now - start).components
+    let milliseconds = duration.seconds * 1000 + duration.attoseconds / 1_000_000_000_000_000
+    var metadata: Logger.Metadata = [
+      "request": "\(request.identifier)", "method": "\(request.method)", "path": "\(Self.printable(request.path))",
+      "status": "\(failure?.status ?? 200)", "milliseconds": "\(milliseconds)",
+    ]
+    metadata["code"] = failure?.code.map { "\($0)" }
+    logger.log(level: failure?.status == 500 ? .error : isLookedAt ? .debug : .info, "request", metadata: metadata)
   }
 
   private func respond(to request: HTTPRequest) async throws -> HTTPResponse {
@@ -55,6 +69,10 @@ struct HTTPResponder: Sendable {
     case .text(let text, let type):
       headers.add(name: "content-type", value: type)
       body = ByteBuffer(string: text)
+    case .file(let file):
+      headers.add(contentsOf: PageFile.headers)
+      headers.add(name: "content-type", value: file.type)
+      body = ByteBuffer(bytes: file.bytes)
     case .events:
       headers.add(name: "content-type", value: "text/event-stream")
       headers.add(name: "cache-control", value: "no-cache, no-store")

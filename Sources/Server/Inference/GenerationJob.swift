@@ -23,8 +23,14 @@ final class GenerationJob: @unchecked Sendable {
     result.promptTokens = request.promptTokens.count
   }
 
+  /// Bytes that the memory made for it took, with all that is kept beside its slots.
+  var madeBytes = 0
+
   /// Bytes that have to be free for it.
-  var bytes: Int { max(request.bytes, sequence?.bytes ?? 0) }
+  var bytes: Int { max(request.bytes, madeBytes, sequence.map { $0.bytes + $0.memory.tokenRecordBytes } ?? 0) }
+
+  /// Whether all that was asked for is to read the prompt.
+  private var onlyReads: Bool { request.limit == 0 }
 
   /// Begins with a memory that may have read the start of the prompt.
   ///
@@ -72,7 +78,8 @@ final class GenerationJob: @unchecked Sendable {
   ///
   /// - Returns: nil where it rests or has ended.
   func requestToken() -> Sequence? {
-    guard !isWaiting, !channel.isFull, let generation, generation.requestLogits() else { return nil }
+    guard !isWaiting, !channel.isFull, let generation else { return nil }
+    if onlyReads { generation.sequence.requestLogits() } else if !generation.requestLogits() { return nil }
     isWaiting = true
     return generation.sequence
   }
@@ -83,6 +90,7 @@ final class GenerationJob: @unchecked Sendable {
   /// - Throws: as `Generation.accept`.
   func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws -> Bool {
     isWaiting = false
+    if onlyReads { return true }
     for (token, bias) in request.logitBias where logits.indices.contains(Int(token)) { logits[Int(token)] += bias }
     guard let text = try generation?.accept(logits) else { return true }
     let hasEnded = generation?.finish != nil
@@ -100,11 +108,18 @@ final class GenerationJob: @unchecked Sendable {
     result.stopString = generation.stopString
     result.answerTokens = generation.generatedTokens
     result.evictedTokens = max(0, sequence.count - sequence.waitingTokens - sequence.memory.heldTokens)
-    let answer: [Int32] = (0..<max(0, min(sequence.count - answerStart, sequence.log.count)))
-      .reversed().map { sequence.log[back: $0] }
+    let answer = answerTokens(of: sequence)
     read.append(answer, symbols: tokenizer.symbols(answer))
     self.sequence = nil
     guard sequence.memory.failure == nil else { return nil }
-    return HeldSequence(sequence: sequence, read: read, owner: request.owner, plan: request.plan)
+    return HeldSequence(
+      sequence: sequence, read: read, owner: request.owner, plan: request.plan, session: request.session)
   }
+
+  private func answerTokens(of sequence: Sequence) -> [Int32] {
+    (0..<max(0, min(sequence.count - answerStart, sequence.log.count))).reversed().map { sequence.log[back: $0] }
+  }
+
+  /// All tokens so far, of the prompt and of the answer.
+  var tokens: [Int32] { read.tokens + (sequence.map(answerTokens) ?? []) }
 }

@@ -15,9 +15,11 @@ struct HeldSequence {
   var read = ReadText()
   let owner: Int
   let plan: KVCache.Plan
+  /// The conversation that used it last, where the server holds that.
+  var session: String?
 
   /// Bytes of the memory, and of the record of what it has read.
-  var bytes: Int { sequence.bytes + 4 * (read.count + 2 * read.tokens.count) }
+  var bytes: Int { sequence.bytes + sequence.memory.tokenRecordBytes + 4 * (read.count + 2 * read.tokens.count) }
 
   /// How a prompt goes on from here; nil where it does not.
   ///
@@ -41,6 +43,20 @@ struct HeldSequences {
 
   var count: Int { sequences.count }
   var bytes: Int { sequences.reduce(0) { $0 + $1.bytes } }
+
+  /// The memory that a conversation used last.
+  func last(of session: String, owner: Int) -> HeldSequence? {
+    sequences.last { $0.session == session && $0.owner == owner }
+  }
+
+  /// Lets go of all memories of a conversation.
+  ///
+  /// - Returns: whether there was one.
+  mutating func removeAll(of session: String, owner: Int) -> Bool {
+    let count = sequences.count
+    sequences.removeAll { $0.session == session && $0.owner == owner }
+    return sequences.count < count
+  }
 
   mutating func hold(_ sequence: HeldSequence) { sequences.append(sequence) }
 

@@ -62,6 +62,30 @@ final class RequestRoom {
     return true
   }
 
+  /// The memory of a conversation, the one in use before one that waits; nil where there is none.
+  func memory(of session: String, owner: Int) -> SessionMemory? {
+    if let job = running.last(where: { $0.request.session == session && $0.request.owner == owner }),
+      let sequence = job.sequence
+    {
+      return SessionMemory(sequence, isInUse: true)
+    }
+    return held.last(of: session, owner: owner).map { SessionMemory($0.sequence, isInUse: false) }
+  }
+
+  /// The tokens that the memory of a conversation has read or is to read, in the order of the stream.
+  func tokens(of session: String, owner: Int) -> [Int32]? {
+    let job = running.last { $0.request.session == session && $0.request.owner == owner }
+    return job?.tokens ?? held.last(of: session, owner: owner)?.read.tokens
+  }
+
+  /// Lets go of the memories of a conversation that wait.
+  ///
+  /// - Returns: whether there was one.
+  func forget(_ session: String, owner: Int) -> Bool {
+    defer { note() }
+    return held.removeAll(of: session, owner: owner)
+  }
+
   private func note() {
     status.note(
       running: running.count, waiting: waiting.count, held: held.count,
@@ -78,18 +102,35 @@ final class RequestRoom {
   private func admit() {
     while running.count < limits.running, let index = next() {
       let job = waiting[index]
+      // Its turn comes when others have ended; nobody overtakes it.
+      guard fits(job) else { return }
       let reused = held.take(for: job.request)
-      var need = max(job.request.bytes, reused?.0.sequence.bytes ?? 0)
-      need += running.reduce(0) { $0 + $1.bytes }
-      guard need <= limits.bytes || running.isEmpty else {
-        // Its turn comes when others have ended; nobody overtakes it.
-        if let reused { held.hold(reused.0) }
-        return
+      if reused == nil { makeRoom(for: job.bytes) }
+      do {
+        let (sequence, match) = try reused ?? (newSequence(for: job.request), HeldSequence.Match())
+        job.madeBytes = sequence.bytes
+        guard fits(job) else {
+          if let reused { held.hold(reused.0) }
+          return
+        }
+        waiting.remove(at: index)
+        start(job, sequence, match)
+      } catch {
+        waiting.remove(at: index)
+        fail(job, error)
       }
-      while need + held.bytes > limits.bytes, held.evict() {}
-      waiting.remove(at: index)
-      start(job, reused)
+      makeRoom()
     }
+  }
+
+  /// Whether the bytes of a request are free, those of memories that wait not counted; one alone always may run.
+  private func fits(_ job: GenerationJob) -> Bool { running.isEmpty || runningBytes + job.bytes <= limits.bytes }
+
+  private var runningBytes: Int { running.reduce(0) { $0 + $1.bytes } }
+
+  /// Lets memories that wait go until all are within the limit.
+  private func makeRoom(for bytes: Int = 0) {
+    while runningBytes + bytes + held.bytes > limits.bytes, held.evict() {}
   }
 
   /// The oldest request of the owner who has fewest under way.
@@ -101,9 +142,8 @@ final class RequestRoom {
     }
   }
 
-  private func start(_ job: GenerationJob, _ reused: (HeldSequence, HeldSequence.Match)?) {
+  private func start(_ job: GenerationJob, _ sequence: HeldSequence, _ match: HeldSequence.Match) {
     do {
-      let (sequence, match) = try reused ?? (newSequence(for: job.request), HeldSequence.Match())
       try job.start(sequence, match, tokenizer: tokenizer, constraints: engine.constraints)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
       running.append(job)
@@ -114,6 +154,7 @@ final class RequestRoom {
 
   private func newSequence(for request: GenerationRequest) throws -> HeldSequence {
     let sequence = try engine.makeSequence(request.plan, slotType: slotType)
+    if request.session != nil { sequence.memory.recordTokens() }
     // Tokens that melt together cannot be taken back: such a memory is read anew instead.
     try? sequence.keepUndoLog(depth: Self.undoDepth)
     return HeldSequence(sequence: sequence, owner: request.owner, plan: request.plan)
@@ -148,6 +189,7 @@ final class RequestRoom {
   private func finish(_ job: GenerationJob) {
     remove(job)
     if let sequence = job.end(tokenizer: tokenizer) { held.hold(sequence) }
+    makeRoom()
     status.noteEnd(isCancelled: job.result.finish == .cancelled)
     job.channel.send(.ended(job.result), choice: job.choice)
   }

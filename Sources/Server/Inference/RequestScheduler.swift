@@ -40,6 +40,18 @@ final class RequestScheduler: Sendable {
     return channel
   }
 
+  /// Looks at something between two steps of the model.
+  func look<Seen: Sendable>(_ body: @escaping @Sendable (RequestRoom) -> Seen) async -> Seen {
+    await withCheckedContinuation { continuation in
+      thread.enqueue { [self] in continuation.resume(returning: body(confined.room)) }
+    }
+  }
+
+  /// Lets go of the memories of a conversation that wait.
+  func forget(_ session: String, owner: Int) async -> Bool {
+    await look { $0.forget(session, owner: owner) }
+  }
+
   /// Ends all requests with an error.
   func stop() { thread.enqueue { [self] in confined.room.failAll(.stopped) } }
 

@@ -53,8 +53,8 @@ struct AnswerFields {
   /// Texts that end an answer.
   static func stops(_ fields: inout RequestFields, _ name: String) throws(RequestError) -> [String] {
     let stops = try fields.strings(name) ?? []
-    guard stops.count <= 16, stops.allSatisfy({ $0.utf8.count <= 1024 }) else {
-      throw .bad(name, "'\(name)' may be up to 16 strings of up to 1024 bytes", code: "invalid_value")
+    guard stops.count <= 16, stops.allSatisfy({ $0.unicodeScalars.count <= 1024 }) else {
+      throw .bad(name, "'\(name)' may be up to 16 strings of up to 1024 characters", code: "invalid_value")
     }
     return stops.filter { !$0.isEmpty }
   }
@@ -89,7 +89,7 @@ struct AnswerFields {
   /// - Throws: `RequestError` where the prompt is empty or too long, or its memory too large.
   func request(
     _ prompt: GenerationRequest.Prompt, owner: Int, format: AnswerFormat?, lead: AnswerLead = .none, choice: Int,
-    _ model: ServedModel
+    session: String? = nil, _ model: ServedModel
   ) throws(RequestError) -> GenerationRequest {
     let tokens =
       switch prompt {
@@ -111,7 +111,7 @@ struct AnswerFields {
     }
     var request = GenerationRequest(
       prompt: prompt, promptTokens: tokens, owner: owner, plan: plan, sampling: sampling, stopStrings: stopStrings,
-      limit: most, logitBias: logitBias, format: format)
+      limit: most, logitBias: logitBias, format: format, session: session)
     request.constraint = try constraint?.constraint(for: lead)
     if let seed = sampling.seed { request.sampling.seed = seed &+ UInt64(choice) }
     let (total, overflows) = tokens.count.addingReportingOverflow(most)

@@ -42,12 +42,33 @@ final class ConversationStore: Sendable {
       guard state.busy.insert(key).inserted else { return nil }
       return state.stored[key]?.messages ?? []
     }
-    guard let before else {
-      throw RequestError(
-        status: 409, code: "session_busy", parameter: "session", message: "this session is still being answered")
-    }
+    guard let before else { throw Self.busy }
     return ConversationTurn(messages: before + messages) { [self] whole in end(key, whole) }
   }
+
+  /// How many messages of a conversation are held.
+  func messageCount(_ name: String, owner: Int) -> Int {
+    state.withLock { $0.stored[Key(owner: owner, name: name)]?.messages.count ?? 0 }
+  }
+
+  /// Forgets a conversation.
+  ///
+  /// - Returns: whether there was one.
+  /// - Throws: `RequestError` of status 409 while a turn of it is answered.
+  func forget(_ name: String, owner: Int) throws(RequestError) -> Bool {
+    let key = Key(owner: owner, name: name)
+    let found = state.withLock { state -> Bool? in
+      guard !state.busy.contains(key) else { return nil }
+      guard let stored = state.stored.removeValue(forKey: key) else { return false }
+      state.bytes -= stored.bytes
+      return true
+    }
+    guard let found else { throw Self.busy }
+    return found
+  }
+
+  private static let busy = RequestError(
+    status: 409, code: "session_busy", parameter: "session", message: "this session is still being answered")
 
   /// - Parameter messages: the conversation as it is now; nil leaves it as it was
   private func end(_ key: Key, _ messages: [JSONValue]?) {

@@ -24,7 +24,8 @@ extension Routes {
     for choice in 0..<answer.choices {
       requests.append(
         try answer.request(
-          .text(rendered), owner: owner, format: format, lead: rendered.answerLead(template), choice: choice, model))
+          .text(rendered), owner: owner, format: format, lead: rendered.answerLead(template), choice: choice,
+          session: chat.session, model))
     }
     if turn != nil, requests.count > 1 { throw RequestError.bad("n", "a session has one answer a turn") }
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
@@ -74,9 +75,7 @@ struct ChatFields {
       throw .bad("messages", "the last message is an assistant's; an answer is not continued here")
     }
     session = try fields.string("session")
-    if let session, session.isEmpty || session.utf8.count > 128 {
-      throw .bad("session", "'session' must have from 1 to 128 bytes", code: "invalid_value")
-    }
+    if let session { try Self.checkSession(session) }
     if let effort = try fields.string("reasoning_effort") {
       guard Self.efforts.contains(effort) else {
         throw .bad("reasoning_effort", "'reasoning_effort' must be one of \(Self.efforts.joined(separator: ", "))")
@@ -89,6 +88,12 @@ struct ChatFields {
       try template.finish()
     }
     try refuseOthers(&fields)
+  }
+
+  static func checkSession(_ name: String) throws(RequestError) {
+    guard (1...128).contains(name.unicodeScalars.count) else {
+      throw .bad("session", "'session' must have from 1 to 128 characters", code: "invalid_value")
+    }
   }
 
   /// What is refused unless it asks for what is done anyway.

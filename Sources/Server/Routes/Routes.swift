@@ -10,6 +10,7 @@ struct Routes: Sendable {
   let conversations: ConversationStore
 
   private static let table: [String: (method: HTTPMethod, handler: Handler)] = [
+    "/openapi.json": (.GET, { _, _, _ in .text(Routes.description, type: "application/json") }),
     "/health": (.GET, { routes, _, _ in try routes.health() }),
     "/metrics": (.GET, { routes, _, _ in routes.metrics() }),
     "/v1/models": (.GET, { routes, _, _ in routes.modelList() }),
@@ -22,20 +23,71 @@ struct Routes: Sendable {
     "/apply-template": (.POST, { routes, request, _ in try routes.applyTemplate(request.json()) }),
   ]
 
+  /// What is served, as OpenAPI has it.
+  private static let description = String(decoding: PackageResources.openapi_json, as: UTF8.self)
+
   private static let modelPrefix = "/v1/models/"
+  private static let sessionPrefix = "/v1/sessions/"
+
+  private typealias SessionHandler = @Sendable (Routes, HTTPRequest, String, Int) async throws -> HTTPResponse
+
+  /// What follows the name of a session.
+  private static let sessionTable: [String: [String: SessionHandler]] = [
+    "": ["DELETE": { routes, _, name, owner in try await routes.forgetSession(name, owner: owner) }],
+    "memory": [
+      "GET": { routes, _, name, owner in try await routes.sessionMemory(name, owner: owner) },
+      "POST": { try await $0.readSession($2, $1.json(), owner: $3) },
+    ],
+    "tokens": ["GET": { routes, _, name, owner in try await routes.sessionTokens(name, owner: owner) }],
+  ]
+
+  /// All routes but the page's files, as OpenAPI spells them.
+  static var all: Set<String> {
+    var all: Set<String> = ["GET \(modelPrefix){name}"]
+    for (path, (method, _)) in table { all.insert("\(method.rawValue) \(path)") }
+    for (rest, handlers) in sessionTable {
+      for method in handlers.keys { all.insert("\(method) \(sessionPrefix){name}\(rest.isEmpty ? "" : "/")\(rest)") }
+    }
+    return all
+  }
 
   func respond(to request: HTTPRequest, owner: Int) async throws -> HTTPResponse {
+    if let file = PageFile.all[request.path] {
+      guard request.method == .GET else { throw Self.wrongMethod(["GET"]) }
+      return .file(file)
+    }
     if request.path.hasPrefix(Self.modelPrefix), request.method == .GET {
       return try describedModel(String(request.path.dropFirst(Self.modelPrefix.count)))
     }
+    if request.path.hasPrefix(Self.sessionPrefix) {
+      return try await respond(to: request, session: request.path.dropFirst(Self.sessionPrefix.count), owner)
+    }
     guard let (method, handler) = Self.table[request.path] else {
-      throw RequestError(status: 404, code: "not_found", message: "there is nothing at this path")
+      throw Self.nothingHere
     }
-    guard request.method == method else {
-      throw RequestError(
-        status: 405, code: "method_not_allowed", message: "this path takes \(method.rawValue)", allow: method.rawValue)
-    }
+    guard request.method == method else { throw Self.wrongMethod([method.rawValue]) }
     return try await handler(self, request, owner)
+  }
+
+  /// - Parameter session: the name, perhaps a slash and what of it is asked for
+  private func respond(to request: HTTPRequest, session: Substring, _ owner: Int) async throws -> HTTPResponse {
+    let parts = session.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    let name = String(parts[0]).removingPercentEscapes
+    guard !name.isEmpty, let handlers = Self.sessionTable[parts.count > 1 ? String(parts[1]) : ""] else {
+      throw Self.nothingHere
+    }
+    guard let handler = handlers[request.method.rawValue] else { throw Self.wrongMethod(Array(handlers.keys)) }
+    try ChatFields.checkSession(name)
+    return try await handler(self, request, name, owner)
+  }
+
+  private static let nothingHere = RequestError(
+    status: 404, code: "not_found", message: "there is nothing at this path")
+
+  private static func wrongMethod(_ methods: [String]) -> RequestError {
+    let allowed = methods.sorted().joined(separator: ", ")
+    return RequestError(
+      status: 405, code: "method_not_allowed", message: "this path takes \(allowed)", allow: allowed)
   }
 
   /// An error in the form of the API that the path belongs to.
