@@ -107,7 +107,7 @@ package final class SessionState: @unchecked Sendable {
     marks.append(mark)
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
-      limit: options.maximumResponseTokens, showsControlTokens: reader?.needsControlTokens ?? false)
+      limit: options.maximumResponseTokens, showing: reader?.shownControls(of: tokenizer) ?? .none)
   }
 
   private func begin(text: String, _ sequence: Sequence) throws {
@@ -197,6 +197,7 @@ package final class SessionState: @unchecked Sendable {
     for part in parts {
       switch part {
       case .answer(let text): dialogue.answer?.content += text
+      case .call: assertionFailure("a session has no tools")
       case .thinking(let text):
         let before = dialogue.answer?.thinking ?? ""
         dialogue.answer?.thinking = before + text

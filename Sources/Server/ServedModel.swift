@@ -10,6 +10,8 @@ struct ServedModel: Sendable {
   let aliases: [String]
   let tokenizer: Tokenizer
   let template: Result<ConversationTemplate, any Error>
+  /// How the model writes thoughts and calls; nil where it has no template.
+  let formats: (answer: AnswerFormat, calls: ToolCallFormat)?
   let samplingDefaults: SamplingOptions
   let trainedLength: Int
   let vocabularySize: Int
@@ -31,7 +33,9 @@ struct ServedModel: Sendable {
     (self.identifier, self.aliases, self.slotType) = (identifier, aliases, slotType)
     (self.memoryBytes, self.created) = (memoryBytes, created)
     tokenizer = loaded.tokenizer
-    template = loaded.template
+    let template = loaded.template
+    self.template = template
+    formats = (try? template.get()).map { (AnswerFormat($0.template), ToolCallFormat($0.template, $0.traits)) }
     samplingDefaults = loaded.samplingDefaults.options
     trainedLength = configuration.trainedLength
     vocabularySize = configuration.vocabularySize

@@ -12,6 +12,8 @@ final class GenerationJob: @unchecked Sendable {
   private(set) var read = ReadText()
   private var generation: Generation?
   private var reader: AnswerReader?
+  /// Whether the answer ends since it has as many calls as were asked for.
+  private var hasAllCalls = false
   /// Tokens of the sequence where the answer begins.
   private var answerStart = 0
   private(set) var result = GenerationResult()
@@ -42,10 +44,10 @@ final class GenerationJob: @unchecked Sendable {
     sequence.append(tokens)
     self.sequence = sequence
     answerStart = sequence.count
-    reader = request.format.map { AnswerReader($0, opensThought: request.opensThought) }
+    reader = request.reader
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: request.sampling, stopStrings: request.stopStrings,
-      limit: request.limit, showsControlTokens: reader?.needsControlTokens ?? false)
+      limit: request.limit, showing: reader?.shownControls(of: tokenizer) ?? .none)
     channel.send(.started(cachedTokens: result.cachedTokens), choice: choice)
   }
 
@@ -86,14 +88,15 @@ final class GenerationJob: @unchecked Sendable {
     var parts = reader?.append(text) ?? (text.isEmpty ? [] : [.answer(text)])
     if hasEnded { parts += reader?.finish() ?? [] }
     if !parts.isEmpty { channel.send(.text(parts), choice: choice) }
-    return hasEnded
+    hasAllCalls = !hasEnded && reader?.isFinished ?? false
+    return hasEnded || hasAllCalls
   }
 
   /// Ends the answer where it is and gives back the memory, for another request of the same owner.
   func end(tokenizer: Tokenizer) -> HeldSequence? {
     guard let sequence, let generation else { return nil }
     _ = self.generation?.cancel()
-    result.finish = generation.finish ?? .cancelled
+    result.finish = generation.finish ?? (hasAllCalls ? .endOfText : .cancelled)
     result.stopString = generation.stopString
     result.answerTokens = generation.generatedTokens
     result.evictedTokens = max(0, sequence.count - sequence.waitingTokens - sequence.memory.heldTokens)

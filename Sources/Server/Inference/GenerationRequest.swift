@@ -22,14 +22,10 @@ struct GenerationRequest: Sendable {
   var limit: Int
   /// Added to logits, by token.
   var logitBias: [Int32: Float] = [:]
-  /// How thoughts are told from the answer; nil gives all text as the answer.
-  var format: AnswerFormat?
+  /// Tells thoughts and calls from the answer; nil gives all text as the answer.
+  var reader: AnswerReader?
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
-
-  var opensThought: Bool {
-    if case .text(let rendered) = prompt, format != nil { rendered.opensThought } else { false }
-  }
 }
 
 /// What happens to a request, in this order: `started`, any number of `text`, and `ended` or `failed`.

@@ -85,7 +85,7 @@ struct AnswerFields {
   ///
   /// - Throws: `RequestError` where the prompt is empty or too long, or its memory too large.
   func request(
-    _ prompt: GenerationRequest.Prompt, owner: Int, format: AnswerFormat?, choice: Int, _ model: ServedModel
+    _ prompt: GenerationRequest.Prompt, owner: Int, reader: AnswerReader?, choice: Int, _ model: ServedModel
   ) throws(RequestError) -> GenerationRequest {
     let tokens =
       switch prompt {
@@ -107,7 +107,7 @@ struct AnswerFields {
     }
     var request = GenerationRequest(
       prompt: prompt, promptTokens: tokens, owner: owner, plan: plan, sampling: sampling, stopStrings: stopStrings,
-      limit: most, logitBias: logitBias, format: format)
+      limit: most, logitBias: logitBias, reader: reader)
     if let seed = sampling.seed { request.sampling.seed = seed &+ UInt64(choice) }
     let (total, overflows) = tokens.count.addingReportingOverflow(most)
     request.bytes = try model.bytes(

@@ -62,32 +62,6 @@ struct AnswerStream {
   }
 }
 
-/// An answer as far as it has come.
-struct Answer: Sendable {
-  private(set) var text = ""
-  private(set) var thinking = ""
-  private(set) var result = GenerationResult()
-
-  mutating func take(_ event: GenerationEvent) {
-    switch event {
-    case .text(let parts):
-      for part in parts {
-        switch part {
-        case .answer(let text): self.text += text
-        case .thinking(let text): thinking += text
-        }
-      }
-    case .ended(let result): self.result = result
-    case .started, .failed, .silence: break
-    }
-  }
-}
-
-extension Generation.Finish {
-  /// As OpenAI's APIs call it.
-  var openAIName: JSONValue { self == .limit ? "length" : "stop" }
-}
-
 extension [GenerationResult] {
   /// The `usage` of OpenAI's APIs, and what of the conversation is no longer held apart.
   ///

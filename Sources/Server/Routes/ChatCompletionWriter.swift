@@ -9,11 +9,11 @@ struct ChatCompletionWriter: Sendable {
 
   func whole(_ answers: [Answer]) -> JSONValue {
     let choices = answers.enumerated().map { index, answer -> JSONValue in
-      var message = (["role": "assistant", "content": .string(answer.text), "refusal": .null] as JSONValue).members
-      if !answer.thinking.isEmpty { message["reasoning_content"] = .string(answer.thinking) }
+      var message = answer.message
+      message["refusal"] = .null
       return [
         "index": JSONValue(index), "message": .object(message), "logprobs": .null,
-        "finish_reason": answer.result.finish.openAIName,
+        "finish_reason": answer.openAIFinish,
       ]
     }
     var members = head("chat.completion")
@@ -38,9 +38,14 @@ struct ChatCompletionWriter: Sendable {
         answers[choice].take(event)
         switch event {
         case .text(let parts):
-          for part in parts { try await events.send(chunk(choice, delta(part), includesUsage)) }
-        case .ended(let result):
-          try await events.send(chunk(choice, [:], includesUsage, finish: result.finish.openAIName))
+          var call = answers[choice].calls.count - parts.callCount
+          for part in parts {
+            for delta in deltas(part, answers[choice].calls, &call) {
+              try await events.send(chunk(choice, delta, includesUsage))
+            }
+          }
+        case .ended:
+          try await events.send(chunk(choice, [:], includesUsage, finish: answers[choice].openAIFinish))
         case .silence: try await events.sendComment()
         case .started, .failed: break
         }
@@ -59,10 +64,24 @@ struct ChatCompletionWriter: Sendable {
     }
   }
 
-  private func delta(_ part: AnswerReader.Part) -> JSONValue {
+  /// What is new with a part; a call says first who is called, then with what.
+  ///
+  /// - Parameter next: the number of the next call
+  private func deltas(_ part: AnswerReader.Part, _ calls: [Answer.Call], _ next: inout Int) -> [JSONValue] {
     switch part {
-    case .answer(let text): ["content": .string(text)]
-    case .thinking(let text): ["reasoning_content": .string(text)]
+    case .answer(let text): return [["content": .string(text)]]
+    case .thinking(let text): return [["reasoning_content": .string(text)]]
+    case .call:
+      let (call, index) = (calls[next], JSONValue(next))
+      next += 1
+      let begin: JSONValue = [
+        "index": index, "id": .string(call.openAIIdentifier), "type": "function",
+        "function": ["name": .string(call.name), "arguments": ""],
+      ]
+      let rest = call.arguments.pieces.map { piece -> JSONValue in
+        ["index": index, "function": ["arguments": .string(piece)]]
+      }
+      return ([begin] + rest).map { ["tool_calls": [$0]] }
     }
   }
 

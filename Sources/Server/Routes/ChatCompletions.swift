@@ -2,6 +2,7 @@ import ChatTemplates
 import Engine
 import KVCaches
 import ModelJSON
+import Tokenizers
 
 /// `/v1/chat/completions`.
 extension Routes {
@@ -16,13 +17,12 @@ extension Routes {
     var handedOver = false
     defer { if !handedOver { turn?.abandon() } }
 
-    let template = try model.conversationTemplate()
-    let rendered = try chat.render(turn?.messages ?? chat.messages, template)
-    let format = AnswerFormat(template.template)
+    let rendered = try chat.render(turn?.messages ?? chat.messages, model)
+    let reader = chat.reader(rendered, model)
     var requests: [GenerationRequest] = []
     for choice in 0..<answer.choices {
       requests.append(
-        try answer.request(.text(rendered), owner: owner, format: format, choice: choice, model))
+        try answer.request(.text(rendered), owner: owner, reader: reader, choice: choice, model))
     }
     if turn != nil, requests.count > 1 { throw RequestError.bad("n", "a session has one answer a turn") }
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
@@ -54,6 +54,7 @@ struct ChatFields {
   var session: String?
   var thinking: Bool?
   var reasoningEffort: String?
+  var tools = ToolFields()
 
   private static let roles: Set<String> = ["system", "developer", "user", "assistant", "tool"]
   private static let efforts = ["none", "minimal", "low", "medium", "high", "xhigh"]
@@ -68,12 +69,16 @@ struct ChatFields {
         throw .bad("messages[\(index)].role", "a message must have a role of \(known)", code: "invalid_value")
       }
     }
-    guard messages.last?["role"]?.string != "assistant" else {
-      throw .bad("messages", "the last message is an assistant's; an answer is not continued here")
-    }
     session = try fields.string("session")
     if let session, session.isEmpty || session.utf8.count > 128 {
       throw .bad("session", "'session' must have from 1 to 128 bytes", code: "invalid_value")
+    }
+    if messages.last?["role"]?.string == "assistant" {
+      let place = "messages[\(messages.count - 1)]"
+      if messages.last?["tool_calls"]?.array?.isEmpty == false {
+        throw .bad(place, "the last message calls a tool; what the tool gave is missing")
+      }
+      if session != nil { throw .bad(place, "the last message of a session's turn must not be an assistant's") }
     }
     if let effort = try fields.string("reasoning_effort") {
       guard Self.efforts.contains(effort) else {
@@ -86,14 +91,12 @@ struct ChatFields {
       thinking = try template.bool("enable_thinking") ?? thinking
       try template.finish()
     }
+    tools = try ToolFields.chat(&fields)
     try refuseOthers(&fields)
   }
 
   /// What is refused unless it asks for what is done anyway.
   private func refuseOthers(_ fields: inout RequestFields) throws(RequestError) {
-    try fields.refuse(["tools", "functions"]) { $0.array?.isEmpty ?? false }
-    try fields.refuse(["tool_choice", "function_call"]) { ["none", "auto"].contains($0.string) }
-    fields.ignore(["parallel_tool_calls"])
     try fields.refuse(["response_format"]) { $0["type"]?.string == "text" }
     try fields.refuse(["logprobs"]) { $0.bool == false }
     try fields.refuse(["top_logprobs"]) { $0.integer == 0 }
@@ -102,9 +105,29 @@ struct ChatFields {
     try fields.refuse(["verbosity"]) { $0.string == "medium" }
   }
 
+  /// Whether the answer goes on with the text of the last message.
+  var continuesMessage: Bool {
+    guard messages.last?["role"]?.string == "assistant" else { return false }
+    return messages.last?["content"].map { !$0.isNull && $0 != "" && $0 != [] } ?? false
+  }
+
+  /// How the answer to a prompt is read.
+  func reader(_ rendered: RenderedConversation, _ model: ServedModel) -> AnswerReader? {
+    guard let formats = model.formats else { return nil }
+    var calls = tools.reader(formats.calls)
+    calls?.begin(after: String(decoding: rendered.prompt.bytes.suffix(16), as: UTF8.self))
+    return AnswerReader(
+      formats.answer, opensThought: rendered.opensThought, continuesAnswer: continuesMessage, calls: calls)
+  }
+
   /// - Throws: `RequestError` that names the message which the template does not take.
-  func render(_ messages: [JSONValue], _ template: ConversationTemplate) throws(RequestError) -> RenderedConversation {
-    var conversation = TemplateConversation(messages)
+  func render(_ messages: [JSONValue], _ model: ServedModel) throws(RequestError) -> RenderedConversation {
+    let template = try model.conversationTemplate()
+    var messages = messages
+    // An empty answer that is to go on is one that has yet to begin.
+    if messages.last?["role"]?.string == "assistant", !continuesMessage { messages.removeLast() }
+    var conversation = TemplateConversation(
+      messages, tools: tools.told, ending: continuesMessage ? .continuation : .answer)
     (conversation.thinking, conversation.reasoningEffort) = (thinking, reasoningEffort)
     do {
       return try template.render(conversation)

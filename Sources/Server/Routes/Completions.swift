@@ -21,7 +21,7 @@ extension Routes {
     for (index, prompt) in prompts.enumerated() {
       for choice in 0..<answer.choices {
         let number = index * answer.choices + choice
-        requests.append(try answer.request(prompt, owner: owner, format: nil, choice: number, model))
+        requests.append(try answer.request(prompt, owner: owner, reader: nil, choice: number, model))
       }
     }
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
@@ -78,7 +78,7 @@ private struct CompletionWriter: Sendable {
   let prompts: Int
 
   func whole(_ answers: [Answer]) -> JSONValue {
-    let choices = answers.enumerated().map { choice($0, $1.text, $1.result.finish.openAIName) }
+    let choices = answers.enumerated().map { choice($0, $1.text, $1.openAIFinish) }
     return object(choices, usage: answers.map(\.result).usage(prompts: prompts))
   }
 
@@ -91,7 +91,7 @@ private struct CompletionWriter: Sendable {
         case .text(let parts): try await events.send(object([choice(index, parts.answerText, .null)]))
         case .ended(let result):
           results[index] = result
-          try await events.send(object([choice(index, "", result.finish.openAIName)]))
+          try await events.send(object([choice(index, "", result.finish == .limit ? "length" : "stop")]))
         case .silence: try await events.sendComment()
         case .started, .failed: break
         }

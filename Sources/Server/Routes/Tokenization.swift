@@ -29,7 +29,7 @@ extension Routes {
     let chat = try ChatFields(&fields)
     fields.ignore(["model"])
     try fields.finish()
-    let rendered = try chat.render(chat.messages, model.conversationTemplate())
+    let rendered = try chat.render(chat.messages, model)
     return .json(["prompt": .string(String(decoding: rendered.prompt.bytes, as: UTF8.self))])
   }
 }
