@@ -28,8 +28,9 @@ import Testing
     Case(["stream_options": ["include_usage": true]], "stream_options"),
     Case(["stream": true, "stream_options": ["other": 1]], "stream_options.other"),
     Case(["tools": [["type": "function"]]], "tools[0].function"), Case(["tool_choice": "required"], "tool_choice"),
-    Case(["response_format": ["type": "json_object"]], "response_format"), Case(["logprobs": true], "logprobs"),
-    Case(["top_logprobs": 3], "top_logprobs"), Case(["audio": [:]], "audio"),
+    Case(["response_format": ["type": "json_object"]], "response_format"), Case(["logprobs": 1], "logprobs"),
+    Case(["top_logprobs": 3], "top_logprobs"), Case(["logprobs": true, "top_logprobs": 21], "top_logprobs"),
+    Case(["audio": [:]], "audio"),
     Case(["modalities": ["audio"]], "modalities"),
     Case(["tempreature": 1], "tempreature"), Case(["messages": []], "messages"), Case(["messages": "hi"], "messages"),
     Case(["messages": [["role": "wizard", "content": "x"]]], "messages[0].role"),
@@ -117,7 +118,7 @@ import Testing
         (["prompt": [-1]], "prompt"), (["prompt": [1.5]], "prompt"), (["prompt": ["a", 1]], "prompt"),
         (["prompt": ""], "prompt"), (["prompt": "a", "suffix": "b"], "suffix"),
         (["prompt": "a", "echo": true], "echo"),
-        (["prompt": "a", "best_of": 3], "best_of"), (["prompt": "a", "logprobs": 1], "logprobs"),
+        (["prompt": "a", "best_of": 3], "best_of"), (["prompt": "a", "logprobs": 21], "logprobs"),
       ]
       for (fields, parameter) in cases {
         let response = try await subject.client.post("/v1/completions", fields)

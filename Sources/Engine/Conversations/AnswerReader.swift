@@ -48,6 +48,9 @@ package struct AnswerReader: Sendable {
   /// Whether there were as many calls as are wanted, so that the answer may end.
   package var isFinished: Bool { channels?.isFinished ?? calls?.isFinished ?? false }
 
+  /// Bytes of text that wait until they are clear.
+  package var heldBytes: Int { held.utf8.count + (channels?.heldBytes ?? 0) + (calls?.heldBytes ?? 0) }
+
   /// What is clear with this text.
   package mutating func append(_ text: String) -> [Part] {
     if channels != nil { channels?.append(text) } else { held += text }

@@ -29,6 +29,8 @@ struct ChannelReader: Sendable {
 
   var isFinished: Bool { readsCalls && calls >= limit }
 
+  var heldBytes: Int { held.count }
+
   mutating func append(_ text: String) { held += Array(text.utf8) }
 
   /// The next part, perhaps empty; nil where more text is needed.

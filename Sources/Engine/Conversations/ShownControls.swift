@@ -12,5 +12,5 @@ package enum ShownControls: Sendable, Hashable {
     self = known.isEmpty ? .none : .only(Set(known))
   }
 
-  var tokens: Set<Int32> { if case .only(let tokens) = self { tokens } else { [] } }
+  package var tokens: Set<Int32> { if case .only(let tokens) = self { tokens } else { [] } }
 }

@@ -12,6 +12,10 @@ final class GenerationJob: @unchecked Sendable {
   private(set) var read = ReadText()
   private var generation: Generation?
   private var reader: AnswerReader?
+  private var probabilities: TokenProbabilities?
+  /// Tokens whose probabilities were noted, and bytes of text that came of them.
+  private var notedTokens = 0
+  private var receivedBytes = 0
   /// Whether the answer ends since it has as many calls as were asked for.
   private var hasAllCalls = false
   /// Tokens of the sequence where the answer begins.
@@ -45,9 +49,11 @@ final class GenerationJob: @unchecked Sendable {
     self.sequence = sequence
     answerStart = sequence.count
     reader = request.reader
+    let controls = reader?.shownControls(of: tokenizer) ?? .none
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: request.sampling, stopStrings: request.stopStrings,
-      limit: request.limit, showing: reader?.shownControls(of: tokenizer) ?? .none)
+      limit: request.limit, showing: controls)
+    probabilities = request.likeliest.map { TokenProbabilities(count: $0, tokenizer: tokenizer, showing: controls) }
     channel.send(.started(cachedTokens: result.cachedTokens), choice: choice)
   }
 
@@ -82,14 +88,28 @@ final class GenerationJob: @unchecked Sendable {
   /// - Throws: as `Generation.accept`.
   func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws -> Bool {
     isWaiting = false
+    probabilities?.note(logits)
     for (token, bias) in request.logitBias where logits.indices.contains(Int(token)) { logits[Int(token)] += bias }
     guard let text = try generation?.accept(logits) else { return true }
     let hasEnded = generation?.finish != nil
     var parts = reader?.append(text) ?? (text.isEmpty ? [] : [.answer(text)])
     if hasEnded { parts += reader?.finish() ?? [] }
-    if !parts.isEmpty { channel.send(.text(parts), choice: choice) }
+    let noted = note(parts, receiving: text, isLast: hasEnded)
+    if !parts.isEmpty { channel.send(.text(parts, noted), choice: choice) }
     hasAllCalls = !hasEnded && reader?.isFinished ?? false
     return hasEnded || hasAllCalls
+  }
+
+  /// The probabilities of the tokens in some parts, the newest one among them.
+  private func note(
+    _ parts: [AnswerReader.Part], receiving text: String, isLast: Bool
+  ) -> [TokenProbability] {
+    guard probabilities != nil, let generation, let sequence else { return [] }
+    // A token that ended the answer is none of its text.
+    if generation.generatedTokens > notedTokens { probabilities?.note(chosen: sequence.log[back: 0]) }
+    notedTokens = generation.generatedTokens
+    receivedBytes += text.utf8.count
+    return probabilities?.take(parts, end: receivedBytes - (reader?.heldBytes ?? 0), isLast: isLast) ?? []
   }
 
   /// Ends the answer where it is and gives back the memory, for another request of the same owner.

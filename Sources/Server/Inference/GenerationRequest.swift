@@ -22,6 +22,8 @@ struct GenerationRequest: Sendable {
   var limit: Int
   /// Added to logits, by token.
   var logitBias: [Int32: Float] = [:]
+  /// How many of the likeliest tokens are told for each of the answer's; nil where no probabilities were asked for.
+  var likeliest: Int?
   /// Tells thoughts and calls from the answer; nil gives all text as the answer.
   var reader: AnswerReader?
   /// Bytes of its memory once all tokens are there.
@@ -32,7 +34,8 @@ struct GenerationRequest: Sendable {
 enum GenerationEvent: Sendable {
   /// It left the queue; so many tokens of its prompt had been read before.
   case started(cachedTokens: Int)
-  case text([AnswerReader.Part])
+  /// Text that is clear, and the probabilities of the answer's tokens in it where they were asked for.
+  case text([AnswerReader.Part], [TokenProbability])
   case ended(GenerationResult)
   case failed(RequestError)
   /// Nothing for some seconds.

@@ -7,6 +7,8 @@ struct AnswerFields {
   var sampling: SamplingOptions
   var stopStrings: [String] = []
   var logitBias: [Int32: Float] = [:]
+  /// How many of the likeliest tokens are told for each; nil where no probabilities were asked for.
+  var likeliest: Int?
   /// The most tokens that were asked for.
   var limit: Int?
   var choices = 1
@@ -55,6 +57,14 @@ struct AnswerFields {
       throw .bad(name, "'\(name)' may be up to 16 strings of up to 1024 bytes", code: "invalid_value")
     }
     return stops.filter { !$0.isEmpty }
+  }
+
+  /// `logprobs` and `top_logprobs` of chat completions.
+  mutating func readProbabilities(_ fields: inout RequestFields) throws(RequestError) {
+    let isWanted = try fields.bool("logprobs") ?? false
+    let count = try fields.integer("top_logprobs", in: 0...20)
+    if count ?? 0 > 0, !isWanted { throw .bad("top_logprobs", "'top_logprobs' needs 'logprobs' to be true") }
+    likeliest = isWanted ? count ?? 0 : nil
   }
 
   private mutating func readBias(_ fields: inout RequestFields, _ model: ServedModel) throws(RequestError) {
@@ -108,6 +118,7 @@ struct AnswerFields {
     var request = GenerationRequest(
       prompt: prompt, promptTokens: tokens, owner: owner, plan: plan, sampling: sampling, stopStrings: stopStrings,
       limit: most, logitBias: logitBias, reader: reader)
+    request.likeliest = likeliest
     if let seed = sampling.seed { request.sampling.seed = seed &+ UInt64(choice) }
     let (total, overflows) = tokens.count.addingReportingOverflow(most)
     request.bytes = try model.bytes(

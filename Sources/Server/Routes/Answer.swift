@@ -19,6 +19,8 @@ struct Answer: Sendable {
 
   /// What it consists of, in order.
   private(set) var items: [Item] = []
+  /// Those of the text's tokens, where they were asked for.
+  private(set) var probabilities: [TokenProbability] = []
   private(set) var result = GenerationResult()
 
   var text: String { items.reduce(into: "") { if case .text(let text) = $1 { $0 += text } } }
@@ -27,7 +29,9 @@ struct Answer: Sendable {
 
   mutating func take(_ event: GenerationEvent) {
     switch event {
-    case .text(let parts): for part in parts { take(part) }
+    case .text(let parts, let probabilities):
+      for part in parts { take(part) }
+      self.probabilities += probabilities
     case .ended(let result): self.result = result
     case .started, .failed, .silence: break
     }

@@ -6,13 +6,16 @@ struct ChatCompletionWriter: Sendable {
   let identifier: String
   let model: String
   let created: Int
+  /// Nil where no probabilities were asked for.
+  let probabilities: ProbabilityWriter?
 
   func whole(_ answers: [Answer]) -> JSONValue {
     let choices = answers.enumerated().map { index, answer -> JSONValue in
       var message = answer.message
       message["refusal"] = .null
       return [
-        "index": JSONValue(index), "message": .object(message), "logprobs": .null,
+        "index": JSONValue(index), "message": .object(message),
+        "logprobs": probabilities?.chat(answer.probabilities) ?? .null,
         "finish_reason": answer.openAIFinish,
       ]
     }
@@ -37,11 +40,15 @@ struct ChatCompletionWriter: Sendable {
       try await stream.forEach { choice, event in
         answers[choice].take(event)
         switch event {
-        case .text(let parts):
+        case .text(let parts, let noted):
           var call = answers[choice].calls.count - parts.callCount
+          // All of them go with the text that comes first, so that each is told once.
+          var logarithms = probabilities.map { $0.chat(noted) }
           for part in parts {
             for delta in deltas(part, answers[choice].calls, &call) {
-              try await events.send(chunk(choice, delta, includesUsage))
+              let isText = delta["content"] != nil
+              try await events.send(chunk(choice, delta, includesUsage, isText ? logarithms ?? .null : .null))
+              if isText { logarithms = nil }
             }
           }
         case .ended:
@@ -86,11 +93,12 @@ struct ChatCompletionWriter: Sendable {
   }
 
   private func chunk(
-    _ choice: Int, _ delta: JSONValue, _ includesUsage: Bool, finish: JSONValue = .null
+    _ choice: Int, _ delta: JSONValue, _ includesUsage: Bool, _ logarithms: JSONValue = .null,
+    finish: JSONValue = .null
   ) -> JSONValue {
     var members = head("chat.completion.chunk")
     members["choices"] = [
-      ["index": JSONValue(choice), "delta": delta, "logprobs": .null, "finish_reason": finish]
+      ["index": JSONValue(choice), "delta": delta, "logprobs": logarithms, "finish_reason": finish]
     ]
     if includesUsage { members["usage"] = .null }
     return .object(members)

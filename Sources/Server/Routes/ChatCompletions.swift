@@ -11,6 +11,7 @@ extension Routes {
     var answer = try AnswerFields(&fields, model)
     let old = try fields.integer("max_tokens", in: 0...Int(Int32.max))
     answer.limit = try fields.integer("max_completion_tokens", in: 0...Int(Int32.max)) ?? old
+    try answer.readProbabilities(&fields)
     let chat = try ChatFields(&fields)
     try fields.finish()
     let turn = try chat.session.map { try conversations.begin($0, owner: owner, adding: chat.messages) }
@@ -28,7 +29,8 @@ extension Routes {
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
     handedOver = true
     let writer = ChatCompletionWriter(
-      identifier: Self.identifier("chatcmpl-"), model: model.identifier, created: ConversationStore.now())
+      identifier: Self.identifier("chatcmpl-"), model: model.identifier, created: ConversationStore.now(),
+      probabilities: answer.likeliest.map { _ in ProbabilityWriter(tokenizer: model.tokenizer) })
     if answer.streams {
       let includesUsage = answer.includesUsage
       let count = requests.count
@@ -98,8 +100,6 @@ struct ChatFields {
   /// What is refused unless it asks for what is done anyway.
   private func refuseOthers(_ fields: inout RequestFields) throws(RequestError) {
     try fields.refuse(["response_format"]) { $0["type"]?.string == "text" }
-    try fields.refuse(["logprobs"]) { $0.bool == false }
-    try fields.refuse(["top_logprobs"]) { $0.integer == 0 }
     try fields.refuse(["modalities"]) { $0.array == ["text"] }
     try fields.refuse(["audio", "prediction", "web_search_options"])
     try fields.refuse(["verbosity"]) { $0.string == "medium" }

@@ -60,7 +60,7 @@ struct MessageWriter: Sendable {
           result.cachedTokens = cachedTokens
           let message = message([], (.null, .null), usage(result))
           try await events.send(["type": "message_start", "message": message], name: "message_start")
-        case .text(let parts):
+        case .text(let parts, _):
           var calls = answer.calls.suffix(parts.callCount)
           for part in parts { try await blocks.write(part, &calls) }
         case .ended(let result):

@@ -29,6 +29,8 @@ package struct ToolCallReader: Sendable {
   /// Whether there were as many calls as are wanted.
   package var isFinished: Bool { calls >= limit }
 
+  var heldBytes: Int { held.count }
+
   /// Takes note of what the prompt has put in front of the answer: Functionary's does so with a mark.
   package mutating func begin(after prompt: String) {
     if syntax == .recipients, prompt.hasSuffix(RecipientCalls.mark) { held = Array(RecipientCalls.mark.utf8) }
