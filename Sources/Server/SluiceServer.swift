@@ -55,7 +55,9 @@ package final class SluiceServer: Sendable {
       memoryBytes: options.memoryBytes, created: ConversationStore.now())
     let responder = HTTPResponder(
       access: Access(keys: options.keys, isLoopback: Access.isLocal(options.host)),
-      routes: Routes(model: model, scheduler: scheduler, conversations: ConversationStore()), log: options.log)
+      routes: Routes(
+        model: model, scheduler: scheduler, conversations: ConversationStore(), responses: ResponseStore()),
+      log: options.log)
     var limits = HTTPConnection.Limits()
     limits.bodyBytes = options.bodyBytes
     limits.headTime = .seconds(Int64(options.headSeconds))

@@ -48,6 +48,9 @@ package struct AnswerReader: Sendable {
   /// Whether there were as many calls as are wanted, so that the answer may end.
   package var isFinished: Bool { channels?.isFinished ?? calls?.isFinished ?? false }
 
+  /// Whether what came last belongs to a thought.
+  package var isThinking: Bool { channels?.isThinking ?? (state == .thought) }
+
   /// Bytes of text that wait until they are clear.
   package var heldBytes: Int { held.utf8.count + (channels?.heldBytes ?? 0) + (calls?.heldBytes ?? 0) }
 

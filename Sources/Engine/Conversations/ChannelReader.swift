@@ -30,6 +30,7 @@ struct ChannelReader: Sendable {
   var isFinished: Bool { readsCalls && calls >= limit }
 
   var heldBytes: Int { held.count }
+  var isThinking: Bool { if case .thought = state { true } else { false } }
 
   mutating func append(_ text: String) { held += Array(text.utf8) }
 

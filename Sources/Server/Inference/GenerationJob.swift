@@ -93,6 +93,7 @@ final class GenerationJob: @unchecked Sendable {
     guard let text = try generation?.accept(logits) else { return true }
     let hasEnded = generation?.finish != nil
     var parts = reader?.append(text) ?? (text.isEmpty ? [] : [.answer(text)])
+    if reader?.isThinking ?? false { result.thinkingTokens += 1 }
     if hasEnded { parts += reader?.finish() ?? [] }
     let noted = note(parts, receiving: text, isLast: hasEnded)
     if !parts.isEmpty { channel.send(.text(parts, noted), choice: choice) }

@@ -50,6 +50,8 @@ struct GenerationResult: Sendable, Hashable {
   var promptTokens = 0
   var cachedTokens = 0
   var answerTokens = 0
+  /// Tokens of thoughts among them.
+  var thinkingTokens = 0
   /// Tokens of prompt and answer that the memory no longer holds apart.
   var evictedTokens = 0
 }

@@ -82,19 +82,23 @@ struct ChatFields {
       }
       if session != nil { throw .bad(place, "the last message of a session's turn must not be an assistant's") }
     }
-    if let effort = try fields.string("reasoning_effort") {
-      guard Self.efforts.contains(effort) else {
-        throw .bad("reasoning_effort", "'reasoning_effort' must be one of \(Self.efforts.joined(separator: ", "))")
-      }
-      thinking = effort != "none"
-      reasoningEffort = ["none", "minimal"].contains(effort) ? "low" : effort == "xhigh" ? "high" : effort
-    }
+    try setEffort(fields.string("reasoning_effort"), at: "reasoning_effort")
     if var template = try fields.fields("chat_template_kwargs") {
       thinking = try template.bool("enable_thinking") ?? thinking
       try template.finish()
     }
     tools = try ToolFields.chat(&fields)
     try refuseOthers(&fields)
+  }
+
+  /// How much the model should think, in the words of OpenAI's APIs.
+  mutating func setEffort(_ effort: String?, at place: String) throws(RequestError) {
+    guard let effort else { return }
+    guard Self.efforts.contains(effort) else {
+      throw .bad(place, "'\(place)' must be one of \(Self.efforts.joined(separator: ", "))")
+    }
+    thinking = effort != "none"
+    reasoningEffort = ["none", "minimal"].contains(effort) ? "low" : effort == "xhigh" ? "high" : effort
   }
 
   /// What is refused unless it asks for what is done anyway.

@@ -7,13 +7,17 @@ struct ProbabilityWriter: Sendable {
 
   /// `logprobs` of chat completions; null where none were asked for.
   func chat(_ probabilities: [TokenProbability]?) -> JSONValue {
-    guard let probabilities else { return .null }
-    let content = probabilities.map { probability -> JSONValue in
-      var members = describe(probability.chosen).members
-      members["top_logprobs"] = .array(probability.likeliest.map(describe))
-      return .object(members)
-    }
-    return ["content": .array(content), "refusal": .null]
+    probabilities.map { ["content": response($0), "refusal": .null] } ?? .null
+  }
+
+  /// `logprobs` of a response's text.
+  func response(_ probabilities: [TokenProbability]) -> JSONValue {
+    .array(
+      probabilities.map { probability in
+        var members = describe(probability.chosen).members
+        members["top_logprobs"] = .array(probability.likeliest.map(describe))
+        return .object(members)
+      })
   }
 
   private func describe(_ candidate: TokenProbability.Candidate) -> JSONValue {

@@ -8,6 +8,7 @@ struct Routes: Sendable {
   let model: ServedModel
   let scheduler: RequestScheduler
   let conversations: ConversationStore
+  let responses: ResponseStore
 
   private static let table: [String: (method: HTTPMethod, handler: Handler)] = [
     "/health": (.GET, { routes, _, _ in try routes.health() }),
@@ -15,6 +16,7 @@ struct Routes: Sendable {
     "/v1/models": (.GET, { routes, _, _ in routes.modelList() }),
     "/v1/chat/completions": (.POST, { try await $0.chatCompletion($1.json(), owner: $2) }),
     "/v1/completions": (.POST, { try await $0.completion($1.json(), owner: $2) }),
+    "/v1/responses": (.POST, { try await $0.response($1.json(), owner: $2) }),
     "/v1/messages": (.POST, { try await $0.message($1.json(), owner: $2) }),
     "/v1/messages/count_tokens": (.POST, { routes, request, _ in try routes.countTokens(request.json()) }),
     "/tokenize": (.POST, { routes, request, _ in try routes.tokenize(request.json()) }),
@@ -28,6 +30,7 @@ struct Routes: Sendable {
     if request.path.hasPrefix(Self.modelPrefix), request.method == .GET {
       return try describedModel(String(request.path.dropFirst(Self.modelPrefix.count)))
     }
+    if request.path.hasPrefix(Self.responsePrefix) { return try storedResponse(request, owner: owner) }
     guard let (method, handler) = Self.table[request.path] else {
       throw RequestError(status: 404, code: "not_found", message: "there is nothing at this path")
     }

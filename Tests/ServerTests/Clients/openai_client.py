@@ -8,6 +8,7 @@ import sys
 import openai
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response
 
 client = openai.OpenAI(base_url=f"http://127.0.0.1:{sys.argv[1]}/v1", api_key="alpha", max_retries=0, timeout=60)
 messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "the sea"}]
@@ -80,13 +81,50 @@ pieces = list(client.completions.create(model="tiny", prompt=[5, 6], stream=True
 checked(Completion, pieces[-1])
 assert pieces[-1].choices[0].finish_reason == "length"
 
+likely = checked(
+    ChatCompletion,
+    client.chat.completions.create(
+        model="tiny", messages=messages, temperature=0, max_tokens=12, logprobs=True, top_logprobs=3
+    ),
+)
+noted = likely.choices[0].logprobs.content
+assert b"".join(bytes(token.bytes) for token in noted).decode(errors="replace") == text
+assert all(len(token.top_logprobs) == 3 and token.top_logprobs[0].token == token.token for token in noted)
+begun = [*messages, {"role": "assistant", "content": "It is"}]
+assert not client.chat.completions.create(model="tiny", messages=begun, max_tokens=4).choices[0].message.content.startswith("It is")
+
 create = client.chat.completions.create
 refused(openai.BadRequestError, "temperature", lambda: create(model="tiny", messages=messages, temperature=9))
 tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
-refused(openai.BadRequestError, "tools", lambda: create(model="tiny", messages=messages, tools=tools))
+checked(ChatCompletion, create(model="tiny", messages=messages, tools=tools, max_tokens=8))
+refused(openai.BadRequestError, "tools[0].type", lambda: create(model="tiny", messages=messages, tools=[{"type": "x"}]))
 refused(openai.NotFoundError, "model", lambda: create(model="other", messages=messages))
 image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]
 refused(openai.BadRequestError, "messages[0].content[0]", lambda: create(model="tiny", messages=image))
 refused(openai.AuthenticationError, None, lambda: client.with_options(api_key="wrong").models.list())
 refused(openai.NotFoundError, None, lambda: client.embeddings.create(model="tiny", input="a"))
+respond = client.responses.create
+request = {"model": "tiny", "instructions": "Be brief.", "temperature": 0, "max_output_tokens": 12}
+response = checked(Response, respond(**request, input="the sea", metadata={"a": "b"}))
+assert response.output_text == text and response.status == "incomplete"
+assert response.incomplete_details.reason == "max_output_tokens" and response.usage.output_tokens == 12
+assert checked(Response, client.responses.retrieve(response.id)) == response
+events = list(respond(**request, input=[{"role": "user", "content": "the sea"}], stream=True))
+for event in events:
+    type(event).model_validate(event.model_dump(), strict=True)
+assert [event.sequence_number for event in events] == list(range(len(events)))
+assert [event.type for event in events if event.type != "response.output_text.delta"] == [
+    "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
+    "response.output_text.done", "response.content_part.done", "response.output_item.done", "response.incomplete",
+]
+assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == text
+assert events[-1].response.output_text == text
+following = checked(Response, respond(**request, input="and?", previous_response_id=response.id))
+assert following.previous_response_id == response.id and following.usage.input_tokens_details.cached_tokens > 0
+by_hand = [{"role": "user", "content": "the sea"}, *response.output, {"role": "user", "content": "and?"}]
+assert checked(Response, respond(**request, input=by_hand)).output_text == following.output_text
+client.responses.delete(response.id)
+refused(openai.NotFoundError, None, lambda: client.responses.retrieve(response.id))
+lost = lambda: respond(**request, input="and?", previous_response_id=response.id)
+refused(openai.BadRequestError, "previous_response_id", lost)
 print("openai", openai.__version__, "ok")
