@@ -14,6 +14,11 @@ package struct CallFrame: Sendable, Hashable {
     package let afterArguments: String
     /// What stands between the arguments of a call and the name of the next; nil where there is one call at most.
     package let betweenCalls: String?
+
+    package init(beforeName: String, afterName: String, afterArguments: String, betweenCalls: String?) {
+      (self.beforeName, self.afterName) = (beforeName, afterName)
+      (self.afterArguments, self.betweenCalls) = (afterArguments, betweenCalls)
+    }
   }
 
   /// - Returns: nil where the call does not follow what a prompt for an answer ends with.

@@ -5,13 +5,27 @@ import Tokenizers
 
 /// What handlers of requests know of the model; none of it needs its thread.
 struct ServedModel: Sendable {
+  /// How the model writes thoughts and calls.
+  struct Formats: Sendable {
+    let answer: AnswerFormat
+    let calls: ToolCallFormat
+    /// Calls that an answer is kept to.
+    let grammar: CallGrammar
+
+    init(_ template: ConversationTemplate) {
+      answer = AnswerFormat(template.template)
+      calls = ToolCallFormat(template.template, template.traits)
+      grammar = CallGrammar(template)
+    }
+  }
+
   let identifier: String
   /// Further names, for clients that cannot be told the model's.
   let aliases: [String]
   let tokenizer: Tokenizer
   let template: Result<ConversationTemplate, any Error>
-  /// How the model writes thoughts and calls; nil where it has no template.
-  let formats: (answer: AnswerFormat, calls: ToolCallFormat)?
+  /// Nil where the model has no template.
+  let formats: Formats?
   let samplingDefaults: SamplingOptions
   let trainedLength: Int
   let vocabularySize: Int
@@ -21,6 +35,10 @@ struct ServedModel: Sendable {
   /// Bytes of all memories together.
   let memoryBytes: Int
   private let layers: [AttentionLayer]
+  /// Answers' constraints by their schema.
+  let constraints = AnswerConstraintCache(limit: 64)
+  /// Made by the first request with a constraint, not on the model's thread.
+  let vocabulary: ConstraintVocabulary
   /// When the server started, in seconds since 1970.
   let created: Int
 
@@ -35,11 +53,12 @@ struct ServedModel: Sendable {
     tokenizer = loaded.tokenizer
     let template = loaded.template
     self.template = template
-    formats = (try? template.get()).map { (AnswerFormat($0.template), ToolCallFormat($0.template, $0.traits)) }
+    formats = (try? template.get()).map(Formats.init)
     samplingDefaults = loaded.samplingDefaults.options
     trainedLength = configuration.trainedLength
     vocabularySize = configuration.vocabularySize
     layers = configuration.layers
+    vocabulary = loaded.engine.constraints?.vocabulary ?? ConstraintVocabulary(loaded.tokenizer)
     let window = max(4, min(4096, trainedLength) - 4)
     self.plan = try plan ?? KVCache.Plan("streaming-llm:4+\(window)")
     _ = try bytes(of: self.plan, tokens: 0)

@@ -28,7 +28,7 @@ import Testing
     Case(["stream_options": ["include_usage": true]], "stream_options"),
     Case(["stream": true, "stream_options": ["other": 1]], "stream_options.other"),
     Case(["tools": [["type": "function"]]], "tools[0].function"), Case(["tool_choice": "required"], "tool_choice"),
-    Case(["response_format": ["type": "json_object"]], "response_format"), Case(["logprobs": 1], "logprobs"),
+    Case(["response_format": ["type": "xml"]], "response_format.type"), Case(["logprobs": 1], "logprobs"),
     Case(["top_logprobs": 3], "top_logprobs"), Case(["logprobs": true, "top_logprobs": 21], "top_logprobs"),
     Case(["audio": [:]], "audio"),
     Case(["modalities": ["audio"]], "modalities"),

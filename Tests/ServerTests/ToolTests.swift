@@ -142,7 +142,24 @@ import Testing
       ),
       (["tools": "all"], "tools"), (["tools": [5]], "tools[0]"), (["tool_choice": "sometimes"], "tool_choice"),
       (["tool_choice": ["type": "function", "function": ["name": "other"]]], "tool_choice"),
-      (["tool_choice": ["type": "custom"]], "tool_choice.type"), (["parallel_tool_calls": 1], "parallel_tool_calls"),
+      (["tool_choice": ["type": "custom"]], "tool_choice.type"), (["tool_choice": "required"], "tool_choice"),
+      (
+        [
+          "tools": [
+            ["type": "function", "function": ["name": "a"]],
+            [
+              "type": "function",
+              "function": ["name": "b", "parameters": ["type": "object", "not": ["type": "null"]]],
+            ],
+          ], "tool_choice": "required",
+        ], "tools"
+      ),
+      (
+        [
+          "tools": [["type": "function", "function": ["name": "a"]]], "tool_choice": "required",
+          "messages": [["role": "user", "content": "a"], ["role": "assistant", "content": "b"]],
+        ], "messages"
+      ), (["parallel_tool_calls": 1], "parallel_tool_calls"),
       (["functions": [["name": "a"]]], "functions"),
       (
         [

@@ -35,7 +35,9 @@ final class GenerationJob: @unchecked Sendable {
   /// Begins with a memory that may have read the start of the prompt.
   ///
   /// - Throws: `KVCacheError` where tokens cannot be taken back.
-  func start(_ held: HeldSequence, _ relation: HeldSequence.Match, tokenizer: Tokenizer) throws {
+  func start(
+    _ held: HeldSequence, _ relation: HeldSequence.Match, tokenizer: Tokenizer, constraints: ConstraintTables?
+  ) throws {
     let sequence = held.sequence
     var tokens = try take(held, relation, tokenizer)
     if tokens.isEmpty, sequence.waitingTokens == 0 {
@@ -52,7 +54,7 @@ final class GenerationJob: @unchecked Sendable {
     let controls = reader?.shownControls(of: tokenizer) ?? .none
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: request.sampling, stopStrings: request.stopStrings,
-      limit: request.limit, showing: controls)
+      limit: request.limit, showing: controls, matcher: request.constraint.flatMap { constraints?.matcher(of: $0) })
     probabilities = request.likeliest.map { TokenProbabilities(count: $0, tokenizer: tokenizer, showing: controls) }
     channel.send(.started(cachedTokens: result.cachedTokens), choice: choice)
   }

@@ -1,3 +1,4 @@
+import Constraints
 import Engine
 import KVCaches
 import Tokenizers
@@ -26,6 +27,8 @@ struct GenerationRequest: Sendable {
   var likeliest: Int?
   /// Tells thoughts and calls from the answer; nil gives all text as the answer.
   var reader: AnswerReader?
+  /// What the answer must be, with what may stand before it.
+  var constraint: Constraint?
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
 }

@@ -53,7 +53,8 @@ struct ResponseFields: Sendable {
     var answer = AnswerFields(model)
     let reasoning = try Self.readReasoning(&fields, into: &chat)
     try Self.readAnswer(&fields, into: &answer)
-    let text = try Self.readText(&fields)
+    let text = try Self.readText(&fields, into: &answer, model)
+    try chat.constrain(&answer, model)
     let truncation = try fields.string("truncation") ?? "disabled"
     guard ["auto", "disabled"].contains(truncation) else {
       throw .bad("truncation", "'truncation' must be auto or disabled", code: "invalid_value")
@@ -123,16 +124,17 @@ struct ResponseFields: Sendable {
     return ["effort": JSONValue.optional(effort), "summary": .null]
   }
 
-  private static func readText(_ fields: inout RequestFields) throws(RequestError) -> JSONValue {
+  private static func readText(
+    _ fields: inout RequestFields, into answer: inout AnswerFields, _ model: ServedModel
+  ) throws(RequestError) -> JSONValue {
+    var format: JSONValue = ["type": "text"]
     if var text = try fields.fields("text") {
-      if var format = try text.fields("format") {
-        guard try format.string("type") == "text" else { throw .unsupported("text.format", "can be text only here") }
-        try format.finish()
-      }
+      if let given = text.value("format") { format = given }
+      answer.constraint = try AnswerConstraint.format(text.fields("format"), model)
       try text.refuse(["verbosity"]) { $0.string == "medium" }
       try text.finish()
     }
-    return ["format": ["type": "text"], "verbosity": "medium"]
+    return ["format": format, "verbosity": "medium"]
   }
 }
 

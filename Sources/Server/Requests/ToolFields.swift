@@ -26,8 +26,12 @@ struct ToolFields: Sendable {
   var signatures: ToolSignatures { ToolSignatures(told) }
 
   /// How calls are found in an answer; nil where there are none.
-  func reader(_ format: ToolCallFormat) -> ToolCallReader? {
-    told.isEmpty ? nil : ToolCallReader(format, tools: signatures, limit: isParallel ? .max : 1)
+  ///
+  /// - Parameter isConstrained: whether the answer is kept to the spelling that constraints have
+  func reader(_ formats: ServedModel.Formats, isConstrained: Bool) -> ToolCallReader? {
+    guard !told.isEmpty else { return nil }
+    let format = isConstrained ? formats.grammar.format : formats.calls
+    return ToolCallReader(format, tools: signatures, limit: isParallel ? .max : 1)
   }
 
   // The fields of each API.
@@ -171,7 +175,6 @@ struct ToolFields: Sendable {
         throw .bad("tool_choice", "'tool_choice' names '\(name)', which is no tool of the request")
       }
     }
-    throw .unsupported("tool_choice", "can be auto or none here; a call cannot be forced yet")
   }
 }
 

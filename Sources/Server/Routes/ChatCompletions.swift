@@ -12,18 +12,21 @@ extension Routes {
     let old = try fields.integer("max_tokens", in: 0...Int(Int32.max))
     answer.limit = try fields.integer("max_completion_tokens", in: 0...Int(Int32.max)) ?? old
     try answer.readProbabilities(&fields)
+    answer.constraint = try AnswerConstraint.format(fields.fields("response_format"), model)
     let chat = try ChatFields(&fields)
     try fields.finish()
+    try chat.constrain(&answer, model)
     let turn = try chat.session.map { try conversations.begin($0, owner: owner, adding: chat.messages) }
     var handedOver = false
     defer { if !handedOver { turn?.abandon() } }
 
     let rendered = try chat.render(turn?.messages ?? chat.messages, model)
-    let reader = chat.reader(rendered, model)
+    let reader = chat.reader(rendered, answer, model)
     var requests: [GenerationRequest] = []
     for choice in 0..<answer.choices {
       requests.append(
-        try answer.request(.text(rendered), owner: owner, reader: reader, choice: choice, model))
+        try answer.request(
+          .text(rendered), owner: owner, reader: reader, lead: chat.lead(rendered, model), choice: choice, model))
     }
     if turn != nil, requests.count > 1 { throw RequestError.bad("n", "a session has one answer a turn") }
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
@@ -103,7 +106,6 @@ struct ChatFields {
 
   /// What is refused unless it asks for what is done anyway.
   private func refuseOthers(_ fields: inout RequestFields) throws(RequestError) {
-    try fields.refuse(["response_format"]) { $0["type"]?.string == "text" }
     try fields.refuse(["modalities"]) { $0.array == ["text"] }
     try fields.refuse(["audio", "prediction", "web_search_options"])
     try fields.refuse(["verbosity"]) { $0.string == "medium" }
@@ -115,10 +117,30 @@ struct ChatFields {
     return messages.last?["content"].map { !$0.isNull && $0 != "" && $0 != [] } ?? false
   }
 
+  /// Has an answer be calls where it must be.
+  func constrain(_ answer: inout AnswerFields, _ model: ServedModel) throws(RequestError) {
+    answer.constraint = try tools.constraint(beside: answer.constraint, model)
+    guard answer.constraint != nil else { return }
+    // The vocabulary's tree is made here, where no answer waits for it.
+    _ = model.vocabulary.trie
+    if continuesMessage {
+      throw .bad("messages", "an assistant's message cannot go on as a format or a call")
+    }
+  }
+
+  /// What may stand before an answer under a constraint.
+  func lead(_ rendered: RenderedConversation, _ model: ServedModel) throws(RequestError) -> AnswerLead {
+    // A call is a channel of its own.
+    if tools.isForced, model.formats?.answer == .channels { return .none }
+    return rendered.answerLead(try model.conversationTemplate())
+  }
+
   /// How the answer to a prompt is read.
-  func reader(_ rendered: RenderedConversation, _ model: ServedModel) -> AnswerReader? {
+  func reader(
+    _ rendered: RenderedConversation, _ answer: AnswerFields, _ model: ServedModel
+  ) -> AnswerReader? {
     guard let formats = model.formats else { return nil }
-    var calls = tools.reader(formats.calls)
+    var calls = tools.reader(formats, isConstrained: answer.constraint != nil)
     calls?.begin(after: String(decoding: rendered.prompt.bytes.suffix(16), as: UTF8.self))
     return AnswerReader(
       formats.answer, opensThought: rendered.opensThought, continuesAnswer: continuesMessage, calls: calls)

@@ -17,8 +17,9 @@ extension Routes {
       // Its places count messages, of which there may be fewer than items.
       throw RequestError.bad("input", error.message, code: error.code)
     }
+    let reader = request.chat.reader(rendered, request.answer, model)
     let generation = try request.answer.request(
-      .text(rendered), owner: owner, reader: request.chat.reader(rendered, model), choice: 0, model)
+      .text(rendered), owner: owner, reader: reader, lead: request.chat.lead(rendered, model), choice: 0, model)
     let stream = AnswerStream(try scheduler.submit([generation]), choices: 1)
     let identifier = Self.identifier("resp_")
     let writer = ResponseWriter(

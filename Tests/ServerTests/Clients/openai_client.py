@@ -3,6 +3,7 @@
 Usage: openai_client.py PORT. The server asks for the key "alpha" and serves "tiny".
 """
 
+import json
 import sys
 
 import openai
@@ -15,7 +16,7 @@ messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "con
 
 
 def checked(kind, answer):
-    kind.model_validate(answer.model_dump(), strict=True)
+    kind.model_validate(answer.model_dump(by_alias=True), strict=True)
     return answer
 
 
@@ -81,6 +82,30 @@ pieces = list(client.completions.create(model="tiny", prompt=[5, 6], stream=True
 checked(Completion, pieces[-1])
 assert pieces[-1].choices[0].finish_reason == "length"
 
+weather = {
+    "type": "object", "properties": {"unit": {"enum": ["C", "F"]}}, "required": ["unit"], "additionalProperties": False
+}
+tools = [{"type": "function", "function": {"name": "weather", "parameters": weather, "strict": True}}]
+named = {"type": "function", "function": {"name": "weather"}}
+asking = {"model": "tiny", "temperature": 0, "max_tokens": 200, "tools": tools}
+calling = checked(
+    ChatCompletion, client.chat.completions.create(**asking, messages=messages, tool_choice=named)
+)
+call = calling.choices[0].message.tool_calls[0]
+assert calling.choices[0].finish_reason == "tool_calls" and calling.choices[0].message.content is None
+assert json.loads(call.function.arguments)["unit"] in ("C", "F") and call.function.name == "weather"
+with client.chat.completions.stream(**asking, messages=messages, tool_choice=named) as stream:
+    kinds = [event.type for event in stream]
+    streamed = checked(ChatCompletion, stream.get_final_completion()).choices[0]
+assert "tool_calls.function.arguments.done" in kinds and streamed.finish_reason == "tool_calls"
+assert streamed.message.tool_calls[0].function.arguments == call.function.arguments
+turns = [
+    *messages, calling.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "rain"},
+    {"role": "user", "content": "and?"},
+]
+answered = checked(ChatCompletion, client.chat.completions.create(**asking, messages=turns))
+assert answered.usage.prompt_tokens_details.cached_tokens > 0
+
 likely = checked(
     ChatCompletion,
     client.chat.completions.create(
@@ -123,6 +148,26 @@ following = checked(Response, respond(**request, input="and?", previous_response
 assert following.previous_response_id == response.id and following.usage.input_tokens_details.cached_tokens > 0
 by_hand = [{"role": "user", "content": "the sea"}, *response.output, {"role": "user", "content": "and?"}]
 assert checked(Response, respond(**request, input=by_hand)).output_text == following.output_text
+function = {"type": "function", "name": "weather", "parameters": weather, "strict": True}
+choice = {"type": "function", "name": "weather"}
+asking = {"model": "tiny", "temperature": 0, "max_output_tokens": 200, "tools": [function]}
+called = checked(Response, respond(**asking, input="the sea", tool_choice=choice))
+item = called.output[-1]
+assert (called.status, item.type, item.name) == ("completed", "function_call", "weather")
+assert json.loads(item.arguments)["unit"] in ("C", "F")
+result = [{"type": "function_call_output", "call_id": item.call_id, "output": "rain"}]
+answered = checked(Response, respond(**asking, input=result, previous_response_id=called.id))
+assert answered.usage.input_tokens_details.cached_tokens > 0
+by_hand = [{"role": "user", "content": "the sea"}, *called.output, *result]
+assert checked(Response, respond(**asking, input=by_hand)).output_text == answered.output_text
+with client.responses.stream(**asking, input="the sea", tool_choice=choice) as stream:
+    kinds = [event.type for event in stream]
+    final = stream.get_final_response()
+assert kinds[-2:] == ["response.output_item.done", "response.completed"], kinds
+assert final.output[-1].arguments == item.arguments
+text_format = {"format": {"type": "json_schema", "name": "unit", "schema": weather, "strict": True}}
+formatted = checked(Response, respond(model="tiny", input="unit?", max_output_tokens=100, text=text_format))
+assert json.loads(formatted.output_text)["unit"] in ("C", "F") and formatted.status == "completed"
 client.responses.delete(response.id)
 refused(openai.NotFoundError, None, lambda: client.responses.retrieve(response.id))
 lost = lambda: respond(**request, input="and?", previous_response_id=response.id)
