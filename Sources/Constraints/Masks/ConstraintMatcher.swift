@@ -30,6 +30,8 @@ package struct ConstraintMatcher {
   private var outer: [Int32] = []
   private var set: Int32
   private var words: [UInt64]
+  /// Sets that the bytes at hand have left, to be put back where they turn out not to be allowed.
+  private var closed: [Int32] = []
   /// Whether an end token was taken in.
   package private(set) var hasEnded = false
 
@@ -38,6 +40,7 @@ package struct ConstraintMatcher {
     set = table.masks.sets.start()
     words = [UInt64](repeating: 0, count: (table.trie.vocabularySize + 63) / 64)
     outer.reserveCapacity(Int(Grammar.depthLimit) + 1)
+    closed.reserveCapacity(Int(Grammar.depthLimit) + 1)
   }
 
   /// Whether the text may end here.
@@ -99,12 +102,11 @@ package struct ConstraintMatcher {
   /// Takes in bytes; the text is as before where they are not allowed.
   package mutating func accept(_ bytes: some Swift.Sequence<UInt8>) -> Bool {
     let before = (set, outer.count)
-    // What has been closed since, to be put back.
-    var closed: [Int32] = []
+    closed.removeAll(keepingCapacity: true)
     var kept = outer.count
-    for byte in bytes where !follow(byte, &closed, &kept) {
+    for byte in bytes where !follow(byte, &kept) {
       outer.removeLast(outer.count - kept)
-      outer.append(contentsOf: closed.reversed())
+      while let last = closed.popLast() { outer.append(last) }
       assert(outer.count == before.1)
       set = before.0
       return false
@@ -112,10 +114,8 @@ package struct ConstraintMatcher {
     return true
   }
 
-  /// - Parameters:
-  ///   - closed: outer sets of before that were left
-  ///   - kept: how many of them are still there
-  private mutating func follow(_ byte: UInt8, _ closed: inout [Int32], _ kept: inout Int) -> Bool {
+  /// - Parameter kept: how many of the sets of before are still there
+  private mutating func follow(_ byte: UInt8, _ kept: inout Int) -> Bool {
     var next: Int32
     switch table.masks.sets.step(set, byte) {
     case .dead: return false

@@ -34,6 +34,9 @@ package final class ConstraintTables {
   /// The one used last at the end.
   private var tables: [ConstraintTable] = []
 
+  /// Constraints whose tables are kept.
+  package var count: Int { tables.count }
+
   private static let limit = 16
   private static let byteLimit = 128 << 20
 
