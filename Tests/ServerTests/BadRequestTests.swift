@@ -88,6 +88,8 @@ import Testing
       let wrongMethod = try await client.get("/v1/chat/completions")
       #expect(wrongMethod.status == 405)
       #expect(wrongMethod.fields["allow"] == "POST")
+      let embeddings = try await client.post("/v1/embeddings", ["model": "tiny", "input": "a"])
+      #expect(embeddings.status == 501 && embeddings.json["error"]?["code"] == "embeddings_not_supported")
       #expect(try await client.send("OPTIONS", "/v1/chat/completions", nil).status == 405)
       #expect(try await client.send("DELETE", "/v1/models/tiny", nil).status == 404)
     }

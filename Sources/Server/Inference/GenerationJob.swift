@@ -24,6 +24,11 @@ final class GenerationJob: @unchecked Sendable {
   /// Whether its sequence wants the logits of the next token.
   private(set) var isWaiting = false
 
+  /// The job that reads the same prompt for this one, too.
+  var promptReader: GenerationJob?
+  /// Whether logits after the prompt are still to come.
+  private(set) var isReading = true
+
   init(_ request: GenerationRequest, channel: GenerationChannel, choice: Int) {
     (self.request, self.channel, self.choice) = (request, channel, choice)
     result.promptTokens = request.promptTokens.count
@@ -48,6 +53,17 @@ final class GenerationJob: @unchecked Sendable {
     }
     result.cachedTokens = max(0, min(result.promptTokens, sequence.count) - sequence.waitingTokens)
     sequence.append(tokens)
+    begin(sequence, tokenizer, constraints)
+  }
+
+  /// Begins with a memory that has read all of the prompt, and whose logits come at once.
+  func start(copy held: HeldSequence, tokenizer: Tokenizer, constraints: ConstraintTables?) {
+    read = held.read
+    result.cachedTokens = result.promptTokens
+    begin(held.sequence, tokenizer, constraints)
+  }
+
+  private func begin(_ sequence: Sequence, _ tokenizer: Tokenizer, _ constraints: ConstraintTables?) {
     self.sequence = sequence
     answerStart = sequence.count
     reader = request.reader
@@ -90,6 +106,7 @@ final class GenerationJob: @unchecked Sendable {
   /// - Throws: as `Generation.accept`.
   func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws -> Bool {
     isWaiting = false
+    isReading = false
     probabilities?.note(logits)
     for (token, bias) in request.logitBias where logits.indices.contains(Int(token)) { logits[Int(token)] += bias }
     guard let text = try generation?.accept(logits) else { return true }

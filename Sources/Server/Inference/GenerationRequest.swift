@@ -31,6 +31,11 @@ struct GenerationRequest: Sendable {
   var constraint: Constraint?
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
+
+  /// Whether a memory that has read the other's prompt has read this one's.
+  func sharesPrompt(with other: GenerationRequest) -> Bool {
+    owner == other.owner && plan == other.plan && promptTokens == other.promptTokens
+  }
 }
 
 /// What happens to a request, in this order: `started`, any number of `text`, and `ended` or `failed`.
