@@ -110,6 +110,23 @@ import Testing
     }
   }
 
+  @Test func placesAreThoseOfTheRequest() async throws {
+    try await ServerSubject.run { subject in
+      let image: JSONValue = ["role": "user", "content": [["type": "text", "text": "a"], ["type": "image"]]]
+      let message = try await subject.client.post(
+        "/v1/messages",
+        ["model": "tiny", "max_tokens": 4, "system": "Be brief.", "messages": [user("a"), image]])
+      #expect(message.status == 400)
+      #expect(message.json["error"]?["message"]?.string?.contains("messages[1]: ") == true, "\(message.body)")
+      let call: JSONValue = ["type": "function_call", "call_id": "1", "name": "f", "arguments": "{"]
+      let response = try await subject.client.post(
+        "/v1/responses",
+        ["model": "tiny", "instructions": "Be brief.", "input": [user("a"), call, user("b")]])
+      #expect(response.status == 400)
+      #expect(response.json["error"]?["param"] == "input[1]", "\(response.body)")
+    }
+  }
+
   @Test func aResultThatIsAnErrorSaysSo() throws {
     let given: [JSONValue] = [
       [

@@ -6,6 +6,8 @@ import ModelJSON
 /// member, calls a list, and results messages of their own.
 struct AnthropicMessages {
   private(set) var messages: [JSONValue] = []
+  /// Where each of them comes from.
+  private(set) var places: [String] = []
 
   /// - Throws: `RequestError` that names the block.
   init(_ given: [JSONValue]) throws(RequestError) {
@@ -16,9 +18,11 @@ struct AnthropicMessages {
       }
       guard let blocks = message["content"]?.array else {
         messages.append(message)
+        places.append(place)
         continue
       }
       if role == "assistant" { try addAssistant(blocks, at: place) } else { try addUser(blocks, at: place) }
+      places += Array(repeating: place, count: messages.count - places.count)
     }
   }
 

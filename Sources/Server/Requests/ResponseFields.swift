@@ -40,15 +40,22 @@ struct ResponseFields: Sendable {
       }
       messages = found
     }
-    messages += try ResponseInput(input).messages
+    var places = messages.map { _ in "previous_response_id" }
+    let converted = try ResponseInput(input)
+    messages += converted.messages
+    places += converted.places
     self.messages = messages
     let instructions = try fields.string("instructions")
-    if let instructions { messages.insert(["role": "developer", "content": .string(instructions)], at: 0) }
+    if let instructions {
+      messages.insert(["role": "developer", "content": .string(instructions)], at: 0)
+      places.insert("instructions", at: 0)
+    }
 
     let tools = fields.value("tools") ?? []
     let choice = fields.value("tool_choice") ?? "auto"
     var inner = try RequestFields(["messages": .array(messages)])
     var chat = try ChatFields(&inner)
+    chat.places = places
     chat.tools = try ToolFields.responses(&fields, ignoring: Self.ignoredTools)
     var answer = AnswerFields(model)
     let reasoning = try Self.readReasoning(&fields, into: &chat)

@@ -6,17 +6,22 @@ import ModelJSON
 /// someone else's message comes.
 struct ResponseInput {
   private(set) var messages: [JSONValue] = []
+  /// Which item each of them begins with.
+  private(set) var places: [String] = []
 
   /// - Throws: `RequestError` that names the item.
   init(_ input: JSONValue) throws(RequestError) {
     if let text = input.string {
-      messages = [["role": "user", "content": .string(text)]]
+      (messages, places) = ([["role": "user", "content": .string(text)]], ["input"])
       return
     }
     guard let items = input.array, !items.isEmpty else {
       throw .bad("input", "'input' must be a string or an array with at least one item")
     }
-    for (index, item) in items.enumerated() { try add(item, at: "input[\(index)]") }
+    for (index, item) in items.enumerated() {
+      try add(item, at: "input[\(index)]")
+      places += Array(repeating: "input[\(index)]", count: messages.count - places.count)
+    }
   }
 
   private mutating func add(_ item: JSONValue, at place: String) throws(RequestError) {

@@ -55,6 +55,8 @@ extension Routes {
 /// The fields of a chat: messages and how the template is to write them.
 struct ChatFields {
   var messages: [JSONValue]
+  /// Where each message stands in a request of another API, for errors; `messages[0]` and so on without it.
+  var places: [String] = []
   /// The conversation that the server holds, of which the messages are the newest.
   var session: String?
   var thinking: Bool?
@@ -146,6 +148,14 @@ struct ChatFields {
       formats.answer, opensThought: rendered.opensThought, continuesAnswer: continuesMessage, calls: calls)
   }
 
+  /// Where a request has what is called `messages[2].tool_calls[0]` here.
+  private func place(_ name: String) -> String {
+    guard let end = name.firstIndex(of: "]"), let index = Int(name[..<end].dropFirst("messages[".count)),
+      places.indices.contains(index)
+    else { return name }
+    return places[index]
+  }
+
   /// - Throws: `RequestError` that names the message which the template does not take.
   func render(_ messages: [JSONValue], _ model: ServedModel) throws(RequestError) -> RenderedConversation {
     let template = try model.conversationTemplate()
@@ -158,7 +168,7 @@ struct ChatFields {
     do {
       return try template.render(conversation)
     } catch {
-      let place = error.kind == .messages && error.name.hasPrefix("messages") ? error.name : "messages"
+      let place = error.kind == .messages && error.name.hasPrefix("messages") ? place(error.name) : "messages"
       throw .bad(place, error.kind == .messages ? "\(place): \(error.message)" : error.description)
     }
   }

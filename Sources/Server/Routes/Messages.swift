@@ -58,9 +58,12 @@ private struct MessageFields {
     guard let given = try fields.array("messages"), !given.isEmpty else {
       throw .bad("messages", "'messages' must be an array with at least one message")
     }
-    messages += try AnthropicMessages(given).messages
+    let converted = try AnthropicMessages(given)
+    let places = messages.map { _ in "system" } + converted.places
+    messages += converted.messages
     var inner = try RequestFields(["messages": .array(messages)])
     chat = try ChatFields(&inner)
+    chat.places = places
     if var thinking = try fields.fields("thinking") {
       let kind = try thinking.string("type") ?? ""
       guard ["enabled", "disabled", "adaptive"].contains(kind) else {

@@ -10,13 +10,7 @@ extension Routes {
     var fields = try RequestFields(body)
     let request = try ResponseFields(&fields, model) { responses.messages($0, owner: owner) }
     try fields.finish()
-    let rendered: RenderedConversation
-    do {
-      rendered = try request.chat.render(request.chat.messages, model)
-    } catch {
-      // Its places count messages, of which there may be fewer than items.
-      throw RequestError.bad("input", error.message, code: error.code)
-    }
+    let rendered = try request.chat.render(request.chat.messages, model)
     let reader = request.chat.reader(rendered, request.answer, model)
     let generation = try request.answer.request(
       .text(rendered), owner: owner, reader: reader, lead: request.chat.lead(rendered, model), choice: 0, model)
