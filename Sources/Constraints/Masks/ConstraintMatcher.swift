@@ -59,10 +59,16 @@ package struct ConstraintMatcher {
     var any: UInt64 = 0
     for (index, word) in words.enumerated() {
       any |= word
-      if word == .max { continue }
       let first = index * 64
-      for place in first..<min(first + 64, logits.count) where word >> UInt64(place - first) & 1 == 0 {
-        logits[place] = -.infinity
+      if word == 0, first + 64 <= logits.count {
+        for place in first..<first + 64 { logits[place] = -.infinity }
+        continue
+      }
+      var forbidden = ~word
+      while forbidden != 0 {
+        let place = first + forbidden.trailingZeroBitCount
+        if place < logits.count { logits[place] = -.infinity }
+        forbidden &= forbidden - 1
       }
     }
     for place in min(words.count * 64, logits.count)..<logits.count { logits[place] = -.infinity }

@@ -86,13 +86,15 @@ struct TokenMasks {
     for token in local.tokens { words[Int(token >> 6)] |= 1 << UInt64(token & 63) }
     guard let innermost = outer.last else { return }
     found.removeAll(keepingCapacity: true)
+    // Most exits close the same rules.
+    var (last, next) = (StateSets.none, StateSets.none)
     for (node, completion) in local.exits {
-      let next = sets.resume(innermost, after: completion)
+      if completion != last { (last, next) = (completion, sets.resume(innermost, after: completion)) }
       guard next >= 0 else { continue }
       found.append(contentsOf: trie.tokens(at: Int(node)))
-      walk(
-        Int(node) + 1, Int(trie.subtreeEnds[Int(node)]), next, parentDepth: Int(trie.depths[Int(node)]), outer: outer,
-        leaves: 1, levelsLeft: nil)
+      let (first, end) = (Int(node) + 1, Int(trie.subtreeEnds[Int(node)]))
+      guard first < end else { continue }
+      walk(first, end, next, parentDepth: Int(trie.depths[Int(node)]), outer: outer, leaves: 1, levelsLeft: nil)
     }
     for token in found { words[Int(token >> 6)] |= 1 << UInt64(token & 63) }
   }

@@ -31,7 +31,12 @@ private struct ProbeMembers<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
   var allKeys: [Key] { [] }
 
-  func contains(_ key: Key) -> Bool { true }
+  /// Asked only for members that may be missing.
+  func contains(_ key: Key) -> Bool {
+    place.noteOptional(key.stringValue)
+    return true
+  }
+
   func decodeNil(forKey key: Key) throws -> Bool { false }
 
   func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {

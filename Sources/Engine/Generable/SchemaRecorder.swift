@@ -101,16 +101,18 @@ final class SchemaRecorder {
 final class SchemaPlace {
   private var isObject = false
   private var members: [(name: String, schema: Schema)] = []
+  private var optionals: Set<String> = []
   private var single: JSONValue = true
 
   var schema: JSONValue { isObject ? Schema.object(members).json : single }
 
   func beginObject() { isObject = true }
 
+  func noteOptional(_ name: String) { optionals.insert(name) }
+
   func note(_ name: String, _ schema: JSONValue, isOptional: Bool) {
-    if !members.contains(where: { $0.name == name }) {
-      members.append((name, Schema(schema, isOptional: isOptional)))
-    }
+    guard !members.contains(where: { $0.name == name }) else { return }
+    members.append((name, Schema(schema, isOptional: isOptional || optionals.contains(name))))
   }
 
   func note(_ schema: JSONValue) { (single, isObject) = (schema, false) }
