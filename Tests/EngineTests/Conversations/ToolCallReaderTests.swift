@@ -1,5 +1,6 @@
 import ChatTemplates
 import Foundation
+import Kernels
 import ModelJSON
 import TestSupport
 import Testing
@@ -258,6 +259,42 @@ import Testing
     let parts = try Self.read(test, cuttingAt: [], limit: 1)
     let calls = parts.compactMap { if case .call(let call) = $0 { call } else { nil } }
     #expect(calls == [test.calls[0]])
+  }
+
+  /// Pieces of which hostile answers are made.
+  private static let scraps =
+    Array(Set(ToolCallFormat.all.flatMap { $0.tokens + $0.syntax.marks })).sorted() + [
+      "{", "}", "[", "]", "(", ")", "\"", "'", ":", ",", ";", "\n", " ", "=", "<", ">", "weather", "now", "name",
+      "\"name\": \"now\"", "\"arguments\": {}", "{\"name\": \"now\"}", "call:", "<function=now>", "</function>",
+      "<parameter=a>", "</parameter>", "```json", "```", "true", "1", "é", "\\", "\\u00e9", "now()", "a=1", "all",
+      "<|channel|>", "<|message|>", "<|end|>", "final", "to=functions.now", "</think>", "<think>",
+    ]
+
+  @Test(arguments: ToolCallFormat.all.indices)
+  func `random scraps are read alike however they are cut`(index: Int) throws {
+    let format = ToolCallFormat.all[index]
+    var random = SplitMix64(seed: UInt64(index + 1))
+    for _ in 0..<400 {
+      let count = 1 + Int(random.next() % 14)
+      let text = (0..<count).map { _ in Self.scraps[Int(random.next() % UInt64(Self.scraps.count))] }.joined()
+      let test = Case(format.name, text)
+      let whole = Self.joined(try Self.read(test, cuttingAt: []))
+      let characters = Array(text).count
+      #expect(Self.joined(try Self.read(test, cuttingAt: Array(1..<max(1, characters)))) == whole, "\(text)")
+      let cut = Int(random.next() % UInt64(max(1, characters)))
+      #expect(Self.joined(try Self.read(test, cuttingAt: [cut])) == whole, "\(text), cut at \(cut)")
+    }
+  }
+
+  /// Parts without the places where text was cut.
+  private static func joined(_ parts: [AnswerReader.Part]) -> [AnswerReader.Part] {
+    parts.reduce(into: []) { joined, part in
+      switch (joined.last, part) {
+      case (.answer(let before)?, .answer(let text)): joined[joined.count - 1] = .answer(before + text)
+      case (.thinking(let before)?, .thinking(let text)): joined[joined.count - 1] = .thinking(before + text)
+      default: joined.append(part)
+      }
+    }
   }
 
   @Test func `text is held back no longer than it may be a call`() throws {
