@@ -80,7 +80,8 @@ let package = Package(
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
     .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "Kernels", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "ConstraintsTests", dependencies: ["Constraints", "ModelJSON", "Tokenizers", "Kernels", "TestSupport"],
+      name: "ConstraintsTests",
+      dependencies: ["Constraints", "ModelJSON", "Tokenizers", "Kernels", "TestSupport", "CAllocationCounter"],
       resources: [.copy("Golden")], swiftSettings: fast),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
     .testTarget(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes Tests/ConstraintsTests/Golden/documents.jsonl: random schemas, documents, and what Python's jsonschema says of each.
 
-Needs `pip install jsonschema==4.23.0`. A line is {"schema": ..., "valid": [document, ...], "invalid": [document, ...]}, each document the
+Needs jsonschema (requirements.txt). A line is {"schema": ..., "valid": [document, ...], "invalid": [document, ...]}, each document the
 text of one. Schemas and documents stay within what automaton and validator are to agree on: members in their order, none that are not
 asked for, plain numbers, one spelling of each string.
 """

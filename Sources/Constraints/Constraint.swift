@@ -75,6 +75,9 @@ package struct Constraint: Sendable, Hashable {
     return try Constraint(separator.map { .oneOrMore(call, separator: $0) } ?? call)
   }
 
+  /// Bytes that it takes, about.
+  package var bytes: Int { grammar.bytes }
+
   package static func == (a: Constraint, b: Constraint) -> Bool { a.grammar === b.grammar }
   package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(grammar)) }
 }

@@ -84,7 +84,7 @@ package struct Generation {
       finish = .cancelled
       throw failure
     }
-    let token = try sample(logits)
+    guard let token = try sample(logits) else { return end(.endOfText) }
     if tokenizer.endOfGeneration.contains(token) { return end(.endOfText) }
     if stopTokens.contains(token) {
       metToken = token
@@ -101,9 +101,10 @@ package struct Generation {
     return text
   }
 
-  /// The next token, one that the constraint allows.
-  private mutating func sample(_ logits: UnsafeMutableBufferPointer<Float>) throws -> Int32 {
+  /// The next token, one that the constraint allows; nil where the document is complete and no token would say so.
+  private mutating func sample(_ logits: UnsafeMutableBufferPointer<Float>) throws -> Int32? {
     let isPossible = matcher?.mask(logits) ?? true
+    if !isPossible, matcher?.canEnd == true { return nil }
     let token = sampler.sample(logits, after: sequence.log)
     guard let token, isPossible, matcher?.accept(token) ?? true, matcher?.hasFailed != true else {
       finish = .cancelled

@@ -10,7 +10,7 @@ import Testing
   private static func choices(_ matcher: ConstraintMatcher) -> [UInt8] {
     (UInt8.min...UInt8.max).filter {
       var copy = matcher
-      return copy.accept(CollectionOfOne($0))
+      return copy.accept([$0])
     }
   }
 
@@ -27,7 +27,7 @@ import Testing
       if bytes.count > 1500 { return nil }
       let closing = bytes.count > 60 ? endings.filter(choices.contains) : []
       let byte = (closing.isEmpty ? choices : closing).randomElement(using: &random) ?? 0
-      let isTaken = matcher.accept(CollectionOfOne(byte))
+      let isTaken = matcher.accept([byte])
       try #require(isTaken)
       bytes.append(byte)
     }

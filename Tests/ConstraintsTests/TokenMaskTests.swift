@@ -1,3 +1,4 @@
+import CAllocationCounter
 import Foundation
 import Kernels
 import ModelJSON
@@ -146,6 +147,31 @@ import Tokenizers
     #expect(matcher.forcedBytes(limit: 2).count == 2)
     matcher.take(Array("yest".utf8))
     #expect(String(decoding: matcher.forcedBytes(), as: UTF8.self) == "erday\"")
+  }
+
+  @Test(.enabled(if: allocation_count() >= 0, "allocations cannot be counted"))
+  func `a text that has been followed once is followed without allocating`() throws {
+    for schema in Self.schemas {
+      let trie = Self.madeUp(seed: 1)
+      let table = ConstraintTable(try Constraint(documentOf: JSONValue(parsing: schema)), trie)
+      var random = SplitMix64(seed: 3)
+      var (matcher, tokens): (ConstraintMatcher, [Int32]) = (ConstraintMatcher(table), [])
+      while tokens.count < 80, let token = matcher.allowedTokens().randomElement(using: &random),
+        matcher.accept(token), !matcher.hasEnded
+      { tokens.append(token) }
+      let logits = UnsafeMutableBufferPointer<Float>.allocate(capacity: trie.vocabularySize)
+      defer { logits.deallocate() }
+      var allocations: [Int] = []
+      for _ in 0..<3 {
+        matcher = ConstraintMatcher(table)
+        var isFollowed = true
+        let before = Int(allocation_count())
+        for token in tokens { isFollowed = matcher.mask(logits) && matcher.accept(token) && isFollowed }
+        allocations.append(Int(allocation_count()) - before)
+        #expect(isFollowed)
+      }
+      #expect(allocations[2] == 0, "\(allocations) \(schema)")
+    }
   }
 
   @Test func `strings far from their bounds share a mask`() throws {

@@ -48,6 +48,8 @@ final class Grammar: Sendable {
       elements = order.map { pairs[$0].1 }
     }
 
+    var bytes: Int { 4 * offsets.count + MemoryLayout<Element>.stride * elements.count }
+
     subscript(state: Int32) -> ArraySlice<Element> {
       elements[Int(offsets[Int(state)])..<Int(offsets[Int(state) + 1])]
     }
@@ -82,6 +84,9 @@ final class Grammar: Sendable {
     hasSpecials = builder.edges.contains { $0.high > 255 }
     ruleOfClosing = heights.ruleOfClosing
   }
+
+  /// Bytes that it takes, about.
+  var bytes: Int { 13 * closes.count + edges.bytes + calls.bytes + epsilons.bytes }
 
   func edges(of state: Int32) -> ArraySlice<Edge> { edges[state] }
   func calls(of state: Int32) -> ArraySlice<Call> { calls[state] }

@@ -92,21 +92,23 @@ package struct ConstraintMatcher {
   /// - Returns: false where it is not allowed; the text is as before then.
   package mutating func accept(_ token: Int32) -> Bool {
     if hasEnded { return false }
-    if table.trie.ends.contains(token), canEnd {
+    if table.trie.isEnd(token), canEnd {
       hasEnded = true
       return true
     }
-    let special = table.masks.sets.step(set, special: token)
-    if special >= 0 {
-      set = special
-      return true
+    if table.constraint.grammar.hasSpecials {
+      let special = table.masks.sets.step(set, special: token)
+      if special >= 0 {
+        set = special
+        return true
+      }
     }
     let piece = table.trie.piece(token)
     return !piece.isEmpty && accept(piece)
   }
 
   /// Takes in bytes; the text is as before where they are not allowed.
-  package mutating func accept(_ bytes: some Swift.Sequence<UInt8>) -> Bool {
+  package mutating func accept(_ bytes: ArraySlice<UInt8>) -> Bool {
     let before = (set, outer.count)
     closed.removeAll(keepingCapacity: true)
     var kept = outer.count
@@ -119,6 +121,8 @@ package struct ConstraintMatcher {
     }
     return true
   }
+
+  package mutating func accept(_ bytes: [UInt8]) -> Bool { accept(bytes[...]) }
 
   /// - Parameter kept: how many of the sets of before are still there
   private mutating func follow(_ byte: UInt8, _ kept: inout Int) -> Bool {
@@ -138,7 +142,7 @@ package struct ConstraintMatcher {
       }
       next = table.masks.sets.resume(opened, after: completion)
     }
-    if let left = table.masks.levelsLeft(at: outer.count), next >= 0 {
+    if let left = TokenMasks.levelsLeft(table.constraint.grammar, at: outer.count), next >= 0 {
       next = table.masks.sets.limited(next, toHeight: left)
     }
     guard next >= 0 else { return false }
@@ -152,7 +156,7 @@ package struct ConstraintMatcher {
     var bytes: [UInt8] = []
     while bytes.count < limit, !copy.canEnd, let byte = copy.onlyByte() {
       bytes.append(byte)
-      _ = copy.accept(CollectionOfOne(byte))
+      _ = copy.accept([byte])
     }
     return bytes
   }
@@ -162,7 +166,7 @@ package struct ConstraintMatcher {
     var only: UInt8?
     for byte in UInt8.min...UInt8.max {
       var copy = self
-      guard copy.accept(CollectionOfOne(byte)) else { continue }
+      guard copy.accept([byte]) else { continue }
       if only != nil { return nil }
       only = byte
     }

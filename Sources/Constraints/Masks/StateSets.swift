@@ -56,7 +56,11 @@ struct StateSets {
 
   func states(of set: Int32) -> ArraySlice<Int32> { elements[offsets[Int(set)]..<offsets[Int(set) + 1]] }
 
-  func isAccepting(_ set: Int32) -> Bool { states(of: set).contains(grammar.accepting) }
+  /// Mutating, as all that texts ask, so that a class that holds the sets lends them instead of copying.
+  mutating func isAccepting(_ set: Int32) -> Bool {
+    for state in states(of: set) where state == grammar.accepting { return true }
+    return false
+  }
 
   /// The number of the set that these states lead to without a byte; `none` for the empty one.
   private mutating func number(ofClosed states: [Int32]) -> Int32 {

@@ -50,9 +50,9 @@ struct TokenMasks {
   }
 
   /// Levels that a text at a depth may still open; nil where no token comes near the end of them.
-  func levelsLeft(at depth: Int) -> Int32? {
+  static func levelsLeft(_ grammar: Grammar, at depth: Int) -> Int32? {
     let left = Grammar.depthLimit - Int32(depth)
-    return left < sets.grammar.largestHeight + Self.tokenLevels ? left : nil
+    return left < grammar.largestHeight + tokenLevels ? left : nil
   }
 
   /// Sets the bits of the tokens that may follow.
@@ -62,7 +62,7 @@ struct TokenMasks {
   ///   - outer: the sets in which the open rules were opened, the innermost one last
   ///   - words: a bit a token, all zero
   mutating func mark(_ set: Int32, _ outer: [Int32], _ words: inout [UInt64]) {
-    if let left = levelsLeft(at: outer.count) {
+    if let left = Self.levelsLeft(sets.grammar, at: outer.count) {
       found.removeAll(keepingCapacity: true)
       walk(0, trie.bytes.count, set, parentDepth: 0, outer: outer, levelsLeft: left)
       for token in found { words[Int(token >> 6)] |= 1 << UInt64(token & 63) }

@@ -79,6 +79,12 @@ package final class TokenTrie: Sendable {
   @inline(__always)
   func tokens(at node: Int) -> ArraySlice<Int32> { tokens[Int(tokenOffsets[node])..<Int(tokenOffsets[node + 1])] }
 
+  /// Whether a token ends a text; by a loop, since `contains` may allocate.
+  func isEnd(_ token: Int32) -> Bool {
+    for end in ends where end == token { return true }
+    return false
+  }
+
   /// A token's bytes; none for special ones.
   func piece(_ id: Int32) -> ArraySlice<UInt8> {
     guard (0..<Int32(vocabularySize)).contains(id) else { return [] }

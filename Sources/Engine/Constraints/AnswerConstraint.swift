@@ -30,6 +30,9 @@ package final class AnswerConstraint: Sendable, Hashable {
     }
   }
 
+  /// Bytes that it takes, about, whatever stands in front of it.
+  package var bytes: Int { compiled.withLock { $0.values.reduce(0) { $0 + $1.bytes } } }
+
   package static func == (a: AnswerConstraint, b: AnswerConstraint) -> Bool { a === b }
   package func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
@@ -44,10 +47,14 @@ package final class AnswerConstraintCache: Sendable {
   private struct State {
     var entries: [String: Entry] = [:]
     var clock: UInt64 = 0
+
+    /// Of constraints and the names that they are known by.
+    var bytes: Int { entries.reduce(0) { $0 + $1.key.utf8.count + $1.value.constraint.bytes } }
   }
 
   private let state = Mutex(State())
   private let limit: Int
+  private static let byteLimit = 64 << 20
 
   package init(limit: Int = 16) { self.limit = limit }
 
@@ -72,7 +79,9 @@ package final class AnswerConstraintCache: Sendable {
     return state.withLock { state in
       if let known = state.entries[name] { return known.constraint }
       state.entries[name] = Entry(constraint: made, lastUse: state.clock)
-      if state.entries.count > limit, let oldest = state.entries.min(by: { $0.value.lastUse < $1.value.lastUse }) {
+      while state.entries.count > limit || state.bytes > Self.byteLimit, state.entries.count > 1,
+        let oldest = state.entries.min(by: { $0.value.lastUse < $1.value.lastUse })
+      {
         state.entries[oldest.key] = nil
       }
       return made

@@ -2,7 +2,7 @@ package import Constraints
 import Synchronization
 package import Tokenizers
 
-/// A tokenizer's vocabulary as constraints need it, made when first asked for (about a tenth of a second for 128,000 tokens).
+/// A tokenizer's vocabulary as constraints need it, made when first asked for (half a second for 150,000 tokens).
 package final class ConstraintVocabulary: Sendable {
   private let tokenizer: Tokenizer
   private let made = Mutex<TokenTrie?>(nil)

@@ -1,4 +1,3 @@
-import CAllocationCounter
 import Constraints
 import Engine
 import Foundation
@@ -138,35 +137,22 @@ import Tokenizers
     #expect(throws: LanguageModelError.constraintNotKept) { try write(constraint, .greedy) }
   }
 
-  @Test(.enabled(if: allocation_count() >= 0, "allocations cannot be counted"))
-  func `a warm step under a constraint allocates nothing`() throws {
-    let constraint = try Constraint(documentOf: Self.person)
-    let tokens = try write(constraint, .greedy).tokens
-    let table = ConstraintTable(constraint, TokenTrie(loaded.tokenizer))
-    let logits = UnsafeMutableBufferPointer<Float>.allocate(capacity: loaded.engine.vocabularySize)
-    defer { logits.deallocate() }
-    var allocations: [Int] = []
-    var split = (0, 0, 0)
-    for _ in 0..<2 {
-      var matcher = ConstraintMatcher(table)
-      let before = Int(allocation_count())
-      for token in tokens {
-        let a = allocation_count()
-        logits.update(repeating: 0)
-        let b = allocation_count()
-        let x = matcher.mask(logits)
-        let c = allocation_count()
-        let y = matcher.accept(token)
-        let d = allocation_count()
-        split = (split.0 + b - a, split.1 + c - b, split.2 + d - c)
-        guard x, y else {
-          Issue.record("a token that is not allowed")
-          return
-        }
-      }
-      allocations.append(Int(allocation_count()) - before)
-    }
-    #expect(allocations[1] == 0, "\(allocations) \(split) \(tokens.count)")
+  @Test func `a vocabulary without an end token ends with the document`() throws {
+    let constraint = try Constraint(documentOf: ["enum": ["in", "the"]])
+    let table = ConstraintTable(
+      constraint,
+      TokenTrie(vocabularySize: loaded.tokenizer.vocabularySize, ends: []) {
+        loaded.tokenizer.isSpecial($0) ? nil : loaded.tokenizer.piece($0)
+      })
+    let sequence = try loaded.engine.makeSequence(KVCache.Plan("full"), slotType: .float32)
+    sequence.append(randomIDs(10, seed: 1))
+    var generation = Generation(
+      sequence, tokenizer: loaded.tokenizer, sampling: .greedy, matcher: ConstraintMatcher(table))
+    let scheduler = Scheduler(engine: loaded.engine)
+    var text = ""
+    while let piece = try scheduler.next(of: &generation) { text += piece }
+    #expect(["\"in\"", "\"the\""].contains(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+    #expect(generation.finish == .endOfText)
   }
 
   @Test func `tables are kept for constraints used lately`() throws {

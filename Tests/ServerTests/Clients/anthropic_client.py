@@ -78,6 +78,10 @@ answered = checked(client.messages.create(**{**asking, "messages": turns}))
 assert answered.usage.cache_read_input_tokens > 0
 begun = [*request["messages"], {"role": "assistant", "content": "It is"}]
 assert not client.messages.create(**{**request, "messages": begun}).content[0].text.startswith("It is")
+schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+config = {"format": {"type": "json_schema", "schema": schema}}
+made = checked(client.messages.create(**{**request, "output_config": config, "max_tokens": 100}))
+assert made.stop_reason == "end_turn" and isinstance(json.loads(made.content[0].text)["n"], int)
 
 refused(anthropic.BadRequestError, lambda: client.messages.create(**{**request, "max_tokens": 0}))
 refused(anthropic.NotFoundError, lambda: client.messages.create(**{**request, "model": "other"}))

@@ -5,11 +5,13 @@ Usage: openai_client.py PORT. The server asks for the key "alpha" and serves "ti
 
 import json
 import sys
+from typing import Literal
 
 import openai
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
+from pydantic import BaseModel, Field
 
 client = openai.OpenAI(base_url=f"http://127.0.0.1:{sys.argv[1]}/v1", api_key="alpha", max_retries=0, timeout=60)
 messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "the sea"}]
@@ -118,7 +120,32 @@ assert all(len(token.top_logprobs) == 3 and token.top_logprobs[0].token == token
 begun = [*messages, {"role": "assistant", "content": "It is"}]
 assert not client.chat.completions.create(model="tiny", messages=begun, max_tokens=4).choices[0].message.content.startswith("It is")
 
+
+class Part(BaseModel):
+    colour: Literal["red", "green"]
+    weight: int | None
+
+
+class Thing(BaseModel):
+    kind: str = Field(max_length=10)
+    parts: list[Part] = Field(min_length=1, max_length=2)
+
+
+parsed = client.chat.completions.parse(
+    model="tiny", messages=messages, response_format=Thing, max_tokens=500, temperature=1, seed=3
+)
+assert parsed.choices[0].finish_reason == "stop" and len(parsed.choices[0].message.parsed.parts) in (1, 2)
+with client.chat.completions.stream(
+    model="tiny", messages=messages, response_format=Thing, max_tokens=500, temperature=1, seed=4
+) as stream:
+    assert stream.get_final_completion().choices[0].message.parsed.kind is not None
+
 create = client.chat.completions.create
+bad = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}}
+refused(
+    openai.BadRequestError, "response_format.json_schema.schema",
+    lambda: create(model="tiny", messages=messages, response_format=bad),
+)
 refused(openai.BadRequestError, "temperature", lambda: create(model="tiny", messages=messages, temperature=9))
 tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
 checked(ChatCompletion, create(model="tiny", messages=messages, tools=tools, max_tokens=8))
