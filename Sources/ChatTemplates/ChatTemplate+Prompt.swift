@@ -34,7 +34,7 @@ extension ChatTemplate {
   /// Writes a conversation down.
   ///
   /// An answer after an assistant's last message is begun as the template does it; one that refuses this continues that
-  /// message instead.
+  /// message instead. One that goes on is written as if it were whole, and ends where its text does.
   ///
   /// - Parameters:
   ///   - templateTexts: the model's `bos_token` and `eos_token`, as they are spelled
@@ -44,12 +44,14 @@ extension ChatTemplate {
     for conversation: TemplateConversation, traits: TemplateTraits, templateTexts: [String: String] = [:],
     time: TemplateTime? = nil
   ) throws(TemplateError) -> [TemplateSpan] {
-    var messages = try ConversationMessages(conversation.messages, for: traits).messages
+    var messages = try ConversationMessages(conversation.messages, for: traits, tools: conversation.tools).messages
+    var conversation = conversation
+    if !traits.acceptsTools { conversation.tools = [] }
     if traits.needsSystemForTools, !conversation.tools.isEmpty, messages.first?["role"]?.string != "system" {
       messages.insert(["role": "system", "content": ""], at: 0)
     }
     let noTools: JSONValue = traits.needsToolList ? .array([]) : .null
-    let write = { (messages: [JSONValue], addsPrompt: Bool) throws(TemplateError) -> [TemplateSpan] in
+    let write = { [conversation] (messages: [JSONValue], addsPrompt: Bool) throws(TemplateError) -> [TemplateSpan] in
       let values = self.values(of: conversation, messages, addsPrompt: addsPrompt, noTools: noTools, time: time)
       return try self.render(RenderingVariables(values, templateTexts: templateTexts, time: time))
     }
@@ -65,7 +67,12 @@ extension ChatTemplate {
       guard let answer else {
         throw TemplateError(.messages, "the last message is no answer that could be continued")
       }
-      return try continued(answer)
+      do {
+        return try Self.cut(write(Self.marking(messages, after: answer), false))
+      } catch {
+        guard error.kind == .raised else { throw error }
+        return try continued(answer)
+      }
     case .answer:
       do {
         return try write(messages, true)
@@ -74,6 +81,25 @@ extension ChatTemplate {
         return try continued(answer)
       }
     }
+  }
+
+  /// A character for private use, which no template looks for or trims.
+  private static let mark: Unicode.Scalar = "\u{F8FF}"
+
+  /// Has the last message end with the mark.
+  private static func marking(_ messages: [JSONValue], after answer: String) -> [JSONValue] {
+    guard var last = messages.last?.object else { return messages }
+    last["content"] = JSONValue(answer + String(Character(mark)))
+    return messages.dropLast() + [.object(last)]
+  }
+
+  /// What stands in front of the last mark.
+  private static func cut(_ spans: [TemplateSpan]) throws(TemplateError) -> [TemplateSpan] {
+    guard let index = spans.lastIndex(where: { $0.isContent && $0.text.unicodeScalars.contains(mark) }),
+      let place = spans[index].text.unicodeScalars.lastIndex(of: mark)
+    else { throw TemplateError(.messages, "the template has no place for an answer that goes on") }
+    let text = String(spans[index].text.unicodeScalars[..<place])
+    return spans[..<index] + (text.isEmpty ? [] : [TemplateSpan(text, isContent: true)])
   }
 
   /// The variables of a conversation, with the names that templates know them by.

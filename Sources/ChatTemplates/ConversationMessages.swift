@@ -6,6 +6,8 @@ package import ModelJSON
 /// - `arguments` of a call become an object, or text for the templates that write them down as they are; text that is no
 ///   JSON of an object is an error that names the call.
 /// - Identifiers of calls become nine digits, in their order, where the template needs identifiers of nine characters.
+/// - What a template does not know of tools is written as text (`ToolText`): their description, calls, results. Several calls
+///   become messages of their own, each with its result, where a message may have one only.
 /// - `developer` becomes `system` where the template does not know it.
 /// - A system message after the first turn joins the first one where the template would refuse or drop it; where it takes
 ///   no system message at all, its text stands before that of the first user message.
@@ -15,12 +17,18 @@ package import ModelJSON
 package struct ConversationMessages: Sendable {
   package private(set) var messages: [JSONValue]
 
+  /// - Parameter tools: those that may be called, as OpenAI's API describes them
   /// - Throws: `TemplateError` of kind `messages`, which names the message by its number from 0.
-  package init(_ messages: [JSONValue], for traits: TemplateTraits) throws(TemplateError) {
+  package init(
+    _ messages: [JSONValue], for traits: TemplateTraits, tools: [JSONValue] = []
+  ) throws(TemplateError) {
     var prepared: [JSONObject] = []
     for (index, message) in messages.enumerated() {
       prepared.append(try Self.prepared(message, at: "messages[\(index)]", traits))
     }
+    prepared = Self.withResultNames(prepared)
+    if traits.needsSingleCalls { prepared = Self.withSingleCalls(prepared) }
+    prepared = ToolText(traits, tools: tools).applied(to: prepared)
     if traits.needsShortIdentifiers { prepared = Self.withShortIdentifiers(prepared) }
     prepared = Self.withSystemPlaced(prepared, traits)
     if traits.needsAlternation { prepared = Self.alternating(prepared) }

@@ -25,6 +25,10 @@ package struct TemplateTraits: Sendable, Hashable {
   package let needsTextArguments: Bool
   /// Whether calls appear only beside the content `null`.
   package let needsNullContent: Bool
+  /// Whether a message may have one call only.
+  package let needsSingleCalls: Bool
+  /// How a call is written; nil where it does not appear.
+  package let callFrame: CallFrame?
   /// Whether a call's identifier must have nine characters, as Mistral's do.
   package let needsShortIdentifiers: Bool
   /// Whether `reasoning_content` of an answer that called a tool appears.
@@ -76,6 +80,14 @@ package struct TemplateTraits: Sendable, Hashable {
         probe.text(
           TemplateProbe.calling(textArguments: isText, nullContent: isNull, identifier: "call_0123456789abcdef")) == nil
       } ?? false
+    let isSingle =
+      shown.map { isText, isNull in
+        !probe.shows("otherword", TemplateProbe.calling(textArguments: isText, nullContent: isNull, isTwice: true))
+      } ?? false
+    needsSingleCalls = isSingle
+    callFrame = shown.flatMap { [probe] isText, isNull in
+      CallFrame(of: probe, textArguments: isText, nullContent: isNull, isTwice: !isSingle)
+    }
     let prompt = probe.text([user])
     hasThinkingSwitch = ["enable_thinking", "thinking"].contains { name in
       probe.text([user], [name: true]) != probe.text([user], [name: false])
@@ -83,66 +95,5 @@ package struct TemplateTraits: Sendable, Hashable {
     hasReasoningEffort =
       probe.text([user], ["reasoning_effort": "low"]) != probe.text([user], ["reasoning_effort": "high"])
     openedThinking = prompt.flatMap { ThoughtTags.opened(by: $0)?.open }
-  }
-}
-
-/// Renders conversations of single words.
-private struct TemplateProbe {
-  let template: ChatTemplate
-  let templateTexts: [String: String]
-  /// What stands for no tools.
-  var noTools = JSONValue.null
-
-  static func message(_ role: String, _ content: String) -> JSONValue {
-    ["role": JSONValue(role), "content": JSONValue(content)]
-  }
-
-  static let user = message("user", "userword")
-
-  static let tool: JSONValue = [
-    "type": "function",
-    "function": [
-      "name": "toolword", "description": "toolword",
-      "parameters": [
-        "type": "object", "properties": ["a": ["type": "string", "description": "a"]], "required": ["a"],
-      ],
-    ],
-  ]
-
-  static func calling(
-    textArguments: Bool, nullContent: Bool, identifier: String = "abcdef123"
-  ) -> [JSONValue] {
-    let arguments: JSONValue = textArguments ? "{\"a\": \"argword\"}" : ["a": "argword"]
-    let call: JSONValue = [
-      "type": "function", "id": JSONValue(identifier), "function": ["name": "toolword", "arguments": arguments],
-    ]
-    return [
-      user,
-      [
-        "role": "assistant", "content": nullContent ? .null : "", "reasoning_content": "reasonword",
-        "tool_calls": [call],
-      ],
-      ["role": "tool", "content": "resultword", "tool_call_id": JSONValue(identifier), "name": "toolword"],
-    ]
-  }
-
-  func text(_ messages: [JSONValue], tools: [JSONValue] = [], _ extra: JSONValue = [:]) -> String? {
-    let time = TemplateTime(year: 2026, month: 1, day: 1)
-    var conversation = TemplateConversation(messages, tools: tools)
-    conversation.variables = extra.object ?? JSONObject()
-    let values = template.values(of: conversation, messages, addsPrompt: true, noTools: noTools, time: time)
-    return try? template.render(RenderingVariables(values, templateTexts: templateTexts, time: time)).text
-  }
-
-  func shows(_ word: String, _ messages: [JSONValue], tools: [JSONValue] = []) -> Bool {
-    guard let text = text(messages, tools: tools) else { return false }
-    return text.utf8.split(separator: UInt8(ascii: "\n")).contains { Self.contains($0, word) }
-  }
-
-  private static func contains(_ line: Substring.UTF8View, _ word: String) -> Bool {
-    let word = Array(word.utf8)
-    let line = Array(line)
-    guard line.count >= word.count else { return false }
-    return (0...(line.count - word.count)).contains { line[$0..<($0 + word.count)].elementsEqual(word) }
   }
 }

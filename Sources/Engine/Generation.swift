@@ -40,18 +40,18 @@ package struct Generation {
 
   /// - Parameters:
   ///   - limit: the most tokens, nil for no limit
-  ///   - showsControlTokens: whether control tokens are written out, for a reader of the answer's format
+  ///   - controls: the control tokens that are written out, for a reader of the answer's format
   ///   - sampling: without `problem`
   ///   - matcher: at the start of a text that is to be kept to a constraint
   package init(
     _ sequence: Sequence, tokenizer: Tokenizer, sampling: SamplingOptions, stopStrings: [String] = [],
-    limit: Int? = nil, showsControlTokens: Bool = false, matcher: ConstraintMatcher? = nil
+    limit: Int? = nil, showing controls: ShownControls = .none, matcher: ConstraintMatcher? = nil
   ) {
     self.sequence = sequence
     self.tokenizer = tokenizer
     self.limit = limit
     sampler = Sampler(sampling)
-    decoder = IncrementalDecoder(tokenizer, skipsSpecial: !showsControlTokens)
+    decoder = IncrementalDecoder(tokenizer, skipsSpecial: controls != .all, showing: controls.tokens)
     stops = StopStrings(stopStrings)
     stopTokens = Set(stopStrings.compactMap(tokenizer.id(ofSpecial:)))
     self.matcher = matcher

@@ -111,7 +111,7 @@ package final class SessionState: @unchecked Sendable {
     let constraint = try options.constraint.map { try $0.constraint(behind: lead) }
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
-      limit: options.maximumResponseTokens, showsControlTokens: reader?.needsControlTokens ?? false,
+      limit: options.maximumResponseTokens, showing: reader?.shownControls(of: tokenizer) ?? .none,
       matcher: constraint.flatMap { engine.constraints?.matcher(of: $0) })
   }
 
@@ -202,6 +202,7 @@ package final class SessionState: @unchecked Sendable {
     for part in parts {
       switch part {
       case .answer(let text): dialogue.answer?.content += text
+      case .call: assertionFailure("a session has no tools")
       case .thinking(let text):
         let before = dialogue.answer?.thinking ?? ""
         dialogue.answer?.thinking = before + text

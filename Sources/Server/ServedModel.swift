@@ -5,11 +5,27 @@ import Tokenizers
 
 /// What handlers of requests know of the model; none of it needs its thread.
 struct ServedModel: Sendable {
+  /// How the model writes thoughts and calls.
+  struct Formats: Sendable {
+    let answer: AnswerFormat
+    let calls: ToolCallFormat
+    /// Calls that an answer is kept to.
+    let grammar: CallGrammar
+
+    init(_ template: ConversationTemplate) {
+      answer = AnswerFormat(template.template)
+      calls = ToolCallFormat(template.template, template.traits)
+      grammar = CallGrammar(template)
+    }
+  }
+
   let identifier: String
   /// Further names, for clients that cannot be told the model's.
   let aliases: [String]
   let tokenizer: Tokenizer
   let template: Result<ConversationTemplate, any Error>
+  /// Nil where the model has no template.
+  let formats: Formats?
   let samplingDefaults: SamplingOptions
   let trainedLength: Int
   let vocabularySize: Int
@@ -35,7 +51,9 @@ struct ServedModel: Sendable {
     (self.identifier, self.aliases, self.slotType) = (identifier, aliases, slotType)
     (self.memoryBytes, self.created) = (memoryBytes, created)
     tokenizer = loaded.tokenizer
-    template = loaded.template
+    let template = loaded.template
+    self.template = template
+    formats = (try? template.get()).map(Formats.init)
     samplingDefaults = loaded.samplingDefaults.options
     trainedLength = configuration.trainedLength
     vocabularySize = configuration.vocabularySize

@@ -56,7 +56,9 @@ package final class SluiceServer: Sendable {
       memoryBytes: options.memoryBytes, created: ConversationStore.now())
     let responder = HTTPResponder(
       access: Access(keys: options.keys, isLoopback: Access.isLocal(options.host)),
-      routes: Routes(model: model, scheduler: scheduler, conversations: ConversationStore()), logger: options.logger)
+      routes: Routes(
+        model: model, scheduler: scheduler, conversations: ConversationStore(), responses: ResponseStore()),
+      logger: options.logger)
     var limits = HTTPConnection.Limits()
     limits.bodyBytes = options.bodyBytes
     limits.headTime = .seconds(Int64(options.headSeconds))

@@ -27,6 +27,15 @@ import Testing
     #expect(having(\.hasReasoningEffort) == ["gpt-oss"])
     #expect(having { $0.openedThinking == "<think>" } == ["qwen3.5"])
     #expect(having(\.needsTextArguments).isEmpty && having(\.needsToolList).isEmpty)
+    #expect(having(\.needsSingleCalls) == ["gpt-oss"])
+    #expect(having { $0.callFrame == nil } == ["gemma3", "smollm3"])
+    // Gemma, LFM and Qwen 3.5 write arguments in notations of their own.
+    #expect(having { $0.callFrame?.pieces == nil } == ["gemma3", "smollm3", "gemma4", "lfm2", "qwen3.5"])
+    let qwen = try #require(all["qwen3"]?.callFrame?.pieces)
+    #expect(qwen.beforeName == "<think>\n\n</think>\n\n<tool_call>\n{\"name\": \"")
+    #expect(qwen.afterName == "\", \"arguments\": " && qwen.afterArguments == "}\n</tool_call>")
+    #expect(qwen.betweenCalls == "}\n</tool_call>\n<tool_call>\n{\"name\": \"")
+    #expect(all["gemma4"]?.callFrame?.text == "<|tool_call>call:toolword{a:<|\"|>argword<|\"|>}<tool_call|>")
   }
 
   @Test(.enabled(if: Assets.available, Comment(rawValue: Assets.missing)))

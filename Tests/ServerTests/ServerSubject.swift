@@ -11,13 +11,15 @@ struct ServerSubject: Sendable {
   let client: HTTPClient
   let loaded: LanguageModel.Loaded
 
+  /// - Parameter template: the model's chat template; ChatML without it
   static func run(
-    _ tiny: TinyModel = TinyModel(), change: (inout SluiceServer.Options) -> Void = { _ in },
+    _ tiny: TinyModel = TinyModel(), template: String? = nil, change: (inout SluiceServer.Options) -> Void = { _ in },
     _ body: (ServerSubject) async throws -> Void
   ) async throws {
     let loaded = try withTemporaryDirectory { folder in
       try LanguageModel.Loaded(
-        path: tiny.write(in: folder), options: LanguageModel.Options(threads: 1, chunk: 64, exactArithmetic: true))
+        path: write(tiny, template, in: folder),
+        options: LanguageModel.Options(threads: 1, chunk: 64, exactArithmetic: true))
     }
     var options = SluiceServer.Options()
     (options.port, options.memoryBytes, options.slotType) = (0, 64 << 20, .float32)
@@ -29,6 +31,13 @@ struct ServerSubject: Sendable {
     }
     await server.stop()
     try result.get()
+  }
+
+  private static func write(_ tiny: TinyModel, _ template: String?, in folder: String) throws -> String {
+    guard let template else { return try tiny.write(in: folder) }
+    var writer = tiny.writer()
+    writer.metadata.append(("tokenizer.chat_template", .string(template)))
+    return try TestSupport.write(writer.bytes(), to: "tiny.gguf", in: folder)
   }
 
   /// A client with some key.

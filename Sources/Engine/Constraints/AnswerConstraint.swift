@@ -4,7 +4,7 @@ import Synchronization
 
 /// What an answer must be, whatever thoughts may stand in front of it; made once and shared by all answers.
 package final class AnswerConstraint: Sendable, Hashable {
-  private let part: Constraint.Part
+  package let part: Constraint.Part
   private let compiled: Mutex<[AnswerLead: Constraint]>
 
   /// - Throws: `ConstraintError` where it cannot be kept.

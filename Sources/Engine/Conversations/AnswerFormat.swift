@@ -17,7 +17,4 @@ package enum AnswerFormat: Sendable, Hashable {
       self = .tags(open: tags.open, close: tags.close)
     }
   }
-
-  /// Whether control tokens in an answer say where thoughts end, so that a reader must see them.
-  package var needsControlTokens: Bool { self == .channels }
 }

@@ -1,4 +1,6 @@
-/// Tells thoughts from the answer in text that a model writes piece by piece.
+package import Tokenizers
+
+/// Tells thoughts, calls of tools and the answer apart in text that a model writes piece by piece.
 ///
 /// A tag that is split over pieces is held back until it is clear. Thoughts are looked for at the start of an answer only:
 /// later, their tags are text that somebody asked for.
@@ -6,9 +8,10 @@ package struct AnswerReader: Sendable {
   package enum Part: Sendable, Hashable {
     case thinking(String)
     case answer(String)
+    case call(ToolCall)
   }
 
-  private enum State { case start, thought, afterThought, answer, header, channel(isAnswer: Bool) }
+  private enum State { case start, thought, afterThought, answer }
 
   private let format: AnswerFormat
   private var state: State
@@ -16,31 +19,67 @@ package struct AnswerReader: Sendable {
   private var held = ""
   /// Whether an odd number of backticks has been met in the line: a tag in code quotes ends nothing.
   private var isQuoted = false
+  /// Finds calls in the answer; nil where no tools are at hand.
+  private var calls: ToolCallReader?
+  /// Reads an answer that has channels.
+  private var channels: ChannelReader?
 
-  /// - Parameter opensThought: whether the prompt ends inside of a thought
-  package init(_ format: AnswerFormat, opensThought: Bool = false) {
-    self.format = format
-    switch format {
-    case .tags: state = opensThought ? .thought : .start
-    case .channels: state = .header
+  /// - Parameters:
+  ///   - opensThought: whether the prompt ends inside of a thought
+  ///   - continuesAnswer: whether the prompt ends inside of an answer, in front of which nothing can stand any more
+  ///   - calls: how calls are found; nil where no tools are at hand
+  package init(
+    _ format: AnswerFormat, opensThought: Bool = false, continuesAnswer: Bool = false, calls: ToolCallReader? = nil
+  ) {
+    (self.format, self.calls) = (format, calls)
+    state = continuesAnswer ? .answer : opensThought ? .thought : .start
+    if format == .channels {
+      channels = ChannelReader(
+        continuesAnswer: continuesAnswer, readsCalls: calls != nil, limit: calls?.limit ?? .max)
     }
   }
 
-  /// Whether control tokens must be among the text.
-  package var needsControlTokens: Bool { format.needsControlTokens }
+  /// The control tokens that must be among the text.
+  package func shownControls(of tokenizer: Tokenizer) -> ShownControls {
+    guard case .tags(let open, let close) = format else { return .all }
+    return ShownControls([open, close] + (calls?.tokens ?? []), of: tokenizer)
+  }
+
+  /// Whether there were as many calls as are wanted, so that the answer may end.
+  package var isFinished: Bool { channels?.isFinished ?? calls?.isFinished ?? false }
+
+  /// Whether what came last belongs to a thought.
+  package var isThinking: Bool { channels?.isThinking ?? (state == .thought) }
+
+  /// Bytes of text that wait until they are clear.
+  package var heldBytes: Int { held.utf8.count + (channels?.heldBytes ?? 0) + (calls?.heldBytes ?? 0) }
 
   /// What is clear with this text.
   package mutating func append(_ text: String) -> [Part] {
-    held += text
-    var parts: [Part] = []
-    while let part = next(isLast: false) { Self.add(part, to: &parts) }
-    return parts
+    if channels != nil { channels?.append(text) } else { held += text }
+    return read(isLast: false)
   }
 
   /// What is left when the answer has ended.
   package mutating func finish() -> [Part] {
+    var parts = read(isLast: true)
+    for part in calls?.finish() ?? [] { Self.add(part, to: &parts) }
+    return parts
+  }
+
+  private mutating func read(isLast: Bool) -> [Part] {
     var parts: [Part] = []
-    while let part = next(isLast: true) { Self.add(part, to: &parts) }
+    if channels != nil {
+      while let part = channels?.next(isLast: isLast) { Self.add(part, to: &parts) }
+      return parts
+    }
+    while let part = next(isLast: isLast) {
+      if case .answer(let text) = part, let found = calls?.append(text) {
+        for part in found { Self.add(part, to: &parts) }
+      } else {
+        Self.add(part, to: &parts)
+      }
+    }
     return parts
   }
 
@@ -56,13 +95,12 @@ package struct AnswerReader: Sendable {
   /// The next part, perhaps empty; nil where more text is needed.
   private mutating func next(isLast: Bool) -> Part? {
     guard !held.isEmpty else { return nil }
-    switch (format, state) {
-    case (_, .answer): return .answer(take(held.endIndex))
-    case (.tags(let open, _), .start): return start(open, isLast: isLast)
-    case (.tags(_, let close), .thought): return thought(until: close, isLast: isLast)
-    case (.tags, _): return afterThought(isLast: isLast)
-    case (.channels, .channel(let isAnswer)): return channel(isAnswer: isAnswer, isLast: isLast)
-    case (.channels, _): return header(isLast: isLast)
+    guard case .tags(let open, let close) = format else { return nil }
+    switch state {
+    case .answer: return .answer(take(held.endIndex))
+    case .start: return start(open, isLast: isLast)
+    case .thought: return thought(until: close, isLast: isLast)
+    case .afterThought: return afterThought(isLast: isLast)
     }
   }
 
@@ -108,33 +146,6 @@ package struct AnswerReader: Sendable {
     guard !held.isEmpty else { return nil }
     state = .answer
     return .answer("")
-  }
-
-  private static let message = "<|message|>"
-  private static let ends = ["<|end|>", "<|start|>", "<|return|>", "<|call|>", "<|channel|>"]
-
-  /// What stands in front of a channel's text: role and channel, between control tokens.
-  private mutating func header(isLast: Bool) -> Part? {
-    guard let range = held.firstRange(of: Self.message) else {
-      if isLast { held = "" }
-      return nil
-    }
-    let isAnswer = held[..<range.lowerBound].contains("final")
-    held = String(held[range.upperBound...])
-    state = .channel(isAnswer: isAnswer)
-    return .thinking("")
-  }
-
-  private mutating func channel(isAnswer: Bool, isLast: Bool) -> Part? {
-    let part = { (text: String) in isAnswer ? Part.answer(text) : .thinking(text) }
-    guard let mark = held.firstIndex(of: "<") else { return part(take(held.endIndex)) }
-    if mark > held.startIndex { return part(take(mark)) }
-    if Self.ends.contains(where: held.hasPrefix) {
-      state = .header
-      return part("")
-    }
-    if !isLast, Self.ends.contains(where: { $0.hasPrefix(held) }) { return nil }
-    return part(take(held.index(after: mark)))
   }
 }
 

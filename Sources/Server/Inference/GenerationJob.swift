@@ -12,11 +12,22 @@ final class GenerationJob: @unchecked Sendable {
   private(set) var read = ReadText()
   private var generation: Generation?
   private var reader: AnswerReader?
+  private var probabilities: TokenProbabilities?
+  /// Tokens whose probabilities were noted, and bytes of text that came of them.
+  private var notedTokens = 0
+  private var receivedBytes = 0
+  /// Whether the answer ends since it has as many calls as were asked for.
+  private var hasAllCalls = false
   /// Tokens of the sequence where the answer begins.
   private var answerStart = 0
   private(set) var result = GenerationResult()
   /// Whether its sequence wants the logits of the next token.
   private(set) var isWaiting = false
+
+  /// The job that reads the same prompt for this one, too.
+  var promptReader: GenerationJob?
+  /// Whether logits after the prompt are still to come.
+  private(set) var isReading = true
 
   init(_ request: GenerationRequest, channel: GenerationChannel, choice: Int) {
     (self.request, self.channel, self.choice) = (request, channel, choice)
@@ -48,13 +59,25 @@ final class GenerationJob: @unchecked Sendable {
     }
     result.cachedTokens = max(0, min(result.promptTokens, sequence.count) - sequence.waitingTokens)
     sequence.append(tokens)
+    begin(sequence, tokenizer, constraints)
+  }
+
+  /// Begins with a memory that has read all of the prompt, and whose logits come at once.
+  func start(copy held: HeldSequence, tokenizer: Tokenizer, constraints: ConstraintTables?) {
+    read = held.read
+    result.cachedTokens = result.promptTokens
+    begin(held.sequence, tokenizer, constraints)
+  }
+
+  private func begin(_ sequence: Sequence, _ tokenizer: Tokenizer, _ constraints: ConstraintTables?) {
     self.sequence = sequence
     answerStart = sequence.count
-    reader = request.format.map { AnswerReader($0, opensThought: request.opensThought) }
+    reader = request.reader
+    let controls = reader?.shownControls(of: tokenizer) ?? .none
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: request.sampling, stopStrings: request.stopStrings,
-      limit: request.limit, showsControlTokens: reader?.needsControlTokens ?? false,
-      matcher: request.constraint.flatMap { constraints?.matcher(of: $0) })
+      limit: request.limit, showing: controls, matcher: request.constraint.flatMap { constraints?.matcher(of: $0) })
+    probabilities = request.likeliest.map { TokenProbabilities(count: $0, tokenizer: tokenizer, showing: controls) }
     channel.send(.started(cachedTokens: result.cachedTokens), choice: choice)
   }
 
@@ -90,21 +113,38 @@ final class GenerationJob: @unchecked Sendable {
   /// - Throws: as `Generation.accept`.
   func accept(_ logits: UnsafeMutableBufferPointer<Float>) throws -> Bool {
     isWaiting = false
+    isReading = false
     if onlyReads { return true }
+    probabilities?.note(logits)
     for (token, bias) in request.logitBias where logits.indices.contains(Int(token)) { logits[Int(token)] += bias }
     guard let text = try generation?.accept(logits) else { return true }
     let hasEnded = generation?.finish != nil
     var parts = reader?.append(text) ?? (text.isEmpty ? [] : [.answer(text)])
+    if reader?.isThinking ?? false { result.thinkingTokens += 1 }
     if hasEnded { parts += reader?.finish() ?? [] }
-    if !parts.isEmpty { channel.send(.text(parts), choice: choice) }
-    return hasEnded
+    let noted = note(parts, receiving: text, isLast: hasEnded)
+    if !parts.isEmpty { channel.send(.text(parts, noted), choice: choice) }
+    hasAllCalls = !hasEnded && reader?.isFinished ?? false
+    return hasEnded || hasAllCalls
+  }
+
+  /// The probabilities of the tokens in some parts, the newest one among them.
+  private func note(
+    _ parts: [AnswerReader.Part], receiving text: String, isLast: Bool
+  ) -> [TokenProbability] {
+    guard probabilities != nil, let generation, let sequence else { return [] }
+    // A token that ended the answer is none of its text.
+    if generation.generatedTokens > notedTokens { probabilities?.note(chosen: sequence.log[back: 0]) }
+    notedTokens = generation.generatedTokens
+    receivedBytes += text.utf8.count
+    return probabilities?.take(parts, end: receivedBytes - (reader?.heldBytes ?? 0), isLast: isLast) ?? []
   }
 
   /// Ends the answer where it is and gives back the memory, for another request of the same owner.
   func end(tokenizer: Tokenizer) -> HeldSequence? {
     guard let sequence, let generation else { return nil }
     _ = self.generation?.cancel()
-    result.finish = generation.finish ?? .cancelled
+    result.finish = generation.finish ?? (hasAllCalls ? .endOfText : .cancelled)
     result.stopString = generation.stopString
     result.answerTokens = generation.generatedTokens
     result.evictedTokens = max(0, sequence.count - sequence.waitingTokens - sequence.memory.heldTokens)

@@ -23,17 +23,20 @@ struct GenerationRequest: Sendable {
   var limit: Int
   /// Added to logits, by token.
   var logitBias: [Int32: Float] = [:]
-  /// How thoughts are told from the answer; nil gives all text as the answer.
-  var format: AnswerFormat?
   /// The conversation that the server holds, whose memory can be looked at.
   var session: String?
+  /// How many of the likeliest tokens are told for each of the answer's; nil where no probabilities were asked for.
+  var likeliest: Int?
+  /// Tells thoughts and calls from the answer; nil gives all text as the answer.
+  var reader: AnswerReader?
   /// What the answer must be, with what may stand before it.
   var constraint: Constraint?
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
 
-  var opensThought: Bool {
-    if case .text(let rendered) = prompt, format != nil { rendered.opensThought } else { false }
+  /// Whether a memory that has read the other's prompt has read this one's.
+  func sharesPrompt(with other: GenerationRequest) -> Bool {
+    owner == other.owner && plan == other.plan && promptTokens == other.promptTokens
   }
 }
 
@@ -41,7 +44,8 @@ struct GenerationRequest: Sendable {
 enum GenerationEvent: Sendable {
   /// It left the queue; so many tokens of its prompt had been read before.
   case started(cachedTokens: Int)
-  case text([AnswerReader.Part])
+  /// Text that is clear, and the probabilities of the answer's tokens in it where they were asked for.
+  case text([AnswerReader.Part], [TokenProbability])
   case ended(GenerationResult)
   case failed(RequestError)
   /// Nothing for some seconds.
@@ -56,6 +60,8 @@ struct GenerationResult: Sendable, Hashable {
   var promptTokens = 0
   var cachedTokens = 0
   var answerTokens = 0
+  /// Tokens of thoughts among them.
+  var thinkingTokens = 0
   /// Tokens of prompt and answer that the memory no longer holds apart.
   var evictedTokens = 0
 }

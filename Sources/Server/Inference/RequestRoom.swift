@@ -28,6 +28,8 @@ final class RequestRoom {
   private var waiting: [GenerationJob] = []
   private var running: [GenerationJob] = []
   private var held = HeldSequences()
+  /// Prompts that were read in the step under way, for further answers.
+  private var copies: [PromptCopy] = []
 
   init(_ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: Limits, status: ServerStatus) {
     (engine, tokenizer) = (loaded.engine, loaded.tokenizer)
@@ -57,6 +59,7 @@ final class RequestRoom {
       tokens += 1
       answer(sequence, logits)
     }
+    shareCopies()
     status.noteStep(tokens: tokens, duration: .now - clock)
     note()
     return true
@@ -137,7 +140,8 @@ final class RequestRoom {
   private func next() -> Int? {
     var counts: [Int: Int] = [:]
     for job in running { counts[job.request.owner, default: 0] += 1 }
-    return waiting.indices.min { a, b in
+    let ready = waiting.indices.filter { !(waiting[$0].promptReader?.isReading ?? false) }
+    return ready.min { a, b in
       (counts[waiting[a].request.owner, default: 0], a) < (counts[waiting[b].request.owner, default: 0], b)
     }
   }
@@ -164,12 +168,42 @@ final class RequestRoom {
     guard let job = running.first(where: { $0.sequence === sequence }) else {
       return assertionFailure("logits that nobody asked for")
     }
+    if job.isReading, waiting.contains(where: { $0.promptReader === job }), let copy = PromptCopy(job, logits) {
+      copies.append(copy)
+    }
+    accept(job, logits)
+  }
+
+  private func accept(_ job: GenerationJob, _ logits: UnsafeMutableBufferPointer<Float>) {
     do {
       if try job.accept(logits) { finish(job) }
     } catch {
       remove(job)
       fail(job, error)
     }
+  }
+
+  /// Begins further answers to prompts that were just read, as many as there is room for; the others read for themselves.
+  private func shareCopies() {
+    for copy in copies {
+      copy.begin(
+        waiting.filter { $0.promptReader === copy.reader }, tokenizer: tokenizer, constraints: engine.constraints
+      ) { job in
+        let need = running.reduce(job.request.bytes) { $0 + $1.bytes }
+        guard running.count < limits.running, need <= limits.bytes else { return nil }
+        while need + held.bytes > limits.bytes, held.evict() {}
+        waiting.removeAll { $0 === job }
+        return try newSequence(for: job.request)
+      } accept: { job, logits in
+        status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
+        running.append(job)
+        accept(job, logits)
+      } fail: { job, error in
+        waiting.removeAll { $0 === job }
+        fail(job, error)
+      }
+    }
+    copies = []
   }
 
   /// Ends all requests with an error.

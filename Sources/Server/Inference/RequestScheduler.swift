@@ -31,10 +31,16 @@ final class RequestScheduler: Sendable {
   func submit(_ requests: [GenerationRequest]) throws(RequestError) -> GenerationChannel {
     guard status.reserve(requests.count, limit: queueLimit) else { throw .overloaded }
     let channel = GenerationChannel { [self] in wake() }
-    let jobs = requests.enumerated().map { GenerationJob($1, channel: channel, choice: $0) }
+    var jobs: [GenerationJob] = []
+    for (choice, request) in requests.enumerated() {
+      let job = GenerationJob(request, channel: channel, choice: choice)
+      job.promptReader = jobs.first { $0.promptReader == nil && $0.request.sharesPrompt(with: request) }
+      jobs.append(job)
+    }
+    let queued = jobs
     thread.enqueue { [self] in
-      confined.room.take(jobs)
-      status.release(jobs.count)
+      confined.room.take(queued)
+      status.release(queued.count)
       queueStep()
     }
     return channel

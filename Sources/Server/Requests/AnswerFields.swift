@@ -7,6 +7,8 @@ struct AnswerFields {
   var sampling: SamplingOptions
   var stopStrings: [String] = []
   var logitBias: [Int32: Float] = [:]
+  /// How many of the likeliest tokens are told for each; nil where no probabilities were asked for.
+  var likeliest: Int?
   /// The most tokens that were asked for.
   var limit: Int?
   var choices = 1
@@ -59,6 +61,14 @@ struct AnswerFields {
     return stops.filter { !$0.isEmpty }
   }
 
+  /// `logprobs` and `top_logprobs` of chat completions.
+  mutating func readProbabilities(_ fields: inout RequestFields) throws(RequestError) {
+    let isWanted = try fields.bool("logprobs") ?? false
+    let count = try fields.integer("top_logprobs", in: 0...20)
+    if count ?? 0 > 0, !isWanted { throw .bad("top_logprobs", "'top_logprobs' needs 'logprobs' to be true") }
+    likeliest = isWanted ? count ?? 0 : nil
+  }
+
   private mutating func readBias(_ fields: inout RequestFields, _ model: ServedModel) throws(RequestError) {
     for (key, value) in try fields.object("logit_bias") ?? JSONObject() {
       guard let token = Int32(key), (0..<Int32(model.vocabularySize)).contains(token), let bias = value.double,
@@ -88,7 +98,7 @@ struct AnswerFields {
   /// - Parameter lead: what may stand before an answer under a constraint
   /// - Throws: `RequestError` where the prompt is empty or too long, or its memory too large.
   func request(
-    _ prompt: GenerationRequest.Prompt, owner: Int, format: AnswerFormat?, lead: AnswerLead = .none, choice: Int,
+    _ prompt: GenerationRequest.Prompt, owner: Int, reader: AnswerReader?, lead: AnswerLead = .none, choice: Int,
     session: String? = nil, _ model: ServedModel
   ) throws(RequestError) -> GenerationRequest {
     let tokens =
@@ -111,7 +121,8 @@ struct AnswerFields {
     }
     var request = GenerationRequest(
       prompt: prompt, promptTokens: tokens, owner: owner, plan: plan, sampling: sampling, stopStrings: stopStrings,
-      limit: most, logitBias: logitBias, format: format, session: session)
+      limit: most, logitBias: logitBias, session: session, reader: reader)
+    request.likeliest = likeliest
     request.constraint = try constraint?.constraint(for: lead)
     if let seed = sampling.seed { request.sampling.seed = seed &+ UInt64(choice) }
     let (total, overflows) = tokens.count.addingReportingOverflow(most)

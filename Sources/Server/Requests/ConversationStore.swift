@@ -104,8 +104,11 @@ struct ConversationTurn: Sendable {
 
   /// Keeps the answer with what was asked.
   func finish(_ answer: Answer) {
-    let message: JSONValue = ["role": "assistant", "content": .string(answer.text)]
-    end(messages + [message])
+    var message = answer.message
+    // Thoughts are not kept, and what a call says of itself must be text.
+    message["reasoning_content"] = .null
+    if message["content"]?.isNull ?? true { message["content"] = "" }
+    end(messages + [.object(message)])
   }
 
   /// Leaves the conversation as it was before.

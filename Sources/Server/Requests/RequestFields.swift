@@ -26,6 +26,9 @@ struct RequestFields {
     return value
   }
 
+  /// Whether there is a member that is not null.
+  func has(_ name: String) -> Bool { object[name].map { !$0.isNull } ?? false }
+
   private mutating func value<Result>(
     _ name: String, _ expected: String, _ read: (JSONValue) -> Result?
   ) throws(RequestError) -> Result? {

@@ -62,32 +62,6 @@ struct AnswerStream {
   }
 }
 
-/// An answer as far as it has come.
-struct Answer: Sendable {
-  private(set) var text = ""
-  private(set) var thinking = ""
-  private(set) var result = GenerationResult()
-
-  mutating func take(_ event: GenerationEvent) {
-    switch event {
-    case .text(let parts):
-      for part in parts {
-        switch part {
-        case .answer(let text): self.text += text
-        case .thinking(let text): thinking += text
-        }
-      }
-    case .ended(let result): self.result = result
-    case .started, .failed, .silence: break
-    }
-  }
-}
-
-extension Generation.Finish {
-  /// As OpenAI's APIs call it.
-  var openAIName: JSONValue { self == .limit ? "length" : "stop" }
-}
-
 extension [GenerationResult] {
   /// The `usage` of OpenAI's APIs, and what of the conversation is no longer held apart.
   ///
@@ -101,6 +75,7 @@ extension [GenerationResult] {
     return [
       "prompt_tokens": JSONValue(prompt), "completion_tokens": JSONValue(answer),
       "total_tokens": JSONValue(prompt + answer), "prompt_tokens_details": ["cached_tokens": JSONValue(cached)],
+      "completion_tokens_details": ["reasoning_tokens": JSONValue(reduce(0) { $0 + $1.thinkingTokens })],
       "evicted_tokens": JSONValue(map(\.evictedTokens).max() ?? 0),
     ]
   }

@@ -6,14 +6,17 @@ struct ChatCompletionWriter: Sendable {
   let identifier: String
   let model: String
   let created: Int
+  /// Nil where no probabilities were asked for.
+  let probabilities: ProbabilityWriter?
 
   func whole(_ answers: [Answer]) -> JSONValue {
     let choices = answers.enumerated().map { index, answer -> JSONValue in
-      var message = (["role": "assistant", "content": .string(answer.text), "refusal": .null] as JSONValue).members
-      if !answer.thinking.isEmpty { message["reasoning_content"] = .string(answer.thinking) }
+      var message = answer.message
+      message["refusal"] = .null
       return [
-        "index": JSONValue(index), "message": .object(message), "logprobs": .null,
-        "finish_reason": answer.result.finish.openAIName,
+        "index": JSONValue(index), "message": .object(message),
+        "logprobs": probabilities?.chat(answer.probabilities) ?? .null,
+        "finish_reason": answer.openAIFinish,
       ]
     }
     var members = head("chat.completion")
@@ -37,10 +40,19 @@ struct ChatCompletionWriter: Sendable {
       try await stream.forEach { choice, event in
         answers[choice].take(event)
         switch event {
-        case .text(let parts):
-          for part in parts { try await events.send(chunk(choice, delta(part), includesUsage)) }
-        case .ended(let result):
-          try await events.send(chunk(choice, [:], includesUsage, finish: result.finish.openAIName))
+        case .text(let parts, let noted):
+          var call = answers[choice].calls.count - parts.callCount
+          // All of them go with the text that comes first, so that each is told once.
+          var logarithms = probabilities.map { $0.chat(noted) }
+          for part in parts {
+            for delta in deltas(part, answers[choice].calls, &call) {
+              let isText = delta["content"] != nil
+              try await events.send(chunk(choice, delta, includesUsage, isText ? logarithms ?? .null : .null))
+              if isText { logarithms = nil }
+            }
+          }
+        case .ended:
+          try await events.send(chunk(choice, [:], includesUsage, finish: answers[choice].openAIFinish))
         case .silence: try await events.sendComment()
         case .started, .failed: break
         }
@@ -59,19 +71,34 @@ struct ChatCompletionWriter: Sendable {
     }
   }
 
-  private func delta(_ part: AnswerReader.Part) -> JSONValue {
+  /// What is new with a part; a call says first who is called, then with what.
+  ///
+  /// - Parameter next: the number of the next call
+  private func deltas(_ part: AnswerReader.Part, _ calls: [Answer.Call], _ next: inout Int) -> [JSONValue] {
     switch part {
-    case .answer(let text): ["content": .string(text)]
-    case .thinking(let text): ["reasoning_content": .string(text)]
+    case .answer(let text): return [["content": .string(text)]]
+    case .thinking(let text): return [["reasoning_content": .string(text)]]
+    case .call:
+      let (call, index) = (calls[next], JSONValue(next))
+      next += 1
+      let begin: JSONValue = [
+        "index": index, "id": .string(call.openAIIdentifier), "type": "function",
+        "function": ["name": .string(call.name), "arguments": ""],
+      ]
+      let rest = call.arguments.pieces.map { piece -> JSONValue in
+        ["index": index, "function": ["arguments": .string(piece)]]
+      }
+      return ([begin] + rest).map { ["tool_calls": [$0]] }
     }
   }
 
   private func chunk(
-    _ choice: Int, _ delta: JSONValue, _ includesUsage: Bool, finish: JSONValue = .null
+    _ choice: Int, _ delta: JSONValue, _ includesUsage: Bool, _ logarithms: JSONValue = .null,
+    finish: JSONValue = .null
   ) -> JSONValue {
     var members = head("chat.completion.chunk")
     members["choices"] = [
-      ["index": JSONValue(choice), "delta": delta, "logprobs": .null, "finish_reason": finish]
+      ["index": JSONValue(choice), "delta": delta, "logprobs": logarithms, "finish_reason": finish]
     ]
     if includesUsage { members["usage"] = .null }
     return .object(members)

@@ -12,7 +12,7 @@ extension Routes {
     try fields.refuse(["suffix"]) { $0.string?.isEmpty ?? false }
     try fields.refuse(["echo"]) { $0.bool == false }
     try fields.refuse(["best_of"]) { $0.integer == 1 }
-    try fields.refuse(["logprobs"])
+    answer.likeliest = try fields.integer("logprobs", in: 0...20)
     try fields.finish()
     guard prompts.count * answer.choices <= 128 else {
       throw RequestError.bad("n", "a request may have up to 128 answers", code: "invalid_value")
@@ -21,13 +21,14 @@ extension Routes {
     for (index, prompt) in prompts.enumerated() {
       for choice in 0..<answer.choices {
         let number = index * answer.choices + choice
-        requests.append(try answer.request(prompt, owner: owner, format: nil, choice: number, model))
+        requests.append(try answer.request(prompt, owner: owner, reader: nil, choice: number, model))
       }
     }
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
     let writer = CompletionWriter(
       identifier: Self.identifier("cmpl-"), model: model.identifier, created: ConversationStore.now(),
-      prompts: prompts.count)
+      prompts: prompts.count,
+      probabilities: answer.likeliest.map { _ in ProbabilityWriter(tokenizer: model.tokenizer) })
     guard answer.streams else { return .json(writer.whole(try await stream.collect())) }
     let (count, includesUsage) = (requests.count, answer.includesUsage)
     return .events { await writer.write(stream, choices: count, to: $0, includesUsage: includesUsage) }
@@ -76,9 +77,13 @@ private struct CompletionWriter: Sendable {
   let model: String
   let created: Int
   let prompts: Int
+  /// Nil where no probabilities were asked for.
+  let probabilities: ProbabilityWriter?
 
   func whole(_ answers: [Answer]) -> JSONValue {
-    let choices = answers.enumerated().map { choice($0, $1.text, $1.result.finish.openAIName) }
+    let choices = answers.enumerated().map { index, answer in
+      choice(index, answer.text, answer.openAIFinish, answer.probabilities)
+    }
     return object(choices, usage: answers.map(\.result).usage(prompts: prompts))
   }
 
@@ -88,10 +93,12 @@ private struct CompletionWriter: Sendable {
     do {
       try await stream.forEach { index, event in
         switch event {
-        case .text(let parts): try await events.send(object([choice(index, parts.answerText, .null)]))
+        case .text(let parts, let noted):
+          try await events.send(object([choice(index, parts.answerText, .null, noted)]))
         case .ended(let result):
           results[index] = result
-          try await events.send(object([choice(index, "", result.finish.openAIName)]))
+          let finish: JSONValue = result.finish == .limit ? "length" : "stop"
+          try await events.send(object([choice(index, "", finish, [])]))
         case .silence: try await events.sendComment()
         case .started, .failed: break
         }
@@ -103,8 +110,13 @@ private struct CompletionWriter: Sendable {
     }
   }
 
-  private func choice(_ index: Int, _ text: String, _ finish: JSONValue) -> JSONValue {
-    ["index": JSONValue(index), "text": .string(text), "logprobs": .null, "finish_reason": finish]
+  private func choice(
+    _ index: Int, _ text: String, _ finish: JSONValue, _ noted: [TokenProbability]
+  ) -> JSONValue {
+    [
+      "index": JSONValue(index), "text": .string(text),
+      "logprobs": probabilities?.completion(noted) ?? .null, "finish_reason": finish,
+    ]
   }
 
   private func object(_ choices: [JSONValue], usage: JSONValue? = nil) -> JSONValue {

@@ -10,12 +10,15 @@ struct MessageWriter: Sendable {
   let isCutByContext: Bool
 
   func whole(_ answer: Answer) -> JSONValue {
-    var content: [JSONValue] = []
-    if !answer.thinking.isEmpty {
-      content.append(["type": "thinking", "thinking": .string(answer.thinking), "signature": ""])
+    var content = answer.items.map { item -> JSONValue in
+      switch item {
+      case .thinking(let text): ["type": "thinking", "thinking": .string(text), "signature": ""]
+      case .text(let text): ["type": "text", "text": .string(text)]
+      case .call(let call): call.anthropicJSON
+      }
     }
-    if !answer.text.isEmpty || content.isEmpty { content.append(["type": "text", "text": .string(answer.text)]) }
-    return message(content, stop(answer.result), usage(answer.result))
+    if content.isEmpty { content = [["type": "text", "text": ""]] }
+    return message(content, stop(answer), usage(answer.result))
   }
 
   private func message(_ content: [JSONValue], _ stop: (reason: JSONValue, text: JSONValue), _ usage: JSONValue)
@@ -27,11 +30,11 @@ struct MessageWriter: Sendable {
     ]
   }
 
-  private func stop(_ result: GenerationResult) -> (reason: JSONValue, text: JSONValue) {
-    switch result.finish {
+  private func stop(_ answer: Answer) -> (reason: JSONValue, text: JSONValue) {
+    switch answer.result.finish {
     case .limit: (isCutByContext ? "model_context_window_exceeded" : "max_tokens", .null)
-    case .stopString: ("stop_sequence", result.stopString.map { .string($0) } ?? .null)
-    case .endOfText, .cancelled: ("end_turn", .null)
+    case .stopString: ("stop_sequence", answer.result.stopString.map { .string($0) } ?? .null)
+    case .endOfText, .cancelled: (answer.calls.isEmpty ? "end_turn" : "tool_use", .null)
     }
   }
 
@@ -47,19 +50,22 @@ struct MessageWriter: Sendable {
   func write(_ stream: AnswerStream, to events: EventWriter) async {
     defer { stream.cancel() }
     var blocks = BlockEvents(events: events)
+    var answer = Answer()
     do {
       try await stream.forEach { _, event in
+        answer.take(event)
         switch event {
         case .started(let cachedTokens):
           var result = GenerationResult()
           result.cachedTokens = cachedTokens
           let message = message([], (.null, .null), usage(result))
           try await events.send(["type": "message_start", "message": message], name: "message_start")
-        case .text(let parts):
-          for part in parts { try await blocks.write(part) }
+        case .text(let parts, _):
+          var calls = answer.calls.suffix(parts.callCount)
+          for part in parts { try await blocks.write(part, &calls) }
         case .ended(let result):
           try await blocks.finish()
-          let (reason, text) = stop(result)
+          let (reason, text) = stop(answer)
           try await events.send(
             [
               "type": "message_delta", "delta": ["stop_reason": reason, "stop_sequence": text],
@@ -76,9 +82,9 @@ struct MessageWriter: Sendable {
   }
 }
 
-/// The blocks of a message: thoughts, then text, each opened and closed once.
+/// The blocks of a message: thoughts, text and calls, each opened and closed once, one after another.
 private struct BlockEvents {
-  private enum Kind { case thinking, text }
+  private enum Kind { case thinking, text, call }
 
   let events: EventWriter
   private var open: Kind?
@@ -86,31 +92,38 @@ private struct BlockEvents {
 
   init(events: EventWriter) { self.events = events }
 
-  mutating func write(_ part: AnswerReader.Part) async throws {
-    let delta: JSONValue
+  /// - Parameter calls: the calls among the parts that are still to be written
+  mutating func write(_ part: AnswerReader.Part, _ calls: inout ArraySlice<Answer.Call>) async throws {
     switch part {
     case .thinking(let text):
-      try await begin(.thinking)
-      delta = ["type": "thinking_delta", "thinking": .string(text)]
+      try await begin(.thinking, ["type": "thinking", "thinking": "", "signature": ""])
+      try await send("content_block_delta", ["delta": ["type": "thinking_delta", "thinking": .string(text)]])
     case .answer(let text):
-      try await begin(.text)
-      delta = ["type": "text_delta", "text": .string(text)]
+      try await begin(.text, ["type": "text", "text": ""])
+      try await send("content_block_delta", ["delta": ["type": "text_delta", "text": .string(text)]])
+    case .call:
+      guard let call = calls.popFirst() else { return assertionFailure("a call that the answer does not have") }
+      var block = call.anthropicJSON.members
+      block["input"] = [:]
+      try await end()
+      try await begin(.call, .object(block))
+      for piece in call.arguments.pieces {
+        let delta: JSONValue = ["type": "input_json_delta", "partial_json": .string(piece)]
+        try await send("content_block_delta", ["delta": delta])
+      }
     }
-    try await send("content_block_delta", ["delta": delta])
   }
 
   /// Closes the block that is open; a message without text has one empty block.
   mutating func finish() async throws {
-    if open == nil { try await begin(.text) }
+    if open == nil, index == 0 { try await begin(.text, ["type": "text", "text": ""]) }
     try await end()
   }
 
-  private mutating func begin(_ kind: Kind) async throws {
+  private mutating func begin(_ kind: Kind, _ block: JSONValue) async throws {
     guard open != kind else { return }
     try await end()
     open = kind
-    let block: JSONValue =
-      kind == .thinking ? ["type": "thinking", "thinking": "", "signature": ""] : ["type": "text", "text": ""]
     try await send("content_block_start", ["content_block": block])
   }
 

@@ -16,12 +16,12 @@ extension Routes {
     try messages.read(&fields, into: &answer)
     answer.constraint = try AnswerConstraint.format(messages.outputFormat, model)
     try fields.finish()
+    try messages.chat.constrain(&answer, model)
 
-    let template = try model.conversationTemplate()
-    let rendered = try messages.chat.render(messages.chat.messages, template)
+    let rendered = try messages.chat.render(messages.chat.messages, model)
+    let reader = messages.chat.reader(rendered, answer, model)
     let request = try answer.request(
-      .text(rendered), owner: owner, format: AnswerFormat(template.template), lead: rendered.answerLead(template),
-      choice: 0, model)
+      .text(rendered), owner: owner, reader: reader, lead: messages.chat.lead(rendered, model), choice: 0, model)
     let stream = AnswerStream(try scheduler.submit([request]), choices: 1)
     let writer = MessageWriter(
       identifier: Self.identifier("msg_"), model: model.identifier, promptTokens: request.promptTokens.count,
@@ -34,7 +34,7 @@ extension Routes {
     var fields = try RequestFields(body)
     let messages = try MessageFields(&fields, model)
     try fields.finish()
-    let rendered = try messages.chat.render(messages.chat.messages, model.conversationTemplate())
+    let rendered = try messages.chat.render(messages.chat.messages, model)
     return .json(["input_tokens": JSONValue(rendered.tokens(after: 0).count)])
   }
 }
@@ -58,14 +58,12 @@ private struct MessageFields {
     guard let given = try fields.array("messages"), !given.isEmpty else {
       throw .bad("messages", "'messages' must be an array with at least one message")
     }
-    for (index, message) in given.enumerated() {
-      guard let role = message["role"]?.string, ["user", "assistant"].contains(role) else {
-        throw .bad("messages[\(index)].role", "a message must have the role user or assistant")
-      }
-      messages.append(Self.withThoughtsApart(message))
-    }
+    let converted = try AnthropicMessages(given)
+    let places = messages.map { _ in "system" } + converted.places
+    messages += converted.messages
     var inner = try RequestFields(["messages": .array(messages)])
     chat = try ChatFields(&inner)
+    chat.places = places
     if var thinking = try fields.fields("thinking") {
       let kind = try thinking.string("type") ?? ""
       guard ["enabled", "disabled", "adaptive"].contains(kind) else {
@@ -75,8 +73,8 @@ private struct MessageFields {
       thinking.ignore(["budget_tokens", "display"])
       try thinking.finish()
     }
-    try fields.refuse(["tools", "mcp_servers"]) { $0.array?.isEmpty ?? false }
-    try fields.refuse(["tool_choice"]) { ["none", "auto"].contains($0["type"]?.string) }
+    chat.tools = try ToolFields.anthropic(&fields)
+    try fields.refuse(["mcp_servers"]) { $0.array?.isEmpty ?? false }
     if var output = try fields.fields("output_config") {
       chat.reasoningEffort = try output.string("effort")
       outputFormat = try output.fields("format")
@@ -95,17 +93,5 @@ private struct MessageFields {
     if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec) }
     answer.streams = try fields.bool("stream") ?? false
     fields.ignore(["metadata", "service_tier", "inference_geo"])
-  }
-
-  /// Thoughts come back as blocks of an assistant's message; templates know them as a member.
-  private static func withThoughtsApart(_ message: JSONValue) -> JSONValue {
-    guard var members = message.object, members["role"]?.string == "assistant", let blocks = members["content"]?.array
-    else { return message }
-    let kinds: Set<String> = ["thinking", "redacted_thinking"]
-    let thoughts = blocks.filter { kinds.contains($0["type"]?.string ?? "") }
-    guard !thoughts.isEmpty else { return message }
-    members["content"] = .array(blocks.filter { !kinds.contains($0["type"]?.string ?? "") })
-    members["reasoning_content"] = .string(thoughts.compactMap { $0["thinking"]?.string }.joined(separator: "\n"))
-    return .object(members)
   }
 }

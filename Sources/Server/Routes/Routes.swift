@@ -8,6 +8,7 @@ struct Routes: Sendable {
   let model: ServedModel
   let scheduler: RequestScheduler
   let conversations: ConversationStore
+  let responses: ResponseStore
 
   private static let table: [String: (method: HTTPMethod, handler: Handler)] = [
     "/openapi.json": (.GET, { _, _, _ in .text(Routes.description, type: "application/json") }),
@@ -16,6 +17,8 @@ struct Routes: Sendable {
     "/v1/models": (.GET, { routes, _, _ in routes.modelList() }),
     "/v1/chat/completions": (.POST, { try await $0.chatCompletion($1.json(), owner: $2) }),
     "/v1/completions": (.POST, { try await $0.completion($1.json(), owner: $2) }),
+    "/v1/responses": (.POST, { try await $0.response($1.json(), owner: $2) }),
+    "/v1/embeddings": (.POST, { _, _, _ in throw RequestError.noEmbeddings }),
     "/v1/messages": (.POST, { try await $0.message($1.json(), owner: $2) }),
     "/v1/messages/count_tokens": (.POST, { routes, request, _ in try routes.countTokens(request.json()) }),
     "/tokenize": (.POST, { routes, request, _ in try routes.tokenize(request.json()) }),
@@ -62,6 +65,7 @@ struct Routes: Sendable {
     if request.path.hasPrefix(Self.sessionPrefix) {
       return try await respond(to: request, session: request.path.dropFirst(Self.sessionPrefix.count), owner)
     }
+    if request.path.hasPrefix(Self.responsePrefix) { return try storedResponse(request, owner: owner) }
     guard let (method, handler) = Self.table[request.path] else {
       throw Self.nothingHere
     }

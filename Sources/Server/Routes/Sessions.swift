@@ -45,7 +45,7 @@ extension Routes {
       throw RequestError.bad("session", error.description)
     }
     let request = try answer.request(
-      .text(rendered), owner: owner, format: nil, choice: 0, session: name, model)
+      .text(rendered), owner: owner, reader: nil, choice: 0, session: name, model)
     _ = try await AnswerStream(try scheduler.submit([request]), choices: 1).collect()
     return try await sessionMemory(name, owner: owner)
   }

@@ -30,7 +30,7 @@ extension Routes {
     fields.ignore(["model"])
     try fields.refuse(["response_format"]) { $0["type"]?.string == "text" }
     try fields.finish()
-    let rendered = try chat.render(chat.messages, model.conversationTemplate())
+    let rendered = try chat.render(chat.messages, model)
     return .json(["prompt": .string(String(decoding: rendered.prompt.bytes, as: UTF8.self))])
   }
 }

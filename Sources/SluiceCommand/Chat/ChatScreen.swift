@@ -28,6 +28,7 @@ struct ChatScreen {
       switch part {
       case .thinking(let text): showThought(text)
       case .answer(let text): showAnswer(text)
+      case .call: assertionFailure("a chat has no tools")
       }
     }
   }

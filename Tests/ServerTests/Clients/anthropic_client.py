@@ -56,6 +56,28 @@ events = [event.type for event in client.messages.create(**request, stream=True)
 assert events[0] == "message_start" and events[-2:] == ["message_delta", "message_stop"], events
 assert events.count("message_start") == 1
 
+schema = {
+    "type": "object", "properties": {"unit": {"enum": ["C", "F"]}}, "required": ["unit"], "additionalProperties": False
+}
+asking = {
+    **request, "max_tokens": 200, "tools": [{"name": "weather", "description": "Tells it", "input_schema": schema}]
+}
+choice = {"type": "tool", "name": "weather"}
+called = checked(client.messages.create(**asking, tool_choice=choice))
+call = called.content[-1]
+assert (called.stop_reason, call.type, call.name) == ("tool_use", "tool_use", "weather") and call.input["unit"] in "CF"
+with client.messages.stream(**asking, tool_choice=choice) as stream:
+    deltas = [event.partial_json for event in stream if event.type == "input_json"]
+    streamed = checked(stream.get_final_message())
+assert json.loads("".join(deltas)) == call.input == streamed.content[-1].input
+result = {"type": "tool_result", "tool_use_id": call.id, "content": "rain"}
+turns = [
+    *request["messages"], {"role": "assistant", "content": called.content}, {"role": "user", "content": [result]}
+]
+answered = checked(client.messages.create(**{**asking, "messages": turns}))
+assert answered.usage.cache_read_input_tokens > 0
+begun = [*request["messages"], {"role": "assistant", "content": "It is"}]
+assert not client.messages.create(**{**request, "messages": begun}).content[0].text.startswith("It is")
 schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 config = {"format": {"type": "json_schema", "schema": schema}}
 made = checked(client.messages.create(**{**request, "output_config": config, "max_tokens": 100}))

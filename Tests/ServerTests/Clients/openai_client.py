@@ -3,12 +3,14 @@
 Usage: openai_client.py PORT. The server asks for the key "alpha" and serves "tiny".
 """
 
+import json
 import sys
 from typing import Literal
 
 import openai
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response
 from pydantic import BaseModel, Field
 
 client = openai.OpenAI(base_url=f"http://127.0.0.1:{sys.argv[1]}/v1", api_key="alpha", max_retries=0, timeout=60)
@@ -16,7 +18,7 @@ messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "con
 
 
 def checked(kind, answer):
-    kind.model_validate(answer.model_dump(), strict=True)
+    kind.model_validate(answer.model_dump(by_alias=True), strict=True)
     return answer
 
 
@@ -82,6 +84,41 @@ pieces = list(client.completions.create(model="tiny", prompt=[5, 6], stream=True
 checked(Completion, pieces[-1])
 assert pieces[-1].choices[0].finish_reason == "length"
 
+weather = {
+    "type": "object", "properties": {"unit": {"enum": ["C", "F"]}}, "required": ["unit"], "additionalProperties": False
+}
+tools = [{"type": "function", "function": {"name": "weather", "parameters": weather, "strict": True}}]
+named = {"type": "function", "function": {"name": "weather"}}
+asking = {"model": "tiny", "temperature": 0, "max_tokens": 200, "tools": tools}
+calling = checked(
+    ChatCompletion, client.chat.completions.create(**asking, messages=messages, tool_choice=named)
+)
+call = calling.choices[0].message.tool_calls[0]
+assert calling.choices[0].finish_reason == "tool_calls" and calling.choices[0].message.content is None
+assert json.loads(call.function.arguments)["unit"] in ("C", "F") and call.function.name == "weather"
+with client.chat.completions.stream(**asking, messages=messages, tool_choice=named) as stream:
+    kinds = [event.type for event in stream]
+    streamed = checked(ChatCompletion, stream.get_final_completion()).choices[0]
+assert "tool_calls.function.arguments.done" in kinds and streamed.finish_reason == "tool_calls"
+assert streamed.message.tool_calls[0].function.arguments == call.function.arguments
+turns = [
+    *messages, calling.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "rain"},
+    {"role": "user", "content": "and?"},
+]
+answered = checked(ChatCompletion, client.chat.completions.create(**asking, messages=turns))
+assert answered.usage.prompt_tokens_details.cached_tokens > 0
+
+likely = checked(
+    ChatCompletion,
+    client.chat.completions.create(
+        model="tiny", messages=messages, temperature=0, max_tokens=12, logprobs=True, top_logprobs=3
+    ),
+)
+noted = likely.choices[0].logprobs.content
+assert b"".join(bytes(token.bytes) for token in noted).decode(errors="replace") == text
+assert all(len(token.top_logprobs) == 3 and token.top_logprobs[0].token == token.token for token in noted)
+begun = [*messages, {"role": "assistant", "content": "It is"}]
+assert not client.chat.completions.create(model="tiny", messages=begun, max_tokens=4).choices[0].message.content.startswith("It is")
 
 
 class Part(BaseModel):
@@ -111,10 +148,55 @@ refused(
 )
 refused(openai.BadRequestError, "temperature", lambda: create(model="tiny", messages=messages, temperature=9))
 tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
-refused(openai.BadRequestError, "tools", lambda: create(model="tiny", messages=messages, tools=tools))
+checked(ChatCompletion, create(model="tiny", messages=messages, tools=tools, max_tokens=8))
+refused(openai.BadRequestError, "tools[0].type", lambda: create(model="tiny", messages=messages, tools=[{"type": "x"}]))
 refused(openai.NotFoundError, "model", lambda: create(model="other", messages=messages))
 image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]
 refused(openai.BadRequestError, "messages[0].content[0]", lambda: create(model="tiny", messages=image))
 refused(openai.AuthenticationError, None, lambda: client.with_options(api_key="wrong").models.list())
-refused(openai.NotFoundError, None, lambda: client.embeddings.create(model="tiny", input="a"))
+refused(openai.InternalServerError, None, lambda: client.embeddings.create(model="tiny", input="a"))
+respond = client.responses.create
+request = {"model": "tiny", "instructions": "Be brief.", "temperature": 0, "max_output_tokens": 12}
+response = checked(Response, respond(**request, input="the sea", metadata={"a": "b"}))
+assert response.output_text == text and response.status == "incomplete"
+assert response.incomplete_details.reason == "max_output_tokens" and response.usage.output_tokens == 12
+assert checked(Response, client.responses.retrieve(response.id)) == response
+events = list(respond(**request, input=[{"role": "user", "content": "the sea"}], stream=True))
+for event in events:
+    type(event).model_validate(event.model_dump(), strict=True)
+assert [event.sequence_number for event in events] == list(range(len(events)))
+assert [event.type for event in events if event.type != "response.output_text.delta"] == [
+    "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
+    "response.output_text.done", "response.content_part.done", "response.output_item.done", "response.incomplete",
+]
+assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == text
+assert events[-1].response.output_text == text
+following = checked(Response, respond(**request, input="and?", previous_response_id=response.id))
+assert following.previous_response_id == response.id and following.usage.input_tokens_details.cached_tokens > 0
+by_hand = [{"role": "user", "content": "the sea"}, *response.output, {"role": "user", "content": "and?"}]
+assert checked(Response, respond(**request, input=by_hand)).output_text == following.output_text
+function = {"type": "function", "name": "weather", "parameters": weather, "strict": True}
+choice = {"type": "function", "name": "weather"}
+asking = {"model": "tiny", "temperature": 0, "max_output_tokens": 200, "tools": [function]}
+called = checked(Response, respond(**asking, input="the sea", tool_choice=choice))
+item = called.output[-1]
+assert (called.status, item.type, item.name) == ("completed", "function_call", "weather")
+assert json.loads(item.arguments)["unit"] in ("C", "F")
+result = [{"type": "function_call_output", "call_id": item.call_id, "output": "rain"}]
+answered = checked(Response, respond(**asking, input=result, previous_response_id=called.id))
+assert answered.usage.input_tokens_details.cached_tokens > 0
+by_hand = [{"role": "user", "content": "the sea"}, *called.output, *result]
+assert checked(Response, respond(**asking, input=by_hand)).output_text == answered.output_text
+with client.responses.stream(**asking, input="the sea", tool_choice=choice) as stream:
+    kinds = [event.type for event in stream]
+    final = stream.get_final_response()
+assert kinds[-2:] == ["response.output_item.done", "response.completed"], kinds
+assert final.output[-1].arguments == item.arguments
+text_format = {"format": {"type": "json_schema", "name": "unit", "schema": weather, "strict": True}}
+formatted = checked(Response, respond(model="tiny", input="unit?", max_output_tokens=100, text=text_format))
+assert json.loads(formatted.output_text)["unit"] in ("C", "F") and formatted.status == "completed"
+client.responses.delete(response.id)
+refused(openai.NotFoundError, None, lambda: client.responses.retrieve(response.id))
+lost = lambda: respond(**request, input="and?", previous_response_id=response.id)
+refused(openai.BadRequestError, "previous_response_id", lost)
 print("openai", openai.__version__, "ok")

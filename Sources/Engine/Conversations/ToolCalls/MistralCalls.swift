@@ -1,0 +1,22 @@
+/// Mistral's calls: a list as JSON, or since 2025 a name and an object for each.
+///
+/// `[TOOL_CALLS][{"name": …, "arguments": …, "id": …}]`, `[TOOL_CALLS]name[CALL_ID]id[ARGS]{…}`
+enum MistralCalls {
+  static let mark = "[TOOL_CALLS]"
+
+  static func read(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> [ToolCall] {
+    try scanner.expect(mark)
+    scanner.skipSpace()
+    let first = try scanner.peek()
+    if first == UInt8(ascii: "[") || first == UInt8(ascii: "{") { return try JSONCalls.calls(&scanner) }
+    let name = try scanner.name()
+    scanner.skipSpace()
+    if try scanner.take("[CALL_ID]") {
+      _ = try scanner.name()
+      scanner.skipSpace()
+    }
+    _ = try scanner.take("[ARGS]")
+    scanner.skipSpace()
+    return [ToolCall(name, try scanner.object())]
+  }
+}

@@ -1,0 +1,11 @@
+/// Functionary 3.2: each part of an answer names who it is for, a tool or `all`, on a line of its own behind a mark.
+enum RecipientCalls {
+  static let mark = ">>>"
+
+  static func read(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> [ToolCall] {
+    try scanner.expect(mark)
+    let recipient = try scanner.name()
+    try scanner.expect("\n")
+    return recipient == "all" ? [] : [ToolCall(recipient, try scanner.object())]
+  }
+}
