@@ -79,29 +79,37 @@ INLINE void pair_score_rows(pair_kind kind, int is_halves, const attention_step 
 
 INLINE void pair_scores_of(pair_kind kind, int is_halves, const attention_step *step, key_source source) {
   int row = 0;
-  for (; step->rows - row >= 8; row += 8) pair_score_rows(kind, is_halves, step, source, 2, 8, row);
+  for (; step->rows - row >= SCORE_ROWS; row += SCORE_ROWS)
+    pair_score_rows(kind, is_halves, step, source, SCORE_PANELS, SCORE_ROWS, row);
+#define PAIR_SCORE_CASE(ROWS, PANELS)                                                                              \
+  case ROWS:                                                                                                       \
+    if (SCORE_ROWS > ROWS) pair_score_rows(kind, is_halves, step, source, PANELS, SCORE_ROWS > ROWS ? ROWS : 1, row);\
+    break;
   switch (step->rows - row) {
-    case 7: pair_score_rows(kind, is_halves, step, source, 2, 7, row); break;
-    case 6: pair_score_rows(kind, is_halves, step, source, 2, 6, row); break;
-    case 5: pair_score_rows(kind, is_halves, step, source, 2, 5, row); break;
-    case 4: pair_score_rows(kind, is_halves, step, source, 4, 4, row); break;
-    case 3: pair_score_rows(kind, is_halves, step, source, 4, 3, row); break;
-    case 2: pair_score_rows(kind, is_halves, step, source, 4, 2, row); break;
-    case 1: pair_score_rows(kind, is_halves, step, source, 4, 1, row); break;
+    PAIR_SCORE_CASE(7, SCORE_PANELS)
+    PAIR_SCORE_CASE(6, SCORE_PANELS)
+    PAIR_SCORE_CASE(5, SCORE_PANELS)
+    PAIR_SCORE_CASE(4, SCORE_PANELS_4)
+    PAIR_SCORE_CASE(3, SCORE_PANELS_3)
+    PAIR_SCORE_CASE(2, SCORE_PANELS_2)
+    PAIR_SCORE_CASE(1, SCORE_PANELS_1)
   }
+#undef PAIR_SCORE_CASE
 }
 
 static void pair_scores(const attention_step *step) {
-#if HAS_WORDS_DOT
+#if HAS_WORDS_DOT || HAS_BFLOAT_DOT
   const sluice_attention *a = step->attention;
   ptrdiff_t panel_bytes = (ptrdiff_t)panel_bytes_of(a->type, a->head_dim);
   const uint8_t *keys = (const uint8_t *)a->keys + step->block / PANEL * panel_bytes;
-  int first = (step->first_slot - step->block) / PANEL, last = (step->last_slot - step->block + PANEL - 1) / PANEL;
   ptrdiff_t ahead = ATTENTION_SLOTS / PANEL * panel_bytes;
 #if HAS_BFLOAT_DOT
   if (step->score_kind == PAIR_BFLOATS)
     return pair_scores_of(PAIR_BFLOATS, 0, step, (key_source){keys, panel_bytes, ahead, NULL});
 #endif
+#endif
+#if HAS_WORDS_DOT
+  int first = (step->first_slot - step->block) / PANEL, last = (step->last_slot - step->block + PANEL - 1) / PANEL;
   float inverses[ATTENTION_SLOTS];
   for (int panel = first; panel < last; panel++)
     find_key_scales(keys + panel * panel_bytes, a->head_dim, step->slot_scales + panel * PANEL,

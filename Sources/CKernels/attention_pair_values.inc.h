@@ -286,16 +286,23 @@ INLINE void pair_value_rows(sluice_type type, pair_kind kind, const float *inver
 INLINE void pair_value_tiles(sluice_type type, pair_kind kind, const float *inverse, const attention_step *step,
                              const float *corrections) {
   int row = 0;
-  for (; step->rows - row >= 8; row += 8) pair_value_rows(type, kind, inverse, step, corrections, 8, row);
+  for (; step->rows - row >= VALUE_ROWS; row += VALUE_ROWS)
+    pair_value_rows(type, kind, inverse, step, corrections, VALUE_ROWS, row);
+#define PAIR_VALUE_CASE(ROWS)                                                                                      \
+  case ROWS:                                                                                                       \
+    if (VALUE_ROWS > ROWS)                                                                                         \
+      pair_value_rows(type, kind, inverse, step, corrections, VALUE_ROWS > ROWS ? ROWS : 1, row);                  \
+    break;
   switch (step->rows - row) {
-    case 7: pair_value_rows(type, kind, inverse, step, corrections, 7, row); break;
-    case 6: pair_value_rows(type, kind, inverse, step, corrections, 6, row); break;
-    case 5: pair_value_rows(type, kind, inverse, step, corrections, 5, row); break;
-    case 4: pair_value_rows(type, kind, inverse, step, corrections, 4, row); break;
-    case 3: pair_value_rows(type, kind, inverse, step, corrections, 3, row); break;
-    case 2: pair_value_rows(type, kind, inverse, step, corrections, 2, row); break;
-    case 1: pair_value_rows(type, kind, inverse, step, corrections, 1, row); break;
+    PAIR_VALUE_CASE(7)
+    PAIR_VALUE_CASE(6)
+    PAIR_VALUE_CASE(5)
+    PAIR_VALUE_CASE(4)
+    PAIR_VALUE_CASE(3)
+    PAIR_VALUE_CASE(2)
+    PAIR_VALUE_CASE(1)
   }
+#undef PAIR_VALUE_CASE
 }
 
 INLINE void pair_values_of(sluice_type type, pair_kind kind, const attention_step *step, const float *corrections) {

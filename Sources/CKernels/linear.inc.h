@@ -122,9 +122,14 @@ typedef struct tile_source {
 } tile_source;
 
 INLINE void run_integer_tile(const tile_source *source, block_kind kind, int tokens, int token, lanes *total) {
-  integer_tile((block_format){kind, 1, 0}, source->offset, TILE_PANELS, tokens, source->w, source->panel_bytes,
-               source->columns / BLOCK, quantized_rows_at(source->activations, token, source->first_column / BLOCK),
-               total);
+  quantized_rows x = quantized_rows_at(source->activations, token, source->first_column / BLOCK);
+  int blocks = source->columns / BLOCK;
+#if HAS_BYTES_MATRIX
+  matrix_tile(kind, tokens, source->w, blocks, x, total);
+#else
+  integer_tile((block_format){kind, 1, 0}, source->offset, TILE_PANELS, tokens, source->w, source->panel_bytes, blocks,
+               x, total);
+#endif
 }
 
 /// Adds the products of `tokens` tokens, starting at `token`, to totals[token of the tile][panel].
