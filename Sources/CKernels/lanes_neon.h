@@ -13,9 +13,9 @@
 #define SCORE_PANELS_4 1
 #define SCORE_PANELS_3 1
 #define SCORE_PANELS_2 2
-#define SCORE_PANELS_1 4
-#define VALUE_ROWS 3
-#define VALUE_LANES(rows) 2
+#define SCORE_PANELS_1 2
+#define VALUE_ROWS 4
+#define VALUE_LANES(rows) ((rows) > 3 ? 1 : (rows) > 1 ? 2 : 4)
 #define PEAK_WEIGHTS 2
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1

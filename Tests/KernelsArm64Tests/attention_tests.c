@@ -46,7 +46,8 @@ static void test_shapes(void) {
           first[token] = token % 4 == 3 ? 0 : random_below(RUN_SLOTS);
           last[token] = token % 4 == 3 ? 0 : first[token] + random_below(RUN_SLOTS + 1 - first[token]);
         }
-        for (int variant = 0; variant < 4; variant++) {
+        // Long heads come without either or with both: emulation is slow.
+        for (int variant = 0; variant < 4; variant += dims[d] >= 96 ? 3 : 1) {
           rows r = random_rows(tokens, shapes[i][1], dims[d], 1 / sqrtf((float)dims[d]));
           options o = {variant & 1 ? log_weights : NULL, 0, variant & 2 ? first : NULL, variant & 2 ? last : NULL, NULL, 0};
           attend_and_expect(&s, shapes[i][2], shapes[i][3], r, o, 1, "attention");

@@ -2,7 +2,8 @@
 //
 //   kernels-test compare FILE SET     holds every kernel of a set against the results in a file
 //   kernels-test sets                 names the sets of this CPU, best first, and what SLUICE_ISA has chosen
-//   kernels-test count KERNEL SET N   runs one kernel N times, for a count of instructions
+//   kernels-test count                names the kernels whose instructions can be counted
+//   kernels-test count KERNEL SET N   runs one N times
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +31,11 @@ int main(int count, char **arguments) {
     printf("-> %s\n", selected ? selected->name : "none");
     return 0;
   }
+  if (count == 2 && strcmp(arguments[1], "count") == 0) return run_kernel(NULL, 0) ? 0 : 1;
   if (count == 5 && strcmp(arguments[1], "count") == 0) {
     kernels = kernels_named(arguments[3]);
     return kernels && run_kernel(arguments[2], atoi(arguments[4])) ? 0 : 1;
   }
-  printf("usage: kernels-test compare FILE SET | sets | count KERNEL SET N\n");
+  printf("usage: kernels-test compare FILE SET | sets | count [KERNEL SET N]\n");
   return 2;
 }
