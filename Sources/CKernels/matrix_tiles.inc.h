@@ -36,7 +36,7 @@ INLINE lanes_b matrix_inputs(const int8_t *x, ptrdiff_t next) {
 /// Expanded block `b` of one panel times `tokens` (constant) tokens.
 INLINE void matrix_block(block_kind kind, int tokens, const uint8_t *w, int b, quantized_rows x, lanes *total) {
   ptrdiff_t stride = x.columns / BLOCK;
-  block_format format = {kind, 1, 0};
+  block_format format = {.kind = kind, .is_expanded = 1};
   int spans = spans_of(kind), pairs = (tokens + 1) / 2;
   UNROLL for (int span = 0; span < spans; span++) {
     lanes_i acc[TILE_LIMIT];
