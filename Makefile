@@ -1,14 +1,15 @@
 # Sluice: `make demo` and `make test` do everything on a fresh machine, system packages included.
 
-SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText
+SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText Examples/WriteValue
 
-.PHONY: help setup model assets-models demo server test example lint format release clean
+.PHONY: help setup model assets-models demo server test test-arm64 example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
 	@echo "make server            build 'sluice serve'"
 	@echo "make model             fetch the default model"
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
+	@echo "make test-arm64        the ARM64 kernels alone, under emulation"
 	@echo "make example           build and run Examples/StreamText from the working tree"
 	@echo "make format            format every Swift file in place"
 	@echo "make lint              check formatting and style, change nothing"
@@ -41,7 +42,12 @@ test: setup lint assets-models
 	Scripts/install-clients
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
+	Scripts/test-arm64
 	Scripts/consumer-test
+
+# The ARM64 kernels under emulation.
+test-arm64: setup
+	Scripts/test-arm64
 
 example: setup
 	swift run --package-path Examples StreamText

@@ -33,6 +33,7 @@ let package = Package(
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "Kernels", dependencies: ["CKernels", "CLibrary"], swiftSettings: fast),
     .target(name: "ModelJSON", dependencies: ["CLibrary"], swiftSettings: fast),
+    .target(name: "Constraints", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
@@ -43,6 +44,7 @@ let package = Package(
       name: "Engine",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "ModelHub", "Weights", "KVCaches", "Models", "Tokenizers", "ChatTemplates",
+        "Constraints",
       ],
       swiftSettings: fast),
     .target(
@@ -60,7 +62,8 @@ let package = Package(
     .target(
       name: "Server",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Engine",
+        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Constraints",
+        "Engine",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
@@ -76,6 +79,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
     .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "Kernels", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "ConstraintsTests", dependencies: ["Constraints", "ModelJSON", "Tokenizers", "Kernels", "TestSupport"],
+      resources: [.copy("Golden")], swiftSettings: fast),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "Kernels", "TestSupport"],
@@ -100,7 +106,7 @@ let package = Package(
       name: "EngineTests",
       dependencies: [
         "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
-        "TestSupport", "CacheTestSupport", "CAllocationCounter",
+        "Constraints", "TestSupport", "CacheTestSupport", "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -113,7 +119,8 @@ let package = Package(
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "TestSupport",
+        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "Constraints",
+        "TestSupport",
       ],
       resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(

@@ -16,6 +16,9 @@
 #define SCORE_PANELS_1 2
 #define VALUE_ROWS 4
 #define VALUE_LANES(rows) ((rows) > 3 ? 1 : (rows) > 1 ? 2 : 4)
+#define PAIR_TILE_ROWS 4
+#define PAIR_SCORE_PANELS(rows) ((rows) > 2 ? 1 : 2)
+#define PAIR_VALUE_LANES(rows) VALUE_LANES(rows)
 #define PEAK_WEIGHTS 2
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1

@@ -14,7 +14,7 @@ typedef struct tolerance {
 
 /// Two kernels may each be off by the rounding of float32, or of bf16 where the CPU multiplies that.
 static tolerance tolerance_of(sluice_type type, int group, double scale) {
-  if (type == SLUICE_BF16 && group >= 4 && rounds_to_bfloat()) return (tolerance){0.02 * scale, 0.01 * scale};
+  if (type == SLUICE_BF16 && group >= 3 && rounds_to_bfloat()) return (tolerance){0.02 * scale, 0.01 * scale};
   return (tolerance){1e-5, 2e-5};
 }
 

@@ -29,7 +29,9 @@ final class GenerationJob: @unchecked Sendable {
   /// Begins with a memory that may have read the start of the prompt.
   ///
   /// - Throws: `KVCacheError` where tokens cannot be taken back.
-  func start(_ held: HeldSequence, _ relation: HeldSequence.Match, tokenizer: Tokenizer) throws {
+  func start(
+    _ held: HeldSequence, _ relation: HeldSequence.Match, tokenizer: Tokenizer, constraints: ConstraintTables?
+  ) throws {
     let sequence = held.sequence
     var tokens = try take(held, relation, tokenizer)
     if tokens.isEmpty, sequence.waitingTokens == 0 {
@@ -45,7 +47,8 @@ final class GenerationJob: @unchecked Sendable {
     reader = request.format.map { AnswerReader($0, opensThought: request.opensThought) }
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: request.sampling, stopStrings: request.stopStrings,
-      limit: request.limit, showsControlTokens: reader?.needsControlTokens ?? false)
+      limit: request.limit, showsControlTokens: reader?.needsControlTokens ?? false,
+      matcher: request.constraint.flatMap { constraints?.matcher(of: $0) })
     channel.send(.started(cachedTokens: result.cachedTokens), choice: choice)
   }
 

@@ -104,7 +104,7 @@ final class RequestRoom {
   private func start(_ job: GenerationJob, _ reused: (HeldSequence, HeldSequence.Match)?) {
     do {
       let (sequence, match) = try reused ?? (newSequence(for: job.request), HeldSequence.Match())
-      try job.start(sequence, match, tokenizer: tokenizer)
+      try job.start(sequence, match, tokenizer: tokenizer, constraints: engine.constraints)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
       running.append(job)
     } catch {
