@@ -2,7 +2,7 @@
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText Examples/WriteValue
 
-.PHONY: help setup model assets-models demo server check-openapi check-deploy test example lint format release clean
+.PHONY: help setup model assets-models demo server check-openapi check-deploy test test-arm64 example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
@@ -11,6 +11,7 @@ help:
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
 	@echo "make check-openapi     hold the server against its OpenAPI description (schemathesis)"
 	@echo "make check-deploy      check the files in deploy/"
+	@echo "make test-arm64        the ARM64 kernels alone, under emulation"
 	@echo "make example           build and run Examples/StreamText from the working tree"
 	@echo "make format            format every Swift file in place"
 	@echo "make lint              check formatting and style, change nothing"
@@ -45,6 +46,7 @@ test: setup lint assets-models
 	Scripts/install-chromium
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
+	Scripts/test-arm64
 	Scripts/consumer-test
 
 check-openapi: setup
@@ -52,6 +54,10 @@ check-openapi: setup
 
 check-deploy:
 	Scripts/check-deploy
+
+# The ARM64 kernels under emulation.
+test-arm64: setup
+	Scripts/test-arm64
 
 example: setup
 	swift run --package-path Examples StreamText

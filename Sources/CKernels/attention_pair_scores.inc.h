@@ -85,8 +85,8 @@ INLINE void pair_scores_of(pair_kind kind, int is_halves, const attention_step *
   switch (step->rows - row) {
     case 7: pair_score_rows(kind, is_halves, step, source, PAIR_TILE_ROWS > 7 ? 7 : 1, row); break;
     case 6: pair_score_rows(kind, is_halves, step, source, PAIR_TILE_ROWS > 6 ? 6 : 1, row); break;
-    case 5: pair_score_rows(kind, is_halves, step, source, 5, row); break;
-    case 4: pair_score_rows(kind, is_halves, step, source, 4, row); break;
+    case 5: pair_score_rows(kind, is_halves, step, source, PAIR_TILE_ROWS > 5 ? 5 : 1, row); break;
+    case 4: pair_score_rows(kind, is_halves, step, source, PAIR_TILE_ROWS > 4 ? 4 : 1, row); break;
     case 3: pair_score_rows(kind, is_halves, step, source, 3, row); break;
     case 2: pair_score_rows(kind, is_halves, step, source, 2, row); break;
     case 1: pair_score_rows(kind, is_halves, step, source, 1, row); break;
@@ -94,21 +94,24 @@ INLINE void pair_scores_of(pair_kind kind, int is_halves, const attention_step *
 }
 
 static void pair_scores(const attention_step *step) {
-#if HAS_WORDS_DOT
+#if HAS_WORDS_DOT || HAS_BFLOAT_DOT
   const sluice_attention *a = step->attention;
   ptrdiff_t panel_bytes = (ptrdiff_t)panel_bytes_of(a->type, a->head_dim);
   const uint8_t *keys = (const uint8_t *)a->keys + step->block / PANEL * panel_bytes;
-  int first = (step->first_slot - step->block) / PANEL, last = (step->last_slot - step->block + PANEL - 1) / PANEL;
   ptrdiff_t ahead = ATTENTION_SLOTS / PANEL * panel_bytes;
 #if HAS_BFLOAT_DOT
   if (step->score_kind == PAIR_BFLOATS)
     return pair_scores_of(PAIR_BFLOATS, 0, step, (key_source){keys, panel_bytes, ahead, NULL});
 #endif
+#endif
+#if HAS_WORDS_DOT
+  int first = (step->first_slot - step->block) / PANEL, last = (step->last_slot - step->block + PANEL - 1) / PANEL;
   float inverses[ATTENTION_SLOTS];
   for (int panel = first; panel < last; panel++)
     find_key_scales(keys + panel * panel_bytes, a->head_dim, step->slot_scales + panel * PANEL,
                     inverses + panel * PANEL);
-  if (step->rows <= PAIR_TILE_ROWS) return pair_scores_of(PAIR_WORDS, 1, step, (key_source){keys, panel_bytes, ahead, inverses});
+  if (step->rows <= PAIR_TILE_ROWS)
+    return pair_scores_of(PAIR_WORDS, 1, step, (key_source){keys, panel_bytes, ahead, inverses});
   int pairs = a->head_dim / 2;
   const uint8_t *converted = (const uint8_t *)step->pairs;
   for (int panel = first; panel < last; panel++) {

@@ -298,8 +298,8 @@ INLINE void pair_value_tiles(sluice_type type, pair_kind kind, const float *inve
   switch (step->rows - row) {
     case 7: pair_value_rows(type, kind, inverse, step, corrections, PAIR_TILE_ROWS > 7 ? 7 : 1, row); break;
     case 6: pair_value_rows(type, kind, inverse, step, corrections, PAIR_TILE_ROWS > 6 ? 6 : 1, row); break;
-    case 5: pair_value_rows(type, kind, inverse, step, corrections, 5, row); break;
-    case 4: pair_value_rows(type, kind, inverse, step, corrections, 4, row); break;
+    case 5: pair_value_rows(type, kind, inverse, step, corrections, PAIR_TILE_ROWS > 5 ? 5 : 1, row); break;
+    case 4: pair_value_rows(type, kind, inverse, step, corrections, PAIR_TILE_ROWS > 4 ? 4 : 1, row); break;
     case 3: pair_value_rows(type, kind, inverse, step, corrections, 3, row); break;
     case 2: pair_value_rows(type, kind, inverse, step, corrections, 2, row); break;
     case 1: pair_value_rows(type, kind, inverse, step, corrections, 1, row); break;

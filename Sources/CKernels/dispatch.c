@@ -18,10 +18,26 @@ static int has_avx512(void) {
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 
-/// HWCAP_ASIMDDP, which older headers lack.
+// HWCAP_ASIMDDP, HWCAP2_I8MM and HWCAP2_BF16, which older headers lack.
 static int has_dot_product(void) { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
+static int has_bytes_matrix(void) { return has_dot_product() && (getauxval(AT_HWCAP2) >> 13 & 1) != 0; }
+static int has_bfloat(void) { return (getauxval(AT_HWCAP2) >> 14 & 1) != 0; }
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+
+static int has_feature(const char *name) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(name, &value, &size, NULL, 0) == 0 && value;
+}
+
+static int has_dot_product(void) { return has_feature("hw.optional.arm.FEAT_DotProd"); }
+static int has_bytes_matrix(void) { return has_dot_product() && has_feature("hw.optional.arm.FEAT_I8MM"); }
+static int has_bfloat(void) { return has_feature("hw.optional.arm.FEAT_BF16"); }
 #elif defined(__aarch64__)
-static int has_dot_product(void) { return 1; }
+static int has_dot_product(void) { return 0; }
+static int has_bytes_matrix(void) { return 0; }
+static int has_bfloat(void) { return 0; }
 #endif
 
 const struct sluice_kernels *sluice_kernels_available(int index) {
@@ -32,7 +48,10 @@ const struct sluice_kernels *sluice_kernels_available(int index) {
   if (has_avx2() && __builtin_cpu_supports("avxvnni") && index-- == 0) return &sluice_kernels_avx_vnni;
   if (has_avx2() && index-- == 0) return &sluice_kernels_avx2;
 #elif defined(__aarch64__)
-  if (has_dot_product() && index-- == 0) return &sluice_kernels_neon;
+  if (has_bytes_matrix() && has_bfloat() && index-- == 0) return &sluice_kernels_neon_bf16;
+  if (has_bytes_matrix() && index-- == 0) return &sluice_kernels_neon_i8mm;
+  if (has_dot_product() && index-- == 0) return &sluice_kernels_neon_dotprod;
+  if (index-- == 0) return &sluice_kernels_neon;
 #endif
   return index == 0 ? &sluice_kernels_scalar : NULL;
 }

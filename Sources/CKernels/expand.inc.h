@@ -43,10 +43,13 @@ INLINE void expand_integer(block_format format, const uint8_t *w, int columns, u
       lanes_store(out + 64 * span, scales.scale);
       if (has_minimum(format.kind)) lanes_store(out + 64 * (spans + span), scales.minimum);
     }
-    UNROLL for (int q = 0; q < 8; q++) {
-      lanes_u quad = format_quad(format, at, q);
-      memcpy(out + expanded_head_bytes(format.kind) + 64 * q, &quad, sizeof quad);
-    }
+    uint8_t *quads = out + expanded_head_bytes(format.kind);
+#if HAS_BYTES_MATRIX
+    UNROLL for (int q = 0; q < 8; q += 2)
+      store_matrix_quads(format, format_quad(format, at, q), format_quad(format, at, q + 1), quads + 64 * q);
+#else
+    UNROLL for (int q = 0; q < 8; q++) lanes_store_bits(quads + 64 * q, format_quad(format, at, q));
+#endif
   }
 }
 

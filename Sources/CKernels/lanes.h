@@ -19,6 +19,8 @@
 //   HAS_WORD_SUMS                 1 where dot products of small weights are better summed in int16 first: lanes_ww holds two
 //                                 such sums a lane, words_dot(acc, w, x) adds to them, words_fold(acc) is their sum
 //   HAS_WORD_TILES                1 where signed bytes are better widened to int16 for a matrix product
+//   HAS_BYTES_MATRIX              1 where bytes_matrix_dot(acc, w, x) multiplies 8 bytes each of 8 rows w with those of 2
+//                                 tokens x, [row, token], twice as many as bytes_dot; TILE_PANELS is 1 there
 //   HAS_BFLOAT_DOT                1 where lanes_dot_bfloats(acc, w, x) multiplies pairs of bf16
 //   HAS_WORDS_DOT                 1 where lanes_dot_words(acc, w, x) multiplies pairs of int16, exactly, twice as fast
 //                                 as lanes_fma multiplies floats

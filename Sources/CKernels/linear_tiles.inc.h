@@ -74,6 +74,14 @@ INLINE void tile_floats(const tile_source *source, int tokens, int token, int ch
 }
 DEFINE_RUN(floats)
 
+#if HAS_BYTES_MATRIX
+#define DEFINE_INTEGER_RUN(NAME, KIND, WORD_QUADS)                                                                   \
+  INLINE void tile_##NAME(const tile_source *source, int tokens, int token, int chunk_token, lanes *total) {         \
+    matrix_tile(KIND, tokens, source->w, source->columns / BLOCK,                                                    \
+                quantized_rows_at(source->activations, token, source->first_column / BLOCK), total);                 \
+  }                                                                                                                  \
+  DEFINE_RUN(NAME)
+#else
 /// Expanded blocks of a kind, of which WORD_QUADS quads are summed in int16.
 #define DEFINE_INTEGER_RUN(NAME, KIND, WORD_QUADS)                                                                   \
   INLINE void tile_##NAME(const tile_source *source, int tokens, int token, int chunk_token, lanes *total) {         \
@@ -82,6 +90,7 @@ DEFINE_RUN(floats)
                  quantized_rows_at(source->activations, token, source->first_column / BLOCK), total);                \
   }                                                                                                                  \
   DEFINE_RUN(NAME)
+#endif
 
 DEFINE_INTEGER_RUN(offset, KIND_OFFSET, 8)
 DEFINE_INTEGER_RUN(offset_spans, KIND_OFFSET_SPANS, 2)

@@ -6,11 +6,12 @@
 
 #include "tables.h"
 
-#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+#define SLUICE_TARGET_HAS_BYTES_DOT 0
+#define SLUICE_TARGET_HAS_BYTES_MATRIX 0
+#define SLUICE_TARGET_HAS_BFLOAT 0
 #include "lanes_neon.h"
 
 #define SLUICE_TABLE sluice_kernels_neon
 #define SLUICE_NAME "neon"
 #include "table.inc.h"
-#pragma clang attribute pop
 #endif

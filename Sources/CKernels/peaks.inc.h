@@ -58,7 +58,15 @@ static uint64_t peak_float32(uint64_t iterations) {
     return iterations * PEAK_SUMS * 16 * (width) * 2;                                                                 \
   }
 
-#if HAS_BYTES_DOT
+#if HAS_BYTES_MATRIX
+INLINE lanes_i peak_matrix_dot(lanes_i acc, lanes_u w, uint32_t x) {
+  lanes_u inputs = x;
+  return bytes_matrix_dot(acc, w, (lanes_b)inputs.lo.lo);
+}
+
+DEFINE_DOT_PEAK(peak_int8, lanes_i, peak_matrix_dot, 8, 0x01010101, 0xff01ff01)
+#define PEAK_INT8 peak_int8
+#elif HAS_BYTES_DOT
 DEFINE_DOT_PEAK(peak_int8, lanes_i, bytes_dot_small, 4, 0x01010101, 0xff01ff01)
 #define PEAK_INT8 peak_int8
 #else

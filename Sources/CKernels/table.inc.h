@@ -6,6 +6,9 @@
 #include "exponential.inc.h"
 #include "blocks.inc.h"
 #include "tiles.inc.h"
+#if HAS_BYTES_MATRIX
+#include "matrix_tiles.inc.h"
+#endif
 #include "expand.inc.h"
 #include "linear.inc.h"
 #include "elementwise.inc.h"

@@ -10,4 +10,7 @@ extern const struct sluice_kernels sluice_kernels_avx512;
 extern const struct sluice_kernels sluice_kernels_avx512_bf16;
 #elif defined(__aarch64__)
 extern const struct sluice_kernels sluice_kernels_neon;
+extern const struct sluice_kernels sluice_kernels_neon_dotprod;
+extern const struct sluice_kernels sluice_kernels_neon_i8mm;
+extern const struct sluice_kernels sluice_kernels_neon_bf16;
 #endif

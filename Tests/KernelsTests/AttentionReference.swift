@@ -30,9 +30,9 @@ struct AttentionTolerance {
   /// - Parameter scale: How much longer queries are than those whose logits have a variance of 1.
   init(_ type: ElementType, rowsPerToken: Int, scale: Float = 1, with instructions: InstructionSet) {
     self = .exact
-    guard rowsPerToken >= 3, instructions.name.hasPrefix("avx") else { return }
+    guard rowsPerToken >= 3, instructions.name.hasPrefix("avx") || type == .bfloat16 else { return }
     switch type {
-    case .bfloat16 where instructions.name == "avx512bf16":
+    case .bfloat16 where ["avx512bf16", "neon-bf16"].contains(instructions.name):
       self = AttentionTolerance(output: 0.02 * scale, logSumExp: 0.01 * Double(scale), probability: 0.01 * scale)
     case .float16:
       self = AttentionTolerance(output: 1.5e-3 * scale, logSumExp: 2e-3 * Double(scale), probability: 5e-4 * scale)

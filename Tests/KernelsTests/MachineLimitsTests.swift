@@ -10,7 +10,7 @@ import Testing
     let limits = MachineLimits.measure(try WorkerTeam(threads: 2), kernels: kernels, bytes: 8 << 20)
     #expect(limits.threads == 2 && limits.instructionSet == name)
     #expect((limits.int8 == nil) == (name == "scalar"))
-    #expect((limits.bfloat16 != nil) == (name == "avx512bf16"))
+    #expect((limits.bfloat16 != nil) == ["avx512bf16", "neon-bf16"].contains(name))
     for limit in [limits.readBandwidth, limits.float32, limits.bfloat16 ?? 1, limits.int8 ?? 1] {
       #expect(limit > 0 && limit.isFinite)
     }

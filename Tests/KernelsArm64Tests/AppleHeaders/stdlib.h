@@ -1,0 +1,5 @@
+#pragma once
+
+#include <stddef.h>
+
+char *getenv(const char *name);
