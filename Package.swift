@@ -37,6 +37,10 @@ let package = Package(
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
+    // As CCurl: looked up when the first store on disk is opened.
+    .target(name: "CSQLite", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "SessionStore", dependencies: ["CSQLite", "CLibrary", "Kernels", "KVCaches"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(name: "ModelHub", dependencies: ["CCurl", "CLibrary", "Kernels", "ModelJSON"], swiftSettings: strict),
     .target(
@@ -91,6 +95,9 @@ let package = Package(
       name: "KVCachesTests",
       dependencies: ["KVCaches", "Kernels", "Evaluation", "TestSupport", "CacheTestSupport", "CAllocationCounter"],
       swiftSettings: fast),
+    .testTarget(
+      name: "SessionStoreTests",
+      dependencies: ["SessionStore", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"], swiftSettings: fast),
     .testTarget(
       name: "ModelsTests",
       dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport", "CacheTestSupport"],
