@@ -47,30 +47,32 @@ let package = Package(
       name: "Engine",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "ModelHub", "Weights", "KVCaches", "Models", "Tokenizers", "ChatTemplates",
+        "SessionStore",
       ],
       swiftSettings: fast),
     .target(
       name: "Evaluation",
       dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "Models", "Engine"],
       swiftSettings: fast),
-    .target(name: "Sluice", dependencies: ["Engine", "KVCaches"], swiftSettings: strict),
+    .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "Engine", "Evaluation", argumentParser,
+        "SessionStore", "Engine", "Evaluation", argumentParser,
       ],
       swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Engine",
+        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "SessionStore",
+        "Engine",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", argumentParser], swiftSettings: strict),
+      name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", "SessionStore", argumentParser], swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
     .target(
       name: "HubTestSupport", dependencies: ["ModelHub", "Kernels"], path: "Tests/HubTestSupport",
@@ -95,9 +97,13 @@ let package = Package(
       name: "KVCachesTests",
       dependencies: ["KVCaches", "Kernels", "Evaluation", "TestSupport", "CacheTestSupport", "CAllocationCounter"],
       swiftSettings: fast),
+    // Killed by a test in the middle of its saves.
+    .executableTarget(
+      name: "SessionWriterProcess", dependencies: ["SessionStore", "CLibrary", "Kernels"],
+      path: "Tests/SessionWriterProcess", swiftSettings: strict),
     .testTarget(
       name: "SessionStoreTests",
-      dependencies: ["SessionStore", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"], swiftSettings: fast),
+      dependencies: ["SessionStore", "SessionWriterProcess", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"], swiftSettings: fast),
     .testTarget(
       name: "ModelsTests",
       dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport", "CacheTestSupport"],
@@ -107,7 +113,7 @@ let package = Package(
       name: "EngineTests",
       dependencies: [
         "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
-        "TestSupport", "CacheTestSupport", "CAllocationCounter",
+        "SessionStore", "TestSupport", "CacheTestSupport", "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -120,12 +126,15 @@ let package = Package(
     .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "TestSupport",
+        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "SessionStore", "Tokenizers", "ChatTemplates",
+        "TestSupport",
       ],
       resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "HubTestSupport", "TestSupport"],
+      dependencies: [
+        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "SessionStore", "HubTestSupport", "TestSupport",
+      ],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

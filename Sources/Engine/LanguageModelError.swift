@@ -12,6 +12,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case noFiniteLogit
     case badOptions(String)
     case superseded
+    case notSaved(String)
   }
 
   private let code: Code
@@ -26,6 +27,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
   }
   package static let noFiniteLogit = Self(code: .noFiniteLogit)
   package static func badOptions(_ reason: String) -> Self { Self(code: .badOptions(reason)) }
+  package static func notSaved(_ reason: String) -> Self { Self(code: .notSaved(reason)) }
   package static let superseded = Self(code: .superseded)
 
   public var description: String {
@@ -40,6 +42,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case .malformed(let path, let reason): "\(path): \(reason)"
     case .noFiniteLogit: "the model gave no finite logit; its weights or its cache are broken"
     case .badOptions(let reason): reason
+    case .notSaved(let reason): "the session was not saved: \(reason)"
     case .superseded: "a newer request of the same session replaced this one"
     }
   }

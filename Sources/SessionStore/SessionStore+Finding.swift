@@ -5,7 +5,13 @@ extension SessionStore {
   /// Saves of it that are under way come first. What belongs to another model stays where it is.
   package func find(_ key: ItemKey, for fingerprint: Fingerprint) -> Result<FoundItem, Miss> {
     let found = find(key)
-    guard case .success(let item) = found else { return found }
+    let item: FoundItem
+    switch found {
+    case .success(let value): item = value
+    case .failure(let miss):
+      noteMiss(miss)
+      return found
+    }
     guard let miss = item.manifest.fingerprint.mismatch(with: fingerprint) else {
       note { $0.hits[item.tier, default: 0] += 1 }
       later { store in
@@ -18,13 +24,12 @@ extension SessionStore {
     return .failure(miss)
   }
 
-  /// Finds an item, whoever it is for.
+  /// Finds an item, whoever it is for; not counted.
   package func find(_ key: ItemKey) -> Result<FoundItem, Miss> {
     if isWriting(key) { flush() }
     do throws(Miss) {
       return .success(try lookUp(key))
     } catch {
-      noteMiss(error)
       return .failure(error)
     }
   }

@@ -109,6 +109,14 @@ public final class SessionStore: Sendable {
   /// Waits until all that was saved is written.
   public func flush() { thread.drain() }
 
+  /// The same without blocking a thread.
+  package func written() async {
+    await withCheckedContinuation { continuation in later { _ in continuation.resume() } }
+  }
+
+  /// Seconds since 1970.
+  package var seconds: Int64 { now() }
+
   /// Does something on the store's thread.
   func later(_ job: @escaping @Sendable (SessionStore) -> Void) { thread.enqueue { [self] in job(self) } }
 }

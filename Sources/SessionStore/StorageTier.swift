@@ -17,7 +17,8 @@ package protocol StorageTier: AnyObject, Sendable {
   func manifest(of key: ItemKey) throws(TierError) -> [UInt8]?
   /// Takes in a change.
   ///
-  /// - Throws: `TierError.outOfStep` where it was not made from the generation that is there, which then stays.
+  /// - Throws: `TierError.outOfStep` where it was not made from the generation that is there, which then stays, and
+  ///   `TierError.gone` where there is none.
   func apply(_ change: ItemChange) throws(TierError)
   /// Hands over the bytes of a section as they are stored; what is missing of it is left out.
   func read(_ section: StoredSection, of key: ItemKey, generation: Int64, _ body: (UnsafeRawBufferPointer) -> Void)

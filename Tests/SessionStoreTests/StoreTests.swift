@@ -214,7 +214,8 @@ import Testing
     let page = StoredSection.pageBytes
     for spoil in [
       "DELETE FROM pages WHERE place = 1", "UPDATE pages SET content = substr(content, 2) WHERE place = 1",
-      "UPDATE pages SET content = zeroblob(\(page)) WHERE place = 0", "UPDATE pages SET place = place + 1 WHERE place = 2",
+      "UPDATE pages SET content = zeroblob(\(page)) WHERE place = 0",
+      "UPDATE pages SET place = place + 1 WHERE place = 2",
       "DELETE FROM pages", "UPDATE items SET manifest = x'0011'", "UPDATE items SET manifest = zeroblob(500)",
     ] {
       let store = try Tiers.disk.store(folder)

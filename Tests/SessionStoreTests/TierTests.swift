@@ -47,7 +47,7 @@ import Testing
   @Test func `a change from another generation is refused and changes nothing`() throws {
     for tier in try tiers() {
       var item = SmallItem("a")
-      #expect(throws: TierError.outOfStep) {
+      #expect(throws: TierError.gone) {
         var never = SmallItem("b")
         never.manifest = SmallItem("b").change([4]).manifest
         try tier.apply(never.change([5]))
@@ -57,6 +57,8 @@ import Testing
       try item.put([200], byte: 2, into: tier)
       #expect(throws: TierError.outOfStep) { try tier.apply(old.change([300], byte: 3)) }
       #expect(try item.records(in: tier) == [[UInt8](repeating: 2, count: 200)])
+      let stranger = SmallItem("a").change([200], byte: 5)
+      #expect(stranger.manifest.generation != old.manifest?.generation, "what is written whole is nobody's successor")
       #expect(throws: TierError.gone, "an older generation is no longer there") { try old.records(in: tier) }
       try item.put([300], byte: 4, whole: true, into: tier)
       #expect(try item.records(in: tier) == [[UInt8](repeating: 4, count: 300)])

@@ -8,7 +8,10 @@ struct DiskChange {
     let (key, manifest) = (change.key, change.manifest)
     let existing = try database.statement("SELECT id, generation FROM items WHERE tenant = ?1 AND name = ?2")
       .first(.text(key.tenant), .text(key.name)) { (id: $0.integer(0), generation: $0.integer(1)) }
-    if let base = change.base, existing?.generation != base { throw .outOfStep }
+    if let base = change.base {
+      guard let existing else { throw .gone }
+      guard existing.generation == base else { throw .outOfStep }
+    }
     let turn = try nextTurn("items")
     let bytes = manifest.encoded
     let id: Int64

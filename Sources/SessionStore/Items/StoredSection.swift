@@ -35,7 +35,8 @@ package struct StoredSection: Sendable, Hashable {
       for (page, hash) in part.hashes.enumerated() {
         let range = Self.range(ofPage: page, partBytes: part.bytes)
         try body(
-          PagePlace(section: number, part: index, page: page), first + range.lowerBound..<first + range.upperBound, hash)
+          PagePlace(section: number, part: index, page: page), first + range.lowerBound..<first + range.upperBound, hash
+        )
       }
       first += part.bytes
     }

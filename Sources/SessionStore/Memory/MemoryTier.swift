@@ -42,7 +42,10 @@ package final class MemoryTier: StorageTier {
   package func apply(_ change: ItemChange) throws(TierError) {
     let problem = state.withLock { state -> TierError? in
       let existing = state.items[change.key]
-      if let base = change.base, existing?.facts.generation != base { return .outOfStep }
+      if let base = change.base {
+        guard let existing else { return .gone }
+        guard existing.facts.generation == base else { return .outOfStep }
+      }
       let item = Item(
         TierItem(
           key: change.key, generation: change.manifest.generation, bytes: change.manifest.bytes,

@@ -17,10 +17,14 @@ package struct ItemCapture: SectionSink {
   /// - Parameters:
   ///   - manifest: what the item is now, without sections
   ///   - previous: what is known to be stored; nil writes everything
-  package init(_ key: ItemKey, _ manifest: Manifest, previous: Manifest?) {
+  ///   - first: the generation of an item that is written whole, which is no other's: a change that was made from what it
+  ///     replaces must not fit it
+  package init(
+    _ key: ItemKey, _ manifest: Manifest, previous: Manifest?, first: Int64 = .random(in: 1 << 32...1 << 62)
+  ) {
     (self.key, self.previous) = (key, previous)
     self.manifest = manifest
-    self.manifest.generation = (previous?.generation ?? 0) + 1
+    self.manifest.generation = previous.map { $0.generation + 1 } ?? first
     if let previous { self.manifest.created = previous.created }
     let sections = previous?.sections ?? []
     earlier = Dictionary(sections.map { ($0.name, $0) }) { first, _ in first }

@@ -20,7 +20,7 @@ extension SessionStore {
       try put(change, into: pool)
     } catch {
       pool.remove(change.key, because: .evicted)
-      if case .outOfStep = error { promote(change.key) }
+      if error == .gone || error == .outOfStep { promote(change.key) }
     }
   }
 
