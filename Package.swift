@@ -52,7 +52,7 @@ let package = Package(
       swiftSettings: fast),
     .target(
       name: "Evaluation",
-      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "Models", "Engine"],
+      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "SessionStore", "Models", "Engine"],
       swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
     .executableTarget(

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import KVCaches
 import Server
+import SessionStore
 
 /// The command `sluice-serve`, which `sluice serve` starts.
 @main
@@ -33,6 +34,14 @@ struct ServerCommand: AsyncParsableCommand {
   var cacheType = "f16"
   @Option(name: .long, help: "MiB of all conversations' memories together.")
   var cacheMemory = 2048
+  @Option(name: .long, help: "A file in which sessions outlive the server; made where it is not there.")
+  var sessionStore: String?
+  @Option(name: .long, help: "MiB of stored sessions in memory, above the file.")
+  var sessionMemory = 1024
+  @Option(name: .long, help: "MiB of stored sessions in the file.")
+  var sessionDisk = 10240
+  @Option(name: .long, help: "Hours after its last use at which a stored session may go; never without it.")
+  var sessionLifetime: Int?
   @Option(name: .long, help: "Requests that are computed together.")
   var parallel = 32
   @Option(name: .long, help: "Requests that may wait; more are told to come again.")
@@ -45,6 +54,15 @@ struct ServerCommand: AsyncParsableCommand {
     guard (1...1024).contains(parallel) else { throw ValidationError("--parallel must be from 1 to 1024") }
     guard (1...65536).contains(queue) else { throw ValidationError("--queue must be from 1 to 65536") }
     guard (1...(1 << 24)).contains(cacheMemory) else { throw ValidationError("--cache-memory must be 1 MiB or more") }
+    guard (0...(1 << 24)).contains(sessionMemory), (1...(1 << 24)).contains(sessionDisk) else {
+      throw ValidationError("--session-memory must be 0 MiB or more, --session-disk 1 MiB or more")
+    }
+    if let sessionLifetime, !(1...1_000_000).contains(sessionLifetime) {
+      throw ValidationError("--session-lifetime must be from 1 to 1000000 hours, but is \(sessionLifetime)")
+    }
+    guard sessionStore != nil || sessionMemory == 1024 && sessionDisk == 10240 && sessionLifetime == nil else {
+      throw ValidationError("--session-memory, --session-disk and --session-lifetime need --session-store")
+    }
     guard !apiKey.contains("") else { throw ValidationError("--api-key needs a key, but is empty") }
     guard KVCache.SlotType(rawValue: cacheType) != nil else {
       let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
@@ -87,6 +105,14 @@ struct ServerCommand: AsyncParsableCommand {
     options.memoryBytes = cacheMemory << 20
     (options.parallel, options.queue) = (parallel, queue)
     options.log = { Self.say($0) }
+    options.sessions = try sessionStore.map { path in
+      var limits = SessionStore.Options()
+      (limits.memoryBytes, limits.diskBytes) = (sessionMemory << 20, sessionDisk << 20)
+      limits.lifetime = sessionLifetime.map { Int64($0) * 3600 }
+      let store = try SessionStore(path: path, options: limits)
+      if let notice = store.notice { Self.say("warning: \(notice)") }
+      return store
+    }
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
     for notice in loaded.notices { Self.say("\(notice)") }

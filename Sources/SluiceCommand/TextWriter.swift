@@ -110,8 +110,9 @@ struct TextWriter {
     sequence.append(tokens)
     // Full chunks go through the model at once, so that an endless text does not pile up.
     while scheduler.step() {
-      progress.update(
-        StreamStatus(label: "read", tokens: Int(sequence.memory.tokenCount), cacheBytes: sequence.bytes))
+      let status = StreamStatus(
+        label: "read", tokens: Int(sequence.memory.tokenCount), cacheBytes: sequence.bytes)
+      progress.update(status)
     }
     warnPastTrainedLength()
   }

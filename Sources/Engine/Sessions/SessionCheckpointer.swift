@@ -134,13 +134,17 @@ package final class SessionCheckpointer {
     write(capture.change())
   }
 
-  /// Saves what is kept of a session whose memory has gone.
+  /// Saves what is kept beside a memory that is not there any more; one that is stored stays as it is.
   ///
   /// - Throws: as `save(_:beside:_:)`.
   package func save(withoutMemory records: [Record]) throws {
     try takeFailure()
-    var capture = ItemCapture(key, manifest(cache: "", plan: "", slotType: "", tokens: 0), previous: nil)
+    let previous = stored ?? (try? store.find(key).get())?.manifest
+    var manifest = previous ?? manifest(cache: "", plan: "", slotType: "", tokens: 0)
+    (manifest.saved, manifest.sections) = (store.seconds, [])
+    var capture = ItemCapture(key, manifest, previous: previous)
     for record in records { capture.write(record) }
+    capture.keepOthers()
     write(capture.change())
   }
 

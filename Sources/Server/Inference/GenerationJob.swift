@@ -15,6 +15,7 @@ final class GenerationJob: @unchecked Sendable {
   /// Tokens of the sequence where the answer begins.
   private var answerStart = 0
   private(set) var result = GenerationResult()
+  private var checkpointer: SessionCheckpointer?
   /// Whether its sequence wants the logits of the next token.
   private(set) var isWaiting = false
 
@@ -29,8 +30,11 @@ final class GenerationJob: @unchecked Sendable {
   /// Begins with a memory that may have read the start of the prompt.
   ///
   /// - Throws: `KVCacheError` where tokens cannot be taken back.
-  func start(_ held: HeldSequence, _ relation: HeldSequence.Match, tokenizer: Tokenizer) throws {
+  func start(
+    _ held: HeldSequence, _ relation: HeldSequence.Match, _ use: CacheUse, tokenizer: Tokenizer
+  ) throws {
     let sequence = held.sequence
+    checkpointer = held.checkpointer
     var tokens = try take(held, relation, tokenizer)
     if tokens.isEmpty, sequence.waitingTokens == 0 {
       // Logits need a token that they follow: the last one is read again.
@@ -39,6 +43,8 @@ final class GenerationJob: @unchecked Sendable {
       tokens = [last]
     }
     result.cachedTokens = max(0, min(result.promptTokens, sequence.count) - sequence.waitingTokens)
+    result.cache = use
+    result.cache.tokens = result.cachedTokens
     sequence.append(tokens)
     self.sequence = sequence
     answerStart = sequence.count
@@ -102,6 +108,7 @@ final class GenerationJob: @unchecked Sendable {
     read.append(answer, symbols: tokenizer.symbols(answer))
     self.sequence = nil
     guard sequence.memory.failure == nil else { return nil }
-    return HeldSequence(sequence: sequence, read: read, owner: request.owner, plan: request.plan)
+    return HeldSequence(
+      sequence: sequence, read: read, owner: request.owner, plan: request.plan, checkpointer: checkpointer)
   }
 }

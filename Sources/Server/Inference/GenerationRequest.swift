@@ -1,5 +1,6 @@
 import Engine
 import KVCaches
+import SessionStore
 import Tokenizers
 
 /// One answer that a client asks for, checked and ready for the model's thread.
@@ -13,6 +14,8 @@ struct GenerationRequest: Sendable {
   let prompt: Prompt
   /// All tokens of the prompt.
   let promptTokens: [Int32]
+  /// Under which name its memory is stored; nil where it is not.
+  var session: ItemKey?
   /// Whose it is: memories are shared between requests of one owner only.
   var owner = 0
   var plan: KVCache.Plan
@@ -50,6 +53,8 @@ struct GenerationResult: Sendable, Hashable {
   var stopString: String?
   var promptTokens = 0
   var cachedTokens = 0
+  /// What did not have to be read, or why all had to.
+  var cache = CacheUse.miss(.neverStored)
   var answerTokens = 0
   /// Tokens of prompt and answer that the memory no longer holds apart.
   var evictedTokens = 0

@@ -1,5 +1,6 @@
 import Engine
 import KVCaches
+import SessionStore
 import Tokenizers
 
 /// Brings the requests of many clients through one model together; lives on the model's thread.
@@ -28,8 +29,14 @@ final class RequestRoom {
   private var waiting: [GenerationJob] = []
   private var running: [GenerationJob] = []
   private var held = HeldSequences()
+  /// Where memories of sessions outlive the server; nil where they do not.
+  private let stored: StoredMemories?
 
-  init(_ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: Limits, status: ServerStatus) {
+  init(
+    _ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: Limits, status: ServerStatus,
+    archive: SessionArchive? = nil
+  ) {
+    stored = archive.map { StoredMemories($0) }
     (engine, tokenizer) = (loaded.engine, loaded.tokenizer)
     (self.slotType, self.limits, self.status) = (slotType, limits, status)
     scheduler = Scheduler(engine: engine)
@@ -78,7 +85,9 @@ final class RequestRoom {
   private func admit() {
     while running.count < limits.running, let index = next() {
       let job = waiting[index]
-      let reused = held.take(for: job.request)
+      // What waits to be written has to be less before more comes to be written.
+      if let stored, job.request.session != nil, stored.isBehind, !running.isEmpty { return }
+      let reused = waitingMemory(for: job.request)
       var need = max(job.request.bytes, reused?.0.sequence.bytes ?? 0)
       need += running.reduce(0) { $0 + $1.bytes }
       guard need <= limits.bytes || running.isEmpty else {
@@ -103,14 +112,53 @@ final class RequestRoom {
 
   private func start(_ job: GenerationJob, _ reused: (HeldSequence, HeldSequence.Match)?) {
     do {
-      let (sequence, match) = try reused ?? (newSequence(for: job.request), HeldSequence.Match())
-      try job.start(sequence, match, tokenizer: tokenizer)
+      var (memory, match, use) = try memory(for: job.request, reused)
+      // A memory that another session made is stored as this one's.
+      if let key = job.request.session, memory.checkpointer?.key != key {
+        memory.checkpointer = stored?.checkpointer(key)
+      }
+      try job.start(memory, match, use, tokenizer: tokenizer)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
       running.append(job)
     } catch {
       fail(job, error)
     }
   }
+
+  /// A memory that waits here and has read the start of a prompt; another conversation's only where the session's own is not
+  /// stored.
+  private func waitingMemory(for request: GenerationRequest) -> (HeldSequence, HeldSequence.Match)? {
+    guard let reused = held.take(for: request) else { return nil }
+    guard let session = request.session, reused.0.checkpointer?.key != session, stored?.holds(session) == true else {
+      return reused
+    }
+    held.hold(reused.0)
+    return nil
+  }
+
+  /// The memory that a request begins with: one that waits here, one that is stored, or an empty one.
+  private func memory(
+    for request: GenerationRequest, _ reused: (HeldSequence, HeldSequence.Match)?
+  ) throws -> (HeldSequence, HeldSequence.Match, CacheUse) {
+    if let (memory, match) = reused { return (memory, match, .hit(0, from: "active")) }
+    let found = try stored?.take(for: request, vocabulary: engine.vocabularySize) { try newSequence(for: request) }
+    if let found {
+      // What is stored may be of no use where another conversation's memory is.
+      if found.match.symbols == 0, let (memory, match) = held.take(for: request) {
+        return (memory, match, .hit(0, from: "active"))
+      }
+      return (found.memory, found.match, found.use)
+    }
+    return (try newSequence(for: request), HeldSequence.Match(), .miss(.neverStored))
+  }
+
+  /// Saves a session that was answered.
+  func save(_ session: ItemKey, messages: SessionCheckpointer.Record) {
+    held.withMemory(of: session) { stored?.save(messages, $0, session) }
+  }
+
+  /// Has a session be stored no longer.
+  func forget(_ session: ItemKey) { held.forget(session) }
 
   private func newSequence(for request: GenerationRequest) throws -> HeldSequence {
     let sequence = try engine.makeSequence(request.plan, slotType: slotType)

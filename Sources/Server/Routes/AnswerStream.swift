@@ -101,7 +101,7 @@ extension [GenerationResult] {
     return [
       "prompt_tokens": JSONValue(prompt), "completion_tokens": JSONValue(answer),
       "total_tokens": JSONValue(prompt + answer), "prompt_tokens_details": ["cached_tokens": JSONValue(cached)],
-      "evicted_tokens": JSONValue(map(\.evictedTokens).max() ?? 0),
+      "evicted_tokens": JSONValue(map(\.evictedTokens).max() ?? 0), "cache": first?.cache.json ?? .null,
     ]
   }
 }

@@ -24,6 +24,9 @@ extension Routes {
       requests.append(
         try answer.request(.text(rendered), owner: owner, format: format, choice: choice, model))
     }
+    if let archive, let name = chat.session {
+      for index in requests.indices { requests[index].session = archive.key(name, owner: owner) }
+    }
     if turn != nil, requests.count > 1 { throw RequestError.bad("n", "a session has one answer a turn") }
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
     handedOver = true
@@ -39,7 +42,7 @@ extension Routes {
     do {
       let answers = try await stream.collect()
       turn?.finish(answers[0])
-      return .json(writer.whole(answers))
+      return .json(writer.whole(answers), headers: answers[0].result.cache.headers)
     } catch {
       turn?.abandon()
       throw error

@@ -8,8 +8,8 @@ extension Routes {
   }
 
   func describedModel(_ name: String) throws -> HTTPResponse {
-    try model.check(name.removingPercentEscapes)
-    return .json(describe(name.removingPercentEscapes))
+    try model.check(name.unescaped)
+    return .json(describe(name.unescaped))
   }
 
   private func describe(_ name: String) -> JSONValue {
@@ -22,7 +22,7 @@ extension Routes {
 
 extension String {
   /// With `%2F` and its like as what they stand for; what is no escape stays.
-  fileprivate var removingPercentEscapes: String {
+  var unescaped: String {
     var bytes: [UInt8] = []
     var rest = Array(utf8)[...]
     while let byte = rest.popFirst() {

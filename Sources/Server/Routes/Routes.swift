@@ -8,6 +8,8 @@ struct Routes: Sendable {
   let model: ServedModel
   let scheduler: RequestScheduler
   let conversations: ConversationStore
+  /// Where sessions outlive the server; nil where they do not.
+  var archive: SessionArchive?
 
   private static let table: [String: (method: HTTPMethod, handler: Handler)] = [
     "/health": (.GET, { routes, _, _ in try routes.health() }),
@@ -27,6 +29,9 @@ struct Routes: Sendable {
   func respond(to request: HTTPRequest, owner: Int) async throws -> HTTPResponse {
     if request.path.hasPrefix(Self.modelPrefix), request.method == .GET {
       return try describedModel(String(request.path.dropFirst(Self.modelPrefix.count)))
+    }
+    if request.path == Self.sessionsPath || request.path.hasPrefix(Self.sessionsPath + "/") {
+      return try await sessions(request, owner: owner)
     }
     guard let (method, handler) = Self.table[request.path] else {
       throw RequestError(status: 404, code: "not_found", message: "there is nothing at this path")

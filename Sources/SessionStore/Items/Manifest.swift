@@ -19,7 +19,7 @@ package struct Manifest: Sendable, Hashable {
   package var saved: Int64
   /// Counts the saves of the item; a change applies to the one that it was made from.
   package internal(set) var generation: Int64
-  package internal(set) var sections: [StoredSection] = []
+  package var sections: [StoredSection] = []
 
   package init(
     fingerprint: Fingerprint, plan: String, slotType: String, modelName: String, tokens: Int64, created: Int64,

@@ -94,6 +94,12 @@ package struct ItemCapture: SectionSink {
       (PagePlace(section: section, part: part, page: page), PagePlace(section: section, part: part, page: 0xffff)))
   }
 
+  /// Leaves all sections as they are stored that were not written anew.
+  package mutating func keepOthers() {
+    let written = Set(manifest.sections.map(\.name))
+    manifest.sections += (previous?.sections ?? []).filter { !written.contains($0.name) }
+  }
+
   /// All that has to be written.
   package consuming func change() -> ItemChange {
     let kept = Set(manifest.sections.map(\.number))

@@ -24,6 +24,15 @@ extension SessionStore {
     }
   }
 
+  /// Brings an item from disk to the pool, on the store's thread, for whoever will want it soon.
+  package func prefetch(_ key: ItemKey) {
+    guard hasDisk else { return }
+    later { store in
+      guard store.pool.item(key) == nil else { return }
+      store.promote(key)
+    }
+  }
+
   /// Puts a copy of an item on disk into the pool.
   private func promote(_ key: ItemKey) {
     guard let bytes = try? base.manifest(of: key),

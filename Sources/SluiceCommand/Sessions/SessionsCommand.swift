@@ -8,7 +8,8 @@ struct SessionsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sessions",
     abstract: "List and manage the sessions that 'sluice run --session NAME' keeps.",
-    subcommands: [List.self, Show.self, Remove.self, Fork.self, Pin.self, Unpin.self], defaultSubcommand: List.self)
+    subcommands: [List.self, Show.self, Remove.self, Fork.self, Pin.self, Unpin.self, Measure.self],
+    defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List sessions, those used last first.")
@@ -19,7 +20,8 @@ struct SessionsCommand: ParsableCommand {
     func run() throws {
       let sessions = try store.open().sessions()
       if json {
-        return StandardOutput.write(JSONValue.object(["sessions": .array(sessions.map(\.json))]).text + "\n")
+        let object: JSONValue = ["sessions": .array(sessions.map(\.json))]
+        return StandardOutput.write(object.text + "\n")
       }
       guard !sessions.isEmpty else {
         return StandardError.write("sluice: there are no sessions; 'sluice run --session NAME' begins one\n")
