@@ -72,7 +72,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", "SessionStore", argumentParser], swiftSettings: strict),
+      name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", "SessionStore", argumentParser],
+      swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
     .target(
       name: "HubTestSupport", dependencies: ["ModelHub", "Kernels"], path: "Tests/HubTestSupport",
@@ -103,7 +104,8 @@ let package = Package(
       path: "Tests/SessionWriterProcess", swiftSettings: strict),
     .testTarget(
       name: "SessionStoreTests",
-      dependencies: ["SessionStore", "SessionWriterProcess", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"], swiftSettings: fast),
+      dependencies: ["SessionStore", "SessionWriterProcess", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"],
+      swiftSettings: fast),
     .testTarget(
       name: "ModelsTests",
       dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport", "CacheTestSupport"],

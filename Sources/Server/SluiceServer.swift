@@ -1,9 +1,9 @@
 package import Engine
 package import KVCaches
-package import SessionStore
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+package import SessionStore
 
 /// A server of one model for the APIs of OpenAI and Anthropic.
 package final class SluiceServer: Sendable {

@@ -20,7 +20,9 @@ package protocol StorageTier: AnyObject, Sendable {
   /// - Throws: `TierError.outOfStep` where it was not made from the generation that is there, which then stays, and
   ///   `TierError.gone` where there is none.
   func apply(_ change: ItemChange) throws(TierError)
-  /// Hands over the bytes of a section as they are stored; what is missing of it is left out.
+  /// Hands over the bytes of a section as they are stored.
+  ///
+  /// - Throws: `TierError`, where pages are missing too.
   func read(_ section: StoredSection, of key: ItemKey, generation: Int64, _ body: (UnsafeRawBufferPointer) -> Void)
     throws(TierError)
   /// Removes an item, and remembers for a while why.

@@ -40,7 +40,8 @@ struct TextWriter {
     let resumption = try checkpointer.resume(sequence, vocabulary: loaded.engine.vocabularySize)
     if case .otherModel = resumption.miss, let miss = resumption.miss {
       throw CommandError(
-        "the session '\(name)' cannot go on: \(miss); take its own model, another name, or 'sluice sessions rm \(name)'")
+        "the session '\(name)' cannot go on: \(miss); take its own model, another name, or 'sluice sessions rm \(name)'"
+      )
     }
     if sequence.count == 0 { appendBegin() }
     StandardError.write("sluice: \(Self.report(name, resumption, sequence))\n")

@@ -24,7 +24,8 @@ import Testing
   ) async throws {
     let store = try store ?? Self.store(folder)
     try await ServerSubject.run(
-      TinyModel(seed: seed), change: { ($0.sessions, $0.keys) = (store, keys) }, { try await body($0, store) })
+      TinyModel(seed: seed, trainedLength: 1024), change: { ($0.sessions, $0.keys) = (store, keys) },
+      { try await body($0, store) })
   }
 
   private func withFolder(_ body: (String) async throws -> Void) async throws {
@@ -36,7 +37,7 @@ import Testing
   func `a conversation goes on after each restart as if there had been none`(plan: String) async throws {
     let fields: JSONValue = ["cache": .string(plan), "session": "s"]
     var expected: [JSONValue] = []
-    try await ServerSubject.run { subject in
+    try await ServerSubject.run(TinyModel(trainedLength: 1024)) { subject in
       for turn in 0..<6 { expected.append(try await subject.chat([user("turn \(turn)")], fields).json) }
     }
     try await withFolder { folder in

@@ -11,7 +11,8 @@ extension SessionState {
       throw LanguageModelError.badOptions("there is nothing to save yet")
     }
     return SavedConversation(
-      model: model, cache: "\(existing.memory.plan) \(existing.memory.slotType.rawValue)", session: record(of: existing),
+      model: model, cache: "\(existing.memory.plan) \(existing.memory.slotType.rawValue)",
+      session: record(of: existing),
       memory: existing.memory
     ).bytes
   }

@@ -130,10 +130,12 @@ package final class DiskTier: StorageTier {
     var ranges: [Int64: Range<Int>] = [:]
     section.forEachPage { place, range, _ in ranges[place.number] = range }
     nonisolated(unsafe) let target = block
+    let count = ranges.count
     try look { (database) throws(TierError) in
       let item = try database.statement("SELECT id, generation FROM items WHERE tenant = ?1 AND name = ?2")
         .first(.text(key.tenant), .text(key.name)) { ($0.integer(0), $0.integer(1)) }
       guard let item, item.1 == generation else { throw .gone }
+      var missing = count
       let numbers = PagePlace.numbers(ofSection: section.number)
       try database.statement(
         "SELECT place, content FROM pages WHERE item = ?1 AND place BETWEEN ?2 AND ?3 ORDER BY place"
@@ -141,7 +143,9 @@ package final class DiskTier: StorageTier {
         let content = row.blob(1)
         guard let range = ranges[row.integer(0)], range.count == content.count else { return }
         UnsafeMutableRawBufferPointer(rebasing: target[range]).copyMemory(from: content)
+        missing -= 1
       }
+      guard missing == 0 else { throw .corrupt("\(missing) pages of a session are missing") }
     }
     body(UnsafeRawBufferPointer(start: block.baseAddress, count: section.bytes))
   }

@@ -82,7 +82,8 @@ import Testing
     func forged(_ change: (inout SavedConversation) -> Void) -> [UInt8] {
       var saved = SavedConversation(
         model: "tiny", cache: "tokens f16",
-        session: SessionRecord(conversation: record, answer: nil, answerStart: 3, of: sequence), memory: sequence.memory)
+        session: SessionRecord(conversation: record, answer: nil, answerStart: 3, of: sequence), memory: sequence.memory
+      )
       change(&saved)
       return saved.bytes
     }
