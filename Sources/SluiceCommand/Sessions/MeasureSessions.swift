@@ -22,7 +22,7 @@ extension SessionsCommand {
     var tokens = 2048
     @Option(name: .long, help: "Tokens of a turn, between two saves.")
     var turn = 100
-    @Option(name: .long, help: "Measure so often and take the median.")
+    @Option(name: .long, help: "Measure so often; times are the best, what a turn writes is the median.")
     var rounds = 9
     @Flag(name: .long, help: "Print one JSON object.")
     var json = false
