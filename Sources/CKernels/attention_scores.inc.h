@@ -20,7 +20,7 @@ INLINE quantized_rows rows_from(quantized_rows x, int row) {
   INLINE void products_##TYPE(const attention_step *step, int panels, int rows, int row, const uint8_t *keys,      \
                               ptrdiff_t panel_bytes, lanes *total) {                                               \
     quantized_layout layout = quantized_layout_of(SLUICE_##ENUM);                                                  \
-    integer_tile((block_format){layout.kind, 0, SLUICE_##ENUM}, layout.offset, panels, rows, keys, panel_bytes,  \
+    integer_tile(packed_format(SLUICE_##ENUM), layout.offset, panels, rows, keys, panel_bytes,                     \
                  step->attention->head_dim / BLOCK, rows_from(step->queries, row), total);                         \
   }
 

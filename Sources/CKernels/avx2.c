@@ -7,6 +7,7 @@
 #include "tables.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi,bmi2"))), apply_to = function)
+#define SLUICE_TARGET_HAS_VNNI 0
 #include "lanes_avx2.h"
 
 #define SLUICE_TABLE sluice_kernels_avx2

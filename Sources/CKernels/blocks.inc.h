@@ -133,15 +133,33 @@ QUANTIZED_TYPES(QUANTIZED_BLOCK)
 
 // Blocks expanded for a matrix product, by kind: the scales of the spans as floats, their minima, then 8 quads.
 
+enum { WORD_BLOCK_BYTES = 64 + 1024 };  // as word_tile reads a block: its scales, then 16 pairs of int16 a lane
+
 INLINE int expanded_head_bytes(block_kind kind) { return 64 * spans_of(kind) * (1 + has_minimum(kind)); }
-INLINE int expanded_bytes(block_kind kind) { return expanded_head_bytes(kind) + 512; }
+INLINE int expanded_bytes(block_kind kind) {
+  return HAS_WORD_TILES && kind == KIND_SIGNED ? WORD_BLOCK_BYTES : expanded_head_bytes(kind) + 512;
+}
 
 /// Blocks of 32 columns as an integer tile reads them: in a panel, or expanded. Always a constant.
 typedef struct block_format {
   block_kind kind;
+  int word_quads;  // see word_quads_of
   int is_expanded;
   sluice_type type;  // where not expanded
 } block_format;
+
+/// How many quads of a block are summed in int16 before that may overflow: pairs of quants times activations of at most
+/// 127. 0 where all is summed in int32.
+INLINE int word_quads_of(quantized_layout layout) {
+  if (!HAS_WORD_SUMS || layout.kind == KIND_SIGNED) return 0;
+  return layout.bits <= 4 ? 8 : layout.bits == 5 ? 4 : 2;
+}
+
+/// The blocks of a type as its panels have them.
+INLINE block_format packed_format(sluice_type type) {
+  quantized_layout layout = quantized_layout_of(type);
+  return (block_format){layout.kind, word_quads_of(layout), 0, type};
+}
 
 typedef struct block_position {
   const uint8_t *group;

@@ -29,6 +29,7 @@ const struct sluice_kernels *sluice_kernels_available(int index) {
   __builtin_cpu_init();
   if (has_avx512() && __builtin_cpu_supports("avx512bf16") && index-- == 0) return &sluice_kernels_avx512_bf16;
   if (has_avx512() && index-- == 0) return &sluice_kernels_avx512;
+  if (has_avx2() && __builtin_cpu_supports("avxvnni") && index-- == 0) return &sluice_kernels_avx_vnni;
   if (has_avx2() && index-- == 0) return &sluice_kernels_avx2;
 #elif defined(__aarch64__)
   if (has_dot_product() && index-- == 0) return &sluice_kernels_neon;

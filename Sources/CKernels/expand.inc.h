@@ -18,8 +18,23 @@
     }                                                                                               \
   }
 
+/// Expands whole groups of signed bytes into float scales and the pairs of int16 that word_tile multiplies.
+INLINE void expand_words(block_format format, const uint8_t *w, int columns, uint8_t *out) {
+  int parts = format_parts(format);
+  for (int b = 0; b * BLOCK < columns; b++, out += WORD_BLOCK_BYTES) {
+    block_position at = {w + (ptrdiff_t)(b / parts) * format_group_bytes(format), b % parts};
+    lanes_store(out, format_scales(format, at, 0).scale);
+    UNROLL for (int q = 0; q < 8; q++) {
+      lanes_i quad = (lanes_i)format_quad(format, at, q);
+      lanes_store_bits(out + 64 + 128 * q, (lanes_u)((quad << 24 >> 24 & 0xffff) | quad << 16 >> 24 << 16));
+      lanes_store_bits(out + 128 + 128 * q, (lanes_u)((quad << 8 >> 24 & 0xffff) | quad >> 24 << 16));
+    }
+  }
+}
+
 /// Expands whole groups into float scales and the bytes that bytes_dot multiplies.
 INLINE void expand_integer(block_format format, const uint8_t *w, int columns, uint8_t *out) {
+  if (HAS_WORD_TILES && format.kind == KIND_SIGNED) return expand_words(format, w, columns, out);
   int spans = spans_of(format.kind), parts = format_parts(format);
   for (int b = 0; b * BLOCK < columns; b++, out += expanded_bytes(format.kind)) {
     block_position at = {w + (ptrdiff_t)(b / parts) * format_group_bytes(format), b % parts};
@@ -38,7 +53,7 @@ INLINE void expand_integer(block_format format, const uint8_t *w, int columns, u
 #define DEFINE_EXPAND(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)              \
   DEFINE_EXPAND_FLOAT(TYPE, PARTS, PANEL * ROW_BYTES)                                               \
   static void expand_integer_##TYPE(const uint8_t *w, int columns, uint8_t *out) {                  \
-    expand_integer((block_format){KIND, 0, SLUICE_##ENUM}, w, columns, out);                        \
+    expand_integer(packed_format(SLUICE_##ENUM), w, columns, out);                                  \
   }
 
 DEFINE_EXPAND_FLOAT(f16, 1, BYTES_F16)

@@ -15,6 +15,9 @@
 //   VALUE_ROWS, VALUE_LANES(rows) attention's value tiles: rows, and vectors of 16 dims beside so many
 //   PEAK_WEIGHTS, PEAK_INPUTS     the register tile that measures the CPU's own limits
 //   HAS_BYTES_DOT                 1 where bytes_dot is faster than float arithmetic
+//   HAS_WORD_SUMS                 1 where dot products of small weights are better summed in int16 first: lanes_ww holds two
+//                                 such sums a lane, words_dot(acc, w, x) adds to them, words_fold(acc) is their sum
+//   HAS_WORD_TILES                1 where signed bytes are better widened to int16 for a matrix product
 //   HAS_BFLOAT_DOT                1 where lanes_dot_bfloats(acc, w, x) multiplies pairs of bf16
 //   HAS_WORDS_DOT                 1 where lanes_dot_words(acc, w, x) multiplies pairs of int16, exactly, twice as fast
 //                                 as lanes_fma multiplies floats

@@ -1,13 +1,14 @@
 #pragma once
-// AVX2 with FMA and F16C: a lane vector is two registers.
+// AVX2 with FMA and F16C: a lane vector is two registers. With SLUICE_TARGET_HAS_VNNI, dot products are single
+// instructions.
 
 #include <immintrin.h>
 
 #include "lanes.h"
 
-#define WEIGHT_BIAS 0
+#define WEIGHT_BIAS (SLUICE_TARGET_HAS_VNNI ? 128 : 0)
 #define TILE_PANELS 1
-#define TILE_TOKENS 4
+#define TILE_TOKENS 6
 #define SCORE_ROWS 4
 #define SCORE_PANELS 1
 #define SCORE_PANELS_4 1
@@ -19,6 +20,8 @@
 #define PEAK_WEIGHTS 2
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1
+#define HAS_WORD_SUMS !SLUICE_TARGET_HAS_VNNI
+#define HAS_WORD_TILES !SLUICE_TARGET_HAS_VNNI
 #define HAS_BFLOAT_DOT 0
 #define HAS_WORDS_DOT 0
 #define HAS_POWER_SCALE 0
@@ -54,6 +57,16 @@ INLINE float load_half(const void *p) {
   return _cvtsh_ss(half);
 }
 
+#if SLUICE_TARGET_HAS_VNNI
+INLINE __m256i half_dot(__m256i acc, __m256i w, __m256i x) { return _mm256_dpbusd_avx_epi32(acc, w, x); }
+INLINE __m256i half_dot_small(__m256i acc, __m256i w, __m256i x) { return _mm256_dpbusd_avx_epi32(acc, w, x); }
+
+/// In assembly, since clang replaces vpdpwssd by vpmaddwd and vpaddd.
+INLINE __m256i half_dot_words(__m256i acc, __m256i w, __m256i x) {
+  __asm__("%{vex%} vpdpwssd %2, %1, %0" : "+x"(acc) : "x"(w), "x"(x));
+  return acc;
+}
+#else
 /// vpmaddubsw saturates pairs of full bytes, but not |w| with x given w's sign: both stay within 128 * 127 * 2.
 INLINE __m256i half_dot(__m256i acc, __m256i w, __m256i x) {
   __m256i pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
@@ -63,6 +76,11 @@ INLINE __m256i half_dot(__m256i acc, __m256i w, __m256i x) {
 INLINE __m256i half_dot_small(__m256i acc, __m256i w, __m256i x) {
   return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
 }
+
+INLINE __m256i half_dot_words(__m256i acc, __m256i w, __m256i x) {
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(w, x));
+}
+#endif
 
 INLINE lanes_i bytes_dot(lanes_i acc, lanes_u w, uint32_t x) {
   __m256i quad = _mm256_set1_epi32((int32_t)x);
@@ -77,6 +95,36 @@ INLINE lanes_i bytes_dot_small(lanes_i acc, lanes_u w, uint32_t x) {
   acc.hi = (lanes8_i)half_dot_small((__m256i)acc.hi, (__m256i)w.hi, quad);
   return acc;
 }
+
+INLINE lanes_i lanes_dot_words(lanes_i acc, lanes_u w, uint32_t x) {
+  __m256i pair = _mm256_set1_epi32((int32_t)x);
+  acc.lo = (lanes8_i)half_dot_words((__m256i)acc.lo, (__m256i)w.lo, pair);
+  acc.hi = (lanes8_i)half_dot_words((__m256i)acc.hi, (__m256i)w.hi, pair);
+  return acc;
+}
+
+#if HAS_WORD_SUMS
+/// Two registers, which stand for two int16 a lane.
+typedef struct lanes_ww {
+  __m256i lo, hi;
+} lanes_ww;
+
+INLINE lanes_ww words_zero(void) { return (lanes_ww){_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+
+INLINE lanes_ww words_dot(lanes_ww acc, lanes_u w, uint32_t x) {
+  __m256i quad = _mm256_set1_epi32((int32_t)x);
+  acc.lo = _mm256_add_epi16(acc.lo, _mm256_maddubs_epi16((__m256i)w.lo, quad));
+  acc.hi = _mm256_add_epi16(acc.hi, _mm256_maddubs_epi16((__m256i)w.hi, quad));
+  return acc;
+}
+
+INLINE lanes_i words_fold(lanes_ww acc) {
+  lanes_i x;
+  x.lo = (lanes8_i)_mm256_madd_epi16(acc.lo, _mm256_set1_epi16(1));
+  x.hi = (lanes8_i)_mm256_madd_epi16(acc.hi, _mm256_set1_epi16(1));
+  return x;
+}
+#endif
 
 INLINE lanes_u bytes_lookup(const int8_t table[16], lanes_u x) {
   typedef uint32_t lanes8_u __attribute__((ext_vector_type(8)));

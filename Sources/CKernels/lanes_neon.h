@@ -19,6 +19,8 @@
 #define PEAK_WEIGHTS 2
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1
+#define HAS_WORD_SUMS 0
+#define HAS_WORD_TILES 0
 #define HAS_BFLOAT_DOT 0
 #define HAS_WORDS_DOT 0
 #define HAS_POWER_SCALE 0

@@ -17,6 +17,8 @@
 #define PEAK_WEIGHTS 1
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 0
+#define HAS_WORD_SUMS 0
+#define HAS_WORD_TILES 0
 #define HAS_BFLOAT_DOT 0
 #define HAS_WORDS_DOT 0
 #define HAS_POWER_SCALE 0

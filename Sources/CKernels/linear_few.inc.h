@@ -10,7 +10,7 @@ enum {
 
 #define QUANTIZED_FEW(TYPE, ENUM, PARTS, ROW_BYTES, HALVES, SMALL, BITS, KIND, OFFSET)                          \
   case SLUICE_##ENUM:                                                                                           \
-    integer_tile((block_format){KIND, 0, SLUICE_##ENUM}, OFFSET, 1, COUNT, w, 0, segment->columns / BLOCK, \
+    integer_tile(packed_format(SLUICE_##ENUM), OFFSET, 1, COUNT, w, 0, segment->columns / BLOCK,               \
                  quantized_rows_at(activations, token, 0), total);                                              \
     break;
 

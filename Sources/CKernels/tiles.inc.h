@@ -103,6 +103,58 @@ INLINE void integer_step(block_format format, int panels, int tokens, block_posi
   }
 }
 
+#if HAS_WORD_SUMS
+/// integer_step for small weights, whose sums are of int16.
+INLINE void word_step(block_format format, int panels, int tokens, block_position at, ptrdiff_t panel_bytes, int q,
+                      const int8_t *x, ptrdiff_t columns, lanes_ww *acc) {
+  lanes_u quad[TILE_LIMIT];
+  UNROLL for (int p = 0; p < panels; p++)
+    quad[p] = format_quad(format, (block_position){at.group + p * panel_bytes, at.part}, q);
+  UNROLL for (int t = 0; t < tokens; t++) {
+    uint32_t value;
+    memcpy(&value, x + t * columns + 4 * q, sizeof value);
+    UNROLL for (int p = 0; p < panels; p++) acc[p * tokens + t] = words_dot(acc[p * tokens + t], quad[p], value);
+  }
+}
+
+/// integer_steps for small weights.
+INLINE void word_steps(block_format format, int panels, int tokens, block_position at, ptrdiff_t panel_bytes, int first,
+                       int last, const int8_t *x, ptrdiff_t columns, lanes_i *acc) {
+  lanes_ww sums[TILE_LIMIT];
+  UNROLL for (int i = 0; i < panels * tokens; i++) sums[i] = words_zero();
+  if (format.is_expanded) {
+    KEEP_LOOP for (int q = first; q < last; q++)
+      word_step(format, panels, tokens, at, panel_bytes, q, x, columns, sums);
+  } else {
+    UNROLL for (int q = first; q < last; q++)
+      word_step(format, panels, tokens, at, panel_bytes, q, x, columns, sums);
+  }
+  UNROLL for (int i = 0; i < panels * tokens; i++) acc[i] += words_fold(sums[i]);
+}
+#endif
+
+/// Adds the products of the quads from `first` to `last` to `acc`.
+INLINE void integer_steps(block_format format, int panels, int tokens, block_position at, ptrdiff_t panel_bytes,
+                          int first, int last, const int8_t *x, ptrdiff_t columns, lanes_i *acc) {
+#if HAS_WORD_SUMS
+  if (format.word_quads) {
+    int run = format.word_quads < last - first ? format.word_quads : last - first;
+    UNROLL for (int q = first; q < last; q += run)
+      word_steps(format, panels, tokens, at, panel_bytes, q, q + run, x, columns, acc);
+    return;
+  }
+#endif
+  UNROLL for (int half = first; half < last; half += 4) {
+    if (format.is_expanded) {
+      KEEP_LOOP for (int q = half; q < half + 4; q++)
+        integer_step(format, panels, tokens, at, panel_bytes, q, x, columns, acc);
+    } else {
+      UNROLL for (int q = half; q < half + 4; q++)
+        integer_step(format, panels, tokens, at, panel_bytes, q, x, columns, acc);
+    }
+  }
+}
+
 /// Asks for a part that comes PREFETCH_BYTES later. A block takes so many instructions that too few loads are under
 /// way otherwise: without it one thread reads 20 to 38 GB/s where 40 to 49 are possible.
 INLINE void prefetch_part(quantized_layout layout, block_position at) {
@@ -126,18 +178,13 @@ INLINE void integer_block(block_format format, int offset, int panels, int token
     UNROLL for (int t = 0; t < tokens; t++) {
       const int32_t *pair = x.sums + 2 * (t * stride + b);
       sums[t] = spans == 1 ? pair[1] : span == 0 ? pair[0] : pair[1] - pair[0];
-      UNROLL for (int p = 0; p < panels; p++) acc[p * tokens + t] = (lanes_i)(-bias * sums[t]);
+      // Sums in int16 take it in at the end: it would lie in memory until then.
+      UNROLL for (int p = 0; p < panels; p++) acc[p * tokens + t] = format.word_quads ? 0 : (lanes_i)(-bias * sums[t]);
     }
-    const int8_t *quants = x.quants + (ptrdiff_t)b * BLOCK;
-    UNROLL for (int half = 4 * span; half < (spans == 1 ? 8 : 4 * span + 4); half += 4) {
-      if (format.is_expanded) {
-        KEEP_LOOP for (int q = half; q < half + 4; q++)
-          integer_step(format, panels, tokens, at, panel_bytes, q, quants, x.columns, acc);
-      } else {
-        UNROLL for (int q = half; q < half + 4; q++)
-          integer_step(format, panels, tokens, at, panel_bytes, q, quants, x.columns, acc);
-      }
-    }
+    integer_steps(format, panels, tokens, at, panel_bytes, 4 * span, spans == 1 ? 8 : 4 * span + 4,
+                  x.quants + (ptrdiff_t)b * BLOCK, x.columns, acc);
+    if (format.word_quads && bias)
+      UNROLL for (int i = 0; i < panels * tokens; i++) acc[i] -= bias * sums[i % tokens];
     block_scales shared[TILE_LIMIT];
     UNROLL for (int p = 0; p < panels; p++)
       shared[p] = format_scales(format, (block_position){at.group + p * panel_bytes, at.part}, span);
@@ -161,6 +208,34 @@ INLINE void integer_tile(block_format format, int offset, int panels, int tokens
     for (int part = 0; part < parts; part++)
       integer_block(format, offset, panels, tokens, (block_position){w, part}, panel_bytes, b + part, x, total);
 }
+
+#if HAS_WORD_TILES
+/// Pairs of weights times pairs of activations, both int16 and within a byte (`pairs` as x.quants, `stride` words
+/// between rows).
+INLINE void word_tile(int panels, int tokens, const uint8_t *w, ptrdiff_t panel_bytes, int blocks,
+                      const uint32_t *pairs, ptrdiff_t stride, quantized_rows x, lanes *total) {
+  for (int b = 0; b < blocks; b++, w += WORD_BLOCK_BYTES, pairs += BLOCK / 2) {
+    lanes_i acc[TILE_LIMIT];
+    UNROLL for (int i = 0; i < panels * tokens; i++) acc[i] = 0;
+    KEEP_LOOP for (int c = 0; c < BLOCK / 2; c++) {
+      lanes_u pair[TILE_LIMIT];
+      UNROLL for (int p = 0; p < panels; p++) pair[p] = lanes_load_bits(w + p * panel_bytes + 64 + 64 * (ptrdiff_t)c);
+      UNROLL for (int t = 0; t < tokens; t++) {
+        uint32_t value = pairs[t * stride + c];
+        UNROLL for (int p = 0; p < panels; p++)
+          acc[p * tokens + t] = lanes_dot_words(acc[p * tokens + t], pair[p], value);
+      }
+    }
+    UNROLL for (int t = 0; t < tokens; t++) {
+      lanes scale = x.scales[t * (x.columns / BLOCK) + b];
+      UNROLL for (int p = 0; p < panels; p++) {
+        int i = p * tokens + t;
+        total[i] = lanes_fma(__builtin_convertvector(acc[i], lanes), lanes_load(w + p * panel_bytes) * scale, total[i]);
+      }
+    }
+  }
+}
+#endif
 
 #if HAS_BFLOAT_DOT
 /// Pairs of bf16 weights times pairs of bf16 activations (`x` holds one pair a word, `stride` words between rows).
