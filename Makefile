@@ -39,6 +39,7 @@ server: setup
 
 test: setup lint assets-models
 	Scripts/install-clients
+	Scripts/install-redis
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	Scripts/consumer-test

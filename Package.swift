@@ -63,6 +63,13 @@ let package = Package(
       ],
       swiftSettings: strict),
     .target(
+      name: "SessionRedis",
+      dependencies: [
+        "SessionStore", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .target(
       name: "Server",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "SessionStore",
@@ -72,7 +79,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "ServerCommand", dependencies: ["Engine", "KVCaches", "Server", "SessionStore", argumentParser],
+      name: "ServerCommand",
+      dependencies: ["Engine", "KVCaches", "Server", "SessionRedis", "SessionStore", argumentParser],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
     .target(
@@ -123,6 +131,13 @@ let package = Package(
       dependencies: [
         "Evaluation", "Engine", "Kernels", "KVCaches", "ModelJSON", "Models", "Tokenizers", "TestSupport",
         "CacheTestSupport",
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SessionRedisTests",
+      dependencies: [
+        "SessionRedis", "SessionStore", "Kernels", "KVCaches", "CacheTestSupport",
+        .product(name: "NIOCore", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .testTarget(

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import KVCaches
 import Server
+import SessionRedis
 import SessionStore
 
 /// The command `sluice-serve`, which `sluice serve` starts.
@@ -36,6 +37,10 @@ struct ServerCommand: AsyncParsableCommand {
   var cacheMemory = 2048
   @Option(name: .long, help: "A file in which sessions outlive the server; made where it is not there.")
   var sessionStore: String?
+  @Option(
+    name: .long,
+    help: ArgumentHelp("A Redis or Valkey server in place of a file, for several servers.", valueName: "host:port"))
+  var sessionRedis: String?
   @Option(name: .long, help: "MiB of stored sessions in memory, above the file.")
   var sessionMemory = 1024
   @Option(name: .long, help: "MiB of stored sessions in the file.")
@@ -60,8 +65,18 @@ struct ServerCommand: AsyncParsableCommand {
     if let sessionLifetime, !(1...1_000_000).contains(sessionLifetime) {
       throw ValidationError("--session-lifetime must be from 1 to 1000000 hours, but is \(sessionLifetime)")
     }
-    guard sessionStore != nil || sessionMemory == 1024 && sessionDisk == 10240 && sessionLifetime == nil else {
-      throw ValidationError("--session-memory, --session-disk and --session-lifetime need --session-store")
+    guard sessionStore == nil || sessionRedis == nil else {
+      throw ValidationError("give either --session-store or --session-redis, not both")
+    }
+    if let sessionRedis, Self.address(sessionRedis) == nil {
+      throw ValidationError("--session-redis must be HOST:PORT, but is '\(sessionRedis)'")
+    }
+    guard
+      sessionStore != nil || sessionRedis != nil
+        || sessionMemory == 1024 && sessionDisk == 10240 && sessionLifetime == nil
+    else {
+      throw ValidationError(
+        "--session-memory, --session-disk and --session-lifetime need --session-store or --session-redis")
     }
     guard !apiKey.contains("") else { throw ValidationError("--api-key needs a key, but is empty") }
     guard KVCache.SlotType(rawValue: cacheType) != nil else {
@@ -105,14 +120,7 @@ struct ServerCommand: AsyncParsableCommand {
     options.memoryBytes = cacheMemory << 20
     (options.parallel, options.queue) = (parallel, queue)
     options.log = { Self.say($0) }
-    options.sessions = try sessionStore.map { path in
-      var limits = SessionStore.Options()
-      (limits.memoryBytes, limits.diskBytes) = (sessionMemory << 20, sessionDisk << 20)
-      limits.lifetime = sessionLifetime.map { Int64($0) * 3600 }
-      let store = try SessionStore(path: path, options: limits)
-      if let notice = store.notice { Self.say("warning: \(notice)") }
-      return store
-    }
+    options.sessions = try openSessions()
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
     for notice in loaded.notices { Self.say("\(notice)") }
@@ -126,6 +134,30 @@ struct ServerCommand: AsyncParsableCommand {
     for await _ in signals { break }
     Self.say("stopping")
     await server.stop()
+  }
+
+  /// Where sessions outlive the server; nil where they do not.
+  private func openSessions() throws -> SessionStore? {
+    var limits = SessionStore.Options()
+    (limits.memoryBytes, limits.diskBytes) = (sessionMemory << 20, sessionDisk << 20)
+    limits.lifetime = sessionLifetime.map { Int64($0) * 3600 }
+    if let (host, port) = sessionRedis.flatMap(Self.address) {
+      return SessionStore(disk: RedisTier(host: host, port: port, byteLimit: limits.diskBytes), options: limits)
+    }
+    guard let sessionStore else { return nil }
+    let store = try SessionStore(path: sessionStore, options: limits)
+    if let notice = store.notice { Self.say("warning: \(notice)") }
+    return store
+  }
+
+  /// `host:port`, also with an IPv6 address in brackets.
+  private static func address(_ text: String) -> (host: String, port: Int)? {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+      (1...65535).contains(port)
+    else { return nil }
+    var host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    return host.isEmpty ? nil : (String(host), port)
   }
 
   /// The name of a pulled model, or of a file without its extension.

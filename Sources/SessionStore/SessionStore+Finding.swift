@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Looking an item up.
 extension SessionStore {
   /// Finds an item for whoever has this fingerprint.
@@ -14,6 +16,7 @@ extension SessionStore {
     }
     guard let miss = item.manifest.fingerprint.mismatch(with: fingerprint) else {
       note { $0.hits[item.tier, default: 0] += 1 }
+      state.withLock { $0.generations.note(item.manifest.generation, of: key) }
       later { store in
         if store.hasDisk { store.pool.noteUse(of: key, at: store.now()) }
         try? store.base.noteUse(of: key, at: store.now())

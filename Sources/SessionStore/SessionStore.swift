@@ -43,6 +43,7 @@ public final class SessionStore: Sendable {
     /// Saves under way, by item.
     var unwritten: [ItemKey: Int] = [:]
     var statistics = StoreStatistics()
+    var generations = KnownGenerations()
   }
 
   /// - Parameter path: the file of the store, made where it is not there; nil keeps sessions in memory only
@@ -52,18 +53,19 @@ public final class SessionStore: Sendable {
       try DiskTier(
         path: path, byteLimit: options.diskBytes, durability: options.survivesPowerLoss ? .power : .process)
     }
-    self.init(disk: disk, options: options, notice: disk?.notice) { Int64(time(nil)) }
+    self.init(disk: disk, options: options, notice: disk?.notice)
   }
 
   /// - Parameters:
   ///   - disk: the tier below the pool
-  ///   - now: seconds since 1970
+  ///   - now: seconds since 1970; nil asks the machine
   package init(
-    disk: (any StorageTier)?, options: Options = Options(), notice: String? = nil, now: @escaping @Sendable () -> Int64
+    disk: (any StorageTier)?, options: Options = Options(), notice: String? = nil,
+    now: (@Sendable () -> Int64)? = nil
   ) {
     pool = MemoryTier(byteLimit: options.memoryBytes ?? Self.defaultMemoryBytes)
     base = disk ?? pool
-    (self.options, self.notice, self.now) = (options, notice, now)
+    (self.options, self.notice, self.now) = (options, notice, now ?? { Int64(time(nil)) })
   }
 
   private static var defaultMemoryBytes: Int {
@@ -93,6 +95,7 @@ public final class SessionStore: Sendable {
   ) {
     state.withLock { state in
       state.pending += change.bytes
+      state.generations.note(change.manifest.generation, of: change.key)
       state.unwritten[change.key, default: 0] += 1
     }
     thread.enqueue { [self] in
@@ -104,6 +107,13 @@ public final class SessionStore: Sendable {
       }
       done(result)
     }
+  }
+
+  /// Whether somebody else has saved an item since this store saved or found it.
+  package func isForeign(_ key: ItemKey) -> Bool {
+    if isWriting(key) { flush() }
+    guard case .some(let item?) = try? base.item(key) else { return false }
+    return state.withLock { $0.generations.isForeign(item.generation, of: key) }
   }
 
   /// Waits until all that was saved is written.
@@ -119,6 +129,23 @@ public final class SessionStore: Sendable {
 
   /// Does something on the store's thread.
   func later(_ job: @escaping @Sendable (SessionStore) -> Void) { thread.enqueue { [self] in job(self) } }
+}
+
+/// The newest generations of items that a store wrote or found itself: one more than the newest, since a save may fail.
+struct KnownGenerations {
+  private static let limit = 1 << 16
+  private var known: [ItemKey: (newest: Int64, before: Int64)] = [:]
+
+  mutating func note(_ generation: Int64, of key: ItemKey) {
+    // To know nothing of an item does no harm: it then counts as nobody else's.
+    if known.count >= Self.limit { known = [:] }
+    guard known[key]?.newest != generation else { return }
+    known[key] = (generation, known[key]?.newest ?? generation)
+  }
+
+  func isForeign(_ generation: Int64, of key: ItemKey) -> Bool {
+    known[key].map { $0.newest != generation && $0.before != generation } ?? false
+  }
 }
 
 /// What happened in a store since it was opened.

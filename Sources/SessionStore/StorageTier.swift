@@ -47,6 +47,11 @@ package struct TierItem: Sendable, Hashable {
   package var saved: Int64
   package var used: Int64
   package var isPinned: Bool
+
+  package init(key: ItemKey, generation: Int64, bytes: Int, saved: Int64, used: Int64, isPinned: Bool) {
+    (self.key, self.generation, self.bytes) = (key, generation, bytes)
+    (self.saved, self.used, self.isPinned) = (saved, used, isPinned)
+  }
 }
 
 /// Why an item left a tier.

@@ -90,6 +90,29 @@ import Testing
     }
   }
 
+  @Test(arguments: ["streaming-llm:4+60", "h2o:64"])
+  func `servers that take turns go on with what the other one stored`(plan: String) async throws {
+    let fields: JSONValue = ["cache": .string(plan), "session": "s"]
+    var expected: [JSONValue] = []
+    try await ServerSubject.run(TinyModel(trainedLength: 1024)) { subject in
+      for turn in 0..<9 { expected.append(try await subject.chat([user("turn \(turn)")], fields).json) }
+    }
+    try await withFolder { folder in
+      try await run(in: folder) { first, firstStore in
+        try await run(in: folder) { second, secondStore in
+          for (turn, isFirst) in [true, false, true, true, false, false, true, false, true].enumerated() {
+            let response = try await (isFirst ? first : second).chat([user("turn \(turn)")], fields).json
+            #expect(response.content == expected[turn].content, "turn \(turn)")
+            #expect(response.cachedTokens == expected[turn].cachedTokens, "turn \(turn)")
+            // What is stored is what the other one may rely on.
+            _ = try await (isFirst ? first : second).client.get("/v1/sessions")
+          }
+          #expect(firstStore.statistics.failedSaves == 0 && secondStore.statistics.failedSaves == 0)
+        }
+      }
+    }
+  }
+
   @Test func `a full store ends no answer`() async throws {
     try await withFolder { folder in
       let store = try Self.store(folder) { $0.diskBytes = 1000 }

@@ -128,10 +128,13 @@ final class RequestRoom {
   /// A memory that waits here and has read the start of a prompt; another conversation's only where the session's own is not
   /// stored.
   private func waitingMemory(for request: GenerationRequest) -> (HeldSequence, HeldSequence.Match)? {
-    guard let reused = held.take(for: request) else { return nil }
-    guard let session = request.session, reused.0.checkpointer?.key != session, stored?.holds(session) == true else {
-      return reused
-    }
+    guard var reused = held.take(for: request) else { return nil }
+    guard let session = request.session, let stored else { return reused }
+    let isOwn = reused.0.checkpointer?.key == session
+    // Another server may have gone on with the session.
+    let isForeign = isOwn && stored.archive.store.isForeign(session)
+    guard !isOwn || isForeign, stored.holds(session) else { return reused }
+    if isForeign { reused.0.checkpointer = nil }
     held.hold(reused.0)
     return nil
   }

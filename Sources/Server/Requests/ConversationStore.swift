@@ -72,9 +72,14 @@ final class ConversationStore: Sendable {
       (state.busy.insert(key).inserted, state.stored[key]?.messages)
     }
     guard isFree else { throw Self.busy }
-    let stored = held == nil ? archive.flatMap { $0.messages(of: $0.key(name, owner: owner)) } : nil
-    let before = held ?? stored ?? []
+    let before = newest(held, or: archive?.key(name, owner: owner))
     return ConversationTurn(messages: before + messages) { [self] whole in end(key, whole) }
+  }
+
+  /// The messages that are held, or those that are stored where none are held or another server has gone on.
+  private func newest(_ held: [JSONValue]?, or session: ItemKey?) -> [JSONValue] {
+    guard let archive, let session, held == nil || archive.store.isForeign(session) else { return held ?? [] }
+    return archive.messages(of: session) ?? held ?? []
   }
 
   /// - Parameter messages: the conversation as it is now; nil leaves it as it was

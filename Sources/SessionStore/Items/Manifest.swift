@@ -35,7 +35,7 @@ package struct Manifest: Sendable, Hashable {
   package func section(_ name: SectionName) -> StoredSection? { sections.first { $0.name == name } }
 
   /// Magic, version, then the rest with its CRC-32C at the end, little-endian.
-  var encoded: [UInt8] {
+  package var encoded: [UInt8] {
     var writer = SectionWriter()
     Self.magic.withUnsafeBytes { writer.write($0) }
     writer.write(UInt32(Self.version))

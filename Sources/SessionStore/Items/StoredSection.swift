@@ -29,7 +29,7 @@ package struct StoredSection: Sendable, Hashable {
   }
 
   /// Calls `body` with the place of each page and where it lies in the section.
-  func forEachPage(_ body: (PagePlace, Range<Int>, UInt64) throws -> Void) rethrows {
+  package func forEachPage(_ body: (PagePlace, Range<Int>, UInt64) throws -> Void) rethrows {
     var first = 0
     for (index, part) in parts.enumerated() {
       for (page, hash) in part.hashes.enumerated() {
@@ -50,7 +50,7 @@ package struct PagePlace: Sendable, Hashable {
   let page: Int
 
   /// One number, in the order of the section's bytes.
-  var number: Int64 { Int64(section) << 32 | Int64(part) << 16 | Int64(page) }
+  package var number: Int64 { Int64(section) << 32 | Int64(part) << 16 | Int64(page) }
 
   /// The numbers of all pages of a section.
   static func numbers(ofSection section: Int) -> ClosedRange<Int64> {
