@@ -4,9 +4,10 @@ import Synchronization
 
 /// Items on a Redis or Valkey server, where any machine finds them.
 ///
-/// Of an item there are a manifest (`…:m`), facts (`…:f`, a hash) and pages (`…:p`, a hash by place); a sorted set has all items
-/// in the order of use. A change is a transaction that fails where somebody else's came first (WATCH). Pages travel in commands
-/// and replies of at most 4 MiB. What the server evicts by itself is missed and found out, key by key.
+/// Of an item there are a manifest (`…:m`), facts (`…:f`, a hash) and pages (`…:p`, a hash by place); a sorted set has all
+/// items in the order of use. A change is a transaction that fails where somebody else has changed the manifest first
+/// (WATCH). Pages travel in commands and replies of at most 4 MiB. What the server evicts by itself is missed and found out,
+/// key by key.
 package final class RedisTier: StorageTier {
   package let name = "redis"
   package let byteLimit: Int
@@ -106,7 +107,7 @@ package final class RedisTier: StorageTier {
     let keys = keys(change.key)
     let there = try send(
       [
-        RESPCommand("WATCH", keys.facts), factsCommand(keys), RESPCommand("GET", keys.manifest),
+        RESPCommand("WATCH", keys.manifest), factsCommand(keys), RESPCommand("GET", keys.manifest),
         RESPCommand("INCR", turn),
       ], on: transactions)
     var isOpen = true
@@ -217,7 +218,7 @@ package final class RedisTier: StorageTier {
   private func duplicate(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
     let (from, to) = (keys(key), keys(other))
     let there = try send(
-      [RESPCommand("WATCH", from.facts), factsCommand(from), RESPCommand("INCR", turn)], on: transactions)
+      [RESPCommand("WATCH", from.manifest), factsCommand(from), RESPCommand("INCR", turn)], on: transactions)
     guard let item = item(key, there[1]) else {
       _ = try? transactions.send([RESPCommand("UNWATCH")])
       throw .gone

@@ -49,7 +49,7 @@ struct RedisTierTests {
 
   @Test func `records of any length are there as they were written, and stale pages go`() throws {
     let tier = tier()
-    let lengths = [0, 1, Self.page, Self.page + 1, 300 * Self.page + 7]
+    let lengths = [0, Self.page + 1, 300 * Self.page + 7]
     for first in lengths {
       for second in lengths {
         let key = ItemKey(tenant: "x:1", name: "\(first) \(second)")
@@ -120,10 +120,12 @@ struct RedisTierTests {
       store.save(change)
       store.flush()
       manifest = change.manifest
+      #expect(store.statistics.failedSaves == 0)
       for store in [store, elsewhere] {
         let other = try subject.makeCache()
         try store.find(ItemKey(name: plan), for: Self.fingerprint).get().restore(other)
-        #expect(other.snapshot() == cache.snapshot())
+        let isSame = other.snapshot() == cache.snapshot()
+        #expect(isSame, "at \(end)")
       }
     }
   }
