@@ -1,6 +1,6 @@
 # Sluice: `make demo` and `make test` do everything on a fresh machine, system packages included.
 
-SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText
+SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText Examples/WriteValue
 
 .PHONY: help setup model assets-models demo server test example lint format release clean
 

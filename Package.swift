@@ -33,6 +33,7 @@ let package = Package(
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "Kernels", dependencies: ["CKernels", "CLibrary"], swiftSettings: fast),
     .target(name: "ModelJSON", dependencies: ["CLibrary"], swiftSettings: fast),
+    .target(name: "Constraints", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "Weights", dependencies: ["CLibrary", "Kernels", "ModelJSON"], swiftSettings: fast),
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
@@ -47,7 +48,7 @@ let package = Package(
       name: "Engine",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "ModelHub", "Weights", "KVCaches", "Models", "Tokenizers", "ChatTemplates",
-        "SessionStore",
+        "Constraints", "SessionStore",
       ],
       swiftSettings: fast),
     .target(
@@ -73,6 +74,7 @@ let package = Package(
       name: "Server",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "SessionStore",
+        "Constraints",
         "Engine",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -91,6 +93,9 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "CKernels", "TestSupport"], swiftSettings: fast),
     .testTarget(name: "ModelJSONTests", dependencies: ["ModelJSON", "Kernels", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "ConstraintsTests", dependencies: ["Constraints", "ModelJSON", "Tokenizers", "Kernels", "TestSupport"],
+      resources: [.copy("Golden")], swiftSettings: fast),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TokenizersTests", dependencies: ["Tokenizers", "Weights", "Engine", "Kernels", "TestSupport"],
@@ -123,7 +128,7 @@ let package = Package(
       name: "EngineTests",
       dependencies: [
         "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
-        "SessionStore", "TestSupport", "CacheTestSupport", "CAllocationCounter",
+        "Constraints", "SessionStore", "TestSupport", "CacheTestSupport", "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -144,6 +149,7 @@ let package = Package(
       name: "ServerTests",
       dependencies: [
         "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "SessionStore", "Tokenizers", "ChatTemplates",
+        "Constraints",
         "TestSupport",
       ],
       resources: [.copy("Clients")], swiftSettings: strict),

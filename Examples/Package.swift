@@ -9,6 +9,8 @@ let package = Package(
   ],
   targets: [
     .executableTarget(
-      name: "StreamText", dependencies: [.product(name: "Sluice", package: "sluice")], path: "StreamText")
+      name: "StreamText", dependencies: [.product(name: "Sluice", package: "sluice")], path: "StreamText"),
+    .executableTarget(
+      name: "WriteValue", dependencies: [.product(name: "Sluice", package: "sluice")], path: "WriteValue"),
   ]
 )

@@ -69,8 +69,9 @@ INLINE void pair_score_tile(pair_kind kind, int is_halves, const attention_step 
   }
 }
 
-INLINE void pair_score_rows(pair_kind kind, int is_halves, const attention_step *step, key_source source, int panels,
-                            int rows, int row) {
+INLINE void pair_score_rows(pair_kind kind, int is_halves, const attention_step *step, key_source source, int rows,
+                            int row) {
+  int panels = PAIR_SCORE_PANELS(rows);
   int panel = (step->first_slot - step->block) / PANEL, last = (step->last_slot - step->block + PANEL - 1) / PANEL;
   for (; panel + panels <= last; panel += panels)
     pair_score_tile(kind, is_halves, step, source, panels, rows, row, panel);
@@ -79,15 +80,16 @@ INLINE void pair_score_rows(pair_kind kind, int is_halves, const attention_step 
 
 INLINE void pair_scores_of(pair_kind kind, int is_halves, const attention_step *step, key_source source) {
   int row = 0;
-  for (; step->rows - row >= 8; row += 8) pair_score_rows(kind, is_halves, step, source, 2, 8, row);
+  for (; step->rows - row >= PAIR_TILE_ROWS; row += PAIR_TILE_ROWS)
+    pair_score_rows(kind, is_halves, step, source, PAIR_TILE_ROWS, row);
   switch (step->rows - row) {
-    case 7: pair_score_rows(kind, is_halves, step, source, 2, 7, row); break;
-    case 6: pair_score_rows(kind, is_halves, step, source, 2, 6, row); break;
-    case 5: pair_score_rows(kind, is_halves, step, source, 2, 5, row); break;
-    case 4: pair_score_rows(kind, is_halves, step, source, 4, 4, row); break;
-    case 3: pair_score_rows(kind, is_halves, step, source, 4, 3, row); break;
-    case 2: pair_score_rows(kind, is_halves, step, source, 4, 2, row); break;
-    case 1: pair_score_rows(kind, is_halves, step, source, 4, 1, row); break;
+    case 7: pair_score_rows(kind, is_halves, step, source, PAIR_TILE_ROWS > 7 ? 7 : 1, row); break;
+    case 6: pair_score_rows(kind, is_halves, step, source, PAIR_TILE_ROWS > 6 ? 6 : 1, row); break;
+    case 5: pair_score_rows(kind, is_halves, step, source, 5, row); break;
+    case 4: pair_score_rows(kind, is_halves, step, source, 4, row); break;
+    case 3: pair_score_rows(kind, is_halves, step, source, 3, row); break;
+    case 2: pair_score_rows(kind, is_halves, step, source, 2, row); break;
+    case 1: pair_score_rows(kind, is_halves, step, source, 1, row); break;
   }
 }
 
@@ -106,7 +108,7 @@ static void pair_scores(const attention_step *step) {
   for (int panel = first; panel < last; panel++)
     find_key_scales(keys + panel * panel_bytes, a->head_dim, step->slot_scales + panel * PANEL,
                     inverses + panel * PANEL);
-  if (step->rows <= 8) return pair_scores_of(PAIR_WORDS, 1, step, (key_source){keys, panel_bytes, ahead, inverses});
+  if (step->rows <= PAIR_TILE_ROWS) return pair_scores_of(PAIR_WORDS, 1, step, (key_source){keys, panel_bytes, ahead, inverses});
   int pairs = a->head_dim / 2;
   const uint8_t *converted = (const uint8_t *)step->pairs;
   for (int panel = first; panel < last; panel++) {

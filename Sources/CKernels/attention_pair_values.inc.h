@@ -220,9 +220,9 @@ INLINE float weighted_minima(const attention_step *step, int row, const float *m
 }
 
 /// Adds 16 dims each of `vectors` vectors from vector `i` on, from pairs made before or, with `inverse`, from the rows
-/// of whole pairs of slots. Blocks of 32 dims have weights of their own in Q8_0.
+/// of whole pairs of slots. Blocks of 32 dims have weights of their own in Q8_0; the first vector is half `half` of one.
 INLINE void pair_value_tile(sluice_type type, pair_kind kind, const float *inverse, const attention_step *step,
-                            const float *corrections, int rows, int vectors, int row, int i) {
+                            const float *corrections, int rows, int vectors, int half, int row, int i) {
   const sluice_attention *a = step->attention;
   int first = (step->first_slot - step->block) / 2, last = (step->last_slot - step->block + 1) / 2;
   ptrdiff_t group_rows = is_block_type(type) ? step->rows : 0;
@@ -237,12 +237,12 @@ INLINE void pair_value_tile(sluice_type type, pair_kind kind, const float *inver
   for (int pair = first; pair < last; pair++, even += 2 * row_bytes, pairs += a->head_dim) {
     lanes_u value[TILE_LIMIT];
     UNROLL for (int v = 0; v < vectors; v++) {
-      const uint8_t *at = even + value_offset(type, v);
-      if (inverse && v % 2 == 0) {
+      const uint8_t *at = even + value_offset(type, half + v);
+      if (inverse && (half + v) % 2 == 0) {
         __builtin_prefetch(at + ATTENTION_SLOTS * row_bytes, 0, 3);
         __builtin_prefetch(at + (ATTENTION_SLOTS + 1) * row_bytes, 0, 3);
       }
-      value[v] = inverse ? value_pairs(type, at, at + row_bytes, v % 2, inverse + 2 * pair)
+      value[v] = inverse ? value_pairs(type, at, at + row_bytes, (half + v) % 2, inverse + 2 * pair)
                          : lanes_load_bits(pairs + PANEL * v);
     }
     UNROLL for (int r = 0; r < rows; r++)
@@ -273,23 +273,31 @@ INLINE void pair_value_tile(sluice_type type, pair_kind kind, const float *inver
 
 INLINE void pair_value_rows(sluice_type type, pair_kind kind, const float *inverse, const attention_step *step,
                             const float *corrections, int rows, int row) {
-  int i = 0, vectors = step->attention->head_dim / PANEL, width = VALUE_LANES(rows);
-  for (; i + width <= vectors; i += width)
-    pair_value_tile(type, kind, inverse, step, corrections, rows, width, row, i);
-  if (is_block_type(type)) {
-    for (; i < vectors; i += 2) pair_value_tile(type, kind, inverse, step, corrections, rows, 2, row, i);
+  int i = 0, vectors = step->attention->head_dim / PANEL, width = PAIR_VALUE_LANES(rows);
+  if (width > 1) {
+    for (; i + width <= vectors; i += width)
+      pair_value_tile(type, kind, inverse, step, corrections, rows, width, 0, row, i);
+  }
+  if (!is_block_type(type)) {
+    for (; i < vectors; i++) pair_value_tile(type, kind, inverse, step, corrections, rows, 1, 0, row, i);
+  } else if (width > 1) {
+    for (; i < vectors; i += 2) pair_value_tile(type, kind, inverse, step, corrections, rows, 2, 0, row, i);
   } else {
-    for (; i < vectors; i++) pair_value_tile(type, kind, inverse, step, corrections, rows, 1, row, i);
+    for (; i < vectors; i += 2) {
+      pair_value_tile(type, kind, inverse, step, corrections, rows, 1, 0, row, i);
+      pair_value_tile(type, kind, inverse, step, corrections, rows, 1, 1, row, i + 1);
+    }
   }
 }
 
 INLINE void pair_value_tiles(sluice_type type, pair_kind kind, const float *inverse, const attention_step *step,
                              const float *corrections) {
   int row = 0;
-  for (; step->rows - row >= 8; row += 8) pair_value_rows(type, kind, inverse, step, corrections, 8, row);
+  for (; step->rows - row >= PAIR_TILE_ROWS; row += PAIR_TILE_ROWS)
+    pair_value_rows(type, kind, inverse, step, corrections, PAIR_TILE_ROWS, row);
   switch (step->rows - row) {
-    case 7: pair_value_rows(type, kind, inverse, step, corrections, 7, row); break;
-    case 6: pair_value_rows(type, kind, inverse, step, corrections, 6, row); break;
+    case 7: pair_value_rows(type, kind, inverse, step, corrections, PAIR_TILE_ROWS > 7 ? 7 : 1, row); break;
+    case 6: pair_value_rows(type, kind, inverse, step, corrections, PAIR_TILE_ROWS > 6 ? 6 : 1, row); break;
     case 5: pair_value_rows(type, kind, inverse, step, corrections, 5, row); break;
     case 4: pair_value_rows(type, kind, inverse, step, corrections, 4, row); break;
     case 3: pair_value_rows(type, kind, inverse, step, corrections, 3, row); break;
@@ -306,7 +314,7 @@ INLINE void pair_values_of(sluice_type type, pair_kind kind, const attention_ste
   int end = (step->last_slot - step->block + PANEL - 1) / PANEL * PANEL;
   if (end - start == ATTENTION_SLOTS) convert_weights(kind, step, 0, ATTENTION_SLOTS, limit);
   else convert_weights(kind, step, start, end, limit);
-  if (step->rows <= 8 && step->first_slot % 2 == 0 && step->last_slot % 2 == 0) {
+  if (step->rows <= PAIR_TILE_ROWS && step->first_slot % 2 == 0 && step->last_slot % 2 == 0) {
     pair_value_tiles(type, kind, inverse, step, corrections);
   } else {
     convert_values(type, step, inverse);

@@ -13,8 +13,7 @@
 // What a row gets does not depend on the rows beside it: a scale belongs to one slot, or to one row and what it sees.
 
 enum {
-  PAIR_ROWS = 4,   // query heads of a key from which on pairs are used
-  NIBBLE_PAIR_ROWS = 3,  // the same where values are nibbles, of which pairs are made with few instructions
+  PAIR_ROWS = 3,   // query heads of a key from which on pairs are used
   WORD_DIMS = 64,  // dims whose int16 products fit into 32 bits
 };
 
@@ -32,8 +31,7 @@ INLINE pair_kind score_kind_of(const sluice_attention *a) {
 }
 
 INLINE pair_kind value_kind_of(const sluice_attention *a) {
-  if (a->type == SLUICE_Q4_1) return a->rows_per_token >= NIBBLE_PAIR_ROWS && HAS_WORDS_DOT ? PAIR_WORDS : PAIR_NONE;
-  if (a->type != SLUICE_Q8_0) return score_kind_of(a);
+  if (a->type != SLUICE_Q8_0 && a->type != SLUICE_Q4_1) return score_kind_of(a);
   return a->rows_per_token >= PAIR_ROWS && HAS_WORDS_DOT ? PAIR_WORDS : PAIR_NONE;
 }
 

@@ -13,6 +13,7 @@
 //   TILE_PANELS, TILE_TOKENS      the register tile of a matrix product
 //   SCORE_ROWS, SCORE_PANELS_n    attention's score tiles: rows, and panels beside n rows
 //   VALUE_ROWS, VALUE_LANES(rows) attention's value tiles: rows, and vectors of 16 dims beside so many
+//   PAIR_TILE_ROWS, PAIR_SCORE_PANELS(rows), PAIR_VALUE_LANES(rows)  the same for tiles of pairs
 //   PEAK_WEIGHTS, PEAK_INPUTS     the register tile that measures the CPU's own limits
 //   HAS_BYTES_DOT                 1 where bytes_dot is faster than float arithmetic
 //   HAS_WORD_SUMS                 1 where dot products of small weights are better summed in int16 first: lanes_ww holds two

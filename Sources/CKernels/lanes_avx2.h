@@ -17,13 +17,16 @@
 #define SCORE_PANELS_1 4
 #define VALUE_ROWS 3
 #define VALUE_LANES(rows) 2
+#define PAIR_TILE_ROWS 6
+#define PAIR_SCORE_PANELS(rows) ((rows) > 3 ? 1 : (rows) > 1 ? 2 : 4)
+#define PAIR_VALUE_LANES(rows) ((rows) > 3 ? 1 : 2)
 #define PEAK_WEIGHTS 2
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1
 #define HAS_WORD_SUMS !SLUICE_TARGET_HAS_VNNI
 #define HAS_WORD_TILES !SLUICE_TARGET_HAS_VNNI
 #define HAS_BFLOAT_DOT 0
-#define HAS_WORDS_DOT 0
+#define HAS_WORDS_DOT 1
 #define HAS_POWER_SCALE 0
 
 #define LOW(x) ((__m256)(x).lo)

@@ -17,6 +17,9 @@
 #define SCORE_PANELS_1 4
 #define VALUE_ROWS 8
 #define VALUE_LANES(rows) ((rows) > 6 ? 2 : 4)
+#define PAIR_TILE_ROWS 8
+#define PAIR_SCORE_PANELS(rows) ((rows) > 4 ? 2 : 4)
+#define PAIR_VALUE_LANES(rows) VALUE_LANES(rows)
 #define PEAK_WEIGHTS 4
 #define PEAK_INPUTS 5
 #define HAS_BYTES_DOT 1

@@ -16,6 +16,9 @@
 #define SCORE_PANELS_1 4
 #define VALUE_ROWS 3
 #define VALUE_LANES(rows) 2
+#define PAIR_TILE_ROWS 8
+#define PAIR_SCORE_PANELS(rows) 1
+#define PAIR_VALUE_LANES(rows) 1
 #define PEAK_WEIGHTS 2
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 1

@@ -14,6 +14,9 @@
 #define SCORE_PANELS_1 1
 #define VALUE_ROWS 2
 #define VALUE_LANES(rows) 1
+#define PAIR_TILE_ROWS 8
+#define PAIR_SCORE_PANELS(rows) 1
+#define PAIR_VALUE_LANES(rows) 1
 #define PEAK_WEIGHTS 1
 #define PEAK_INPUTS 3
 #define HAS_BYTES_DOT 0

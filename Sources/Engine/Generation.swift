@@ -1,3 +1,4 @@
+package import Constraints
 import KVCaches
 package import Tokenizers
 
@@ -25,6 +26,8 @@ package struct Generation {
   private var sampler: Sampler
   private var decoder: IncrementalDecoder
   private var stops: StopStrings
+  /// What the text must be; nil where it is free.
+  private var matcher: ConstraintMatcher?
   /// A stop string that is a special token and was met.
   private var metToken: Int32?
   /// Stop strings that are special tokens, which never show in text.
@@ -39,9 +42,10 @@ package struct Generation {
   ///   - limit: the most tokens, nil for no limit
   ///   - showsControlTokens: whether control tokens are written out, for a reader of the answer's format
   ///   - sampling: without `problem`
+  ///   - matcher: at the start of a text that is to be kept to a constraint
   package init(
     _ sequence: Sequence, tokenizer: Tokenizer, sampling: SamplingOptions, stopStrings: [String] = [],
-    limit: Int? = nil, showsControlTokens: Bool = false
+    limit: Int? = nil, showsControlTokens: Bool = false, matcher: ConstraintMatcher? = nil
   ) {
     self.sequence = sequence
     self.tokenizer = tokenizer
@@ -50,6 +54,7 @@ package struct Generation {
     decoder = IncrementalDecoder(tokenizer, skipsSpecial: !showsControlTokens)
     stops = StopStrings(stopStrings)
     stopTokens = Set(stopStrings.compactMap(tokenizer.id(ofSpecial:)))
+    self.matcher = matcher
     if limit == 0 { finish = .limit }
   }
 
@@ -79,10 +84,7 @@ package struct Generation {
       finish = .cancelled
       throw failure
     }
-    guard let token = sampler.sample(logits, after: sequence.log) else {
-      finish = .cancelled
-      throw LanguageModelError.noFiniteLogit
-    }
+    let token = try sample(logits)
     if tokenizer.endOfGeneration.contains(token) { return end(.endOfText) }
     if stopTokens.contains(token) {
       metToken = token
@@ -97,6 +99,17 @@ package struct Generation {
     }
     if generatedTokens == limit { return text + end(.limit) }
     return text
+  }
+
+  /// The next token, one that the constraint allows.
+  private mutating func sample(_ logits: UnsafeMutableBufferPointer<Float>) throws -> Int32 {
+    let isPossible = matcher?.mask(logits) ?? true
+    let token = sampler.sample(logits, after: sequence.log)
+    guard let token, isPossible, matcher?.accept(token) ?? true, matcher?.hasFailed != true else {
+      finish = .cancelled
+      throw matcher == nil ? LanguageModelError.noFiniteLogit : .constraintNotKept
+    }
+    return token
   }
 
   /// Ends the text where it is; what was to be read by then stays in the sequence.

@@ -6,6 +6,8 @@ public struct GenerationOptions: Sendable, Hashable {
   public var maximumResponseTokens: Int?
   /// Texts that end the response; they are not part of it.
   public var stopStrings: [String]
+  /// What the response must be; nil where it is free.
+  package var constraint: AnswerConstraint?
 
   public init(
     sampling: SamplingOptions = SamplingOptions(), maximumResponseTokens: Int? = nil, stopStrings: [String] = []

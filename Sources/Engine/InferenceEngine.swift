@@ -15,6 +15,9 @@ package final class InferenceEngine {
   /// 0, 1, 2…
   private let rowNumbers: Buffer<Int32>
 
+  /// What constraints of answers have come to; nil where no tokenizer is known.
+  package var constraints: ConstraintTables?
+
   /// The batch of a step that has one sequence.
   private let single: Batch
 

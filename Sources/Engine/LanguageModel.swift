@@ -131,6 +131,7 @@ public final class LanguageModel: Sendable {
       engine = InferenceEngine(
         model: model, team: team, kernels: kernels, chunk: options.chunk,
         arithmetic: options.exactArithmetic ? .float32 : .int8)
+      engine.constraints = ConstraintTables(ConstraintVocabulary(tokenizer))
     }
 
     /// How its conversations are written, or why it cannot hold any; made anew each time.

@@ -1,3 +1,4 @@
+package import Constraints
 package import ModelHub
 
 /// Something a language model was asked to do and cannot.
@@ -10,6 +11,9 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case noChatTemplate
     case malformed(String, reason: String)
     case noFiniteLogit
+    case constraintNotKept
+    case badSchema(ConstraintError)
+    case notDecoded(type: String, reason: String)
     case badOptions(String)
     case superseded
     case notSaved(String)
@@ -26,6 +30,11 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     Self(code: .malformed(path, reason: reason))
   }
   package static let noFiniteLogit = Self(code: .noFiniteLogit)
+  package static let constraintNotKept = Self(code: .constraintNotKept)
+  package static func badSchema(_ error: ConstraintError) -> Self { Self(code: .badSchema(error)) }
+  package static func notDecoded(_ type: String, _ reason: String) -> Self {
+    Self(code: .notDecoded(type: type, reason: reason))
+  }
   package static func badOptions(_ reason: String) -> Self { Self(code: .badOptions(reason)) }
   package static func notSaved(_ reason: String) -> Self { Self(code: .notSaved(reason)) }
   package static let superseded = Self(code: .superseded)
@@ -41,6 +50,10 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
       "this model's files say nothing of how messages are written; name a template with --chat-template"
     case .malformed(let path, let reason): "\(path): \(reason)"
     case .noFiniteLogit: "the model gave no finite logit; its weights or its cache are broken"
+    case .constraintNotKept:
+      "no token of the model's vocabulary continues the document that was asked for, or its schema needs too many states"
+    case .badSchema(let error): error.description
+    case .notDecoded(let type, let reason): "the answer is no \(type): \(reason)"
     case .badOptions(let reason): reason
     case .notSaved(let reason): "the session was not saved: \(reason)"
     case .superseded: "a newer request of the same session replaced this one"

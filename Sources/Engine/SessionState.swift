@@ -20,6 +20,8 @@ package final class SessionState: @unchecked Sendable {
   package private(set) var existing: Sequence?
   private var generation: Generation?
   private var reader: AnswerReader?
+  /// What may stand before the answer under way.
+  private var lead = AnswerLead.none
   private(set) var dialogue = Dialogue()
   /// How the session stood before each of the newest requests.
   private var marks: [(count: Int, dialogue: Dialogue)] = []
@@ -100,6 +102,7 @@ package final class SessionState: @unchecked Sendable {
   package func begin(_ request: Request, _ options: GenerationOptions, _ engine: InferenceEngine) throws {
     try options.check()
     let sequence = try sequence(engine)
+    lead = .none
     cancel()
     let mark = (count: sequence.count, dialogue: dialogue)
     switch request {
@@ -109,9 +112,11 @@ package final class SessionState: @unchecked Sendable {
     // The newest one stays, to say how far it would have to be taken back.
     marks.removeAll { $0.count < mark.count - undoDepth }
     marks.append(mark)
+    let constraint = try options.constraint.map { try $0.constraint(behind: lead) }
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: options.sampling, stopStrings: options.stopStrings,
-      limit: options.maximumResponseTokens, showsControlTokens: reader?.needsControlTokens ?? false)
+      limit: options.maximumResponseTokens, showsControlTokens: reader?.needsControlTokens ?? false,
+      matcher: constraint.flatMap { engine.constraints?.matcher(of: $0) })
   }
 
   private func begin(text: String, _ sequence: Sequence) throws {
@@ -148,7 +153,7 @@ package final class SessionState: @unchecked Sendable {
     dialogue = Dialogue(
       conversation: conversation, answer: ChatMessage(.assistant, ""), answerStart: sequence.count)
     self.dialogue = dialogue
-    lastStep = step
+    (lastStep, lead) = (step, step.lead)
     reader = AnswerReader(AnswerFormat(conversation.template.template), opensThought: step.opensThought)
   }
 

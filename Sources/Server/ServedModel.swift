@@ -19,6 +19,10 @@ struct ServedModel: Sendable {
   /// Bytes of all memories together.
   let memoryBytes: Int
   private let layers: [AttentionLayer]
+  /// Answers' constraints by their schema.
+  let constraints = AnswerConstraintCache(limit: 64)
+  /// Made by the first request with a constraint, not on the model's thread.
+  let vocabulary: ConstraintVocabulary
   /// When the server started, in seconds since 1970.
   let created: Int
 
@@ -36,6 +40,7 @@ struct ServedModel: Sendable {
     trainedLength = configuration.trainedLength
     vocabularySize = configuration.vocabularySize
     layers = configuration.layers
+    vocabulary = loaded.engine.constraints?.vocabulary ?? ConstraintVocabulary(loaded.tokenizer)
     let window = max(4, min(4096, trainedLength) - 4)
     self.plan = try plan ?? KVCache.Plan("streaming-llm:4+\(window)")
     _ = try bytes(of: self.plan, tokens: 0)

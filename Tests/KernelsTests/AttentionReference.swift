@@ -24,20 +24,20 @@ struct AttentionTolerance {
     (self.output, self.logSumExp, self.probability) = (output, logSumExp, probability)
   }
 
-  /// Where several heads share a key, AVX-512 rounds as it stores: to bf16 for BF16, to 12 to 14 bits for F16; weights
-  /// of Q8_0 and, from three heads on, of Q4_1 to 15 bits.
+  /// Where three heads or more share a key, AVX2 and AVX-512 round as they store: to 12 to 14 bits for F16, to bf16 for
+  /// BF16 where the CPU multiplies such; weights of Q8_0 and Q4_1 to 15 bits.
   ///
   /// - Parameter scale: How much longer queries are than those whose logits have a variance of 1.
   init(_ type: ElementType, rowsPerToken: Int, scale: Float = 1, with instructions: InstructionSet) {
     self = .exact
-    guard instructions.name.hasPrefix("avx512") else { return }
+    guard rowsPerToken >= 3, instructions.name.hasPrefix("avx") else { return }
     switch type {
-    case .bfloat16 where rowsPerToken >= 4 && instructions.name == "avx512bf16":
+    case .bfloat16 where instructions.name == "avx512bf16":
       self = AttentionTolerance(output: 0.02 * scale, logSumExp: 0.01 * Double(scale), probability: 0.01 * scale)
-    case .float16 where rowsPerToken >= 4:
+    case .float16:
       self = AttentionTolerance(output: 1.5e-3 * scale, logSumExp: 2e-3 * Double(scale), probability: 5e-4 * scale)
-    case .q8_0 where rowsPerToken >= 4: output = 7e-4
-    case .q4_1 where rowsPerToken >= 3: output = 1e-3
+    case .q8_0: output = 7e-4
+    case .q4_1: output = 1e-3
     default: break
     }
   }

@@ -28,7 +28,7 @@ import Testing
     Case(["stream_options": ["include_usage": true]], "stream_options"),
     Case(["stream": true, "stream_options": ["other": 1]], "stream_options.other"),
     Case(["tools": [["type": "function"]]], "tools"), Case(["tool_choice": "required"], "tool_choice"),
-    Case(["response_format": ["type": "json_object"]], "response_format"), Case(["logprobs": true], "logprobs"),
+    Case(["response_format": ["type": "json"]], "response_format.type"), Case(["logprobs": true], "logprobs"),
     Case(["top_logprobs": 3], "top_logprobs"), Case(["audio": [:]], "audio"),
     Case(["modalities": ["audio"]], "modalities"),
     Case(["tempreature": 1], "tempreature"), Case(["messages": []], "messages"), Case(["messages": "hi"], "messages"),

@@ -21,6 +21,8 @@ package struct Conversation: Sendable {
     package var keepsThoughts = false
     /// Whether the model goes on inside of a thought.
     package var opensThought = false
+    /// What may stand before the answer.
+    package var lead = AnswerLead.none
     /// Whether the first token only says that a sequence begins.
     package var addsBegin = false
   }
@@ -75,7 +77,7 @@ package struct Conversation: Sendable {
 
   private mutating func step(undoable: Int) throws(TemplateError) -> Step {
     let whole = try template.render(messages, opensAnswer: true)
-    var step = Step(opensThought: whole.opensThought)
+    var step = Step(opensThought: whole.opensThought, lead: whole.answerLead(template))
     // What the newest messages begin with, in whole, so that all before can be folded.
     let newest = symbolsBeforeNewest(in: whole)
     switch read.relation(to: whole.symbols) {

@@ -31,7 +31,8 @@ final class GenerationJob: @unchecked Sendable {
   ///
   /// - Throws: `KVCacheError` where tokens cannot be taken back.
   func start(
-    _ held: HeldSequence, _ relation: HeldSequence.Match, _ use: CacheUse, tokenizer: Tokenizer
+    _ held: HeldSequence, _ relation: HeldSequence.Match, _ use: CacheUse, tokenizer: Tokenizer,
+    constraints: ConstraintTables?
   ) throws {
     let sequence = held.sequence
     checkpointer = held.checkpointer
@@ -51,7 +52,8 @@ final class GenerationJob: @unchecked Sendable {
     reader = request.format.map { AnswerReader($0, opensThought: request.opensThought) }
     generation = Generation(
       sequence, tokenizer: tokenizer, sampling: request.sampling, stopStrings: request.stopStrings,
-      limit: request.limit, showsControlTokens: reader?.needsControlTokens ?? false)
+      limit: request.limit, showsControlTokens: reader?.needsControlTokens ?? false,
+      matcher: request.constraint.flatMap { constraints?.matcher(of: $0) })
     channel.send(.started(cachedTokens: result.cachedTokens), choice: choice)
   }
 

@@ -1,3 +1,4 @@
+import Constraints
 import Engine
 import KVCaches
 import SessionStore
@@ -27,6 +28,8 @@ struct GenerationRequest: Sendable {
   var logitBias: [Int32: Float] = [:]
   /// How thoughts are told from the answer; nil gives all text as the answer.
   var format: AnswerFormat?
+  /// What the answer must be, with what may stand before it.
+  var constraint: Constraint?
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
 

@@ -117,7 +117,7 @@ final class RequestRoom {
       if let key = job.request.session, memory.checkpointer?.key != key {
         memory.checkpointer = stored?.checkpointer(key)
       }
-      try job.start(memory, match, use, tokenizer: tokenizer)
+      try job.start(memory, match, use, tokenizer: tokenizer, constraints: engine.constraints)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
       running.append(job)
     } catch {

@@ -13,6 +13,8 @@ struct AnswerFields {
   var plan: KVCache.Plan
   var streams = false
   var includesUsage = false
+  /// What the answer must be.
+  var constraint: AnswerConstraint?
 
   /// Fields that are taken without effect.
   private static let ignored = [
@@ -83,9 +85,11 @@ struct AnswerFields {
   /// Where the memory grows, prompt and answer stay within the trained length; elsewhere an answer without a limit ends
   /// after as many tokens.
   ///
+  /// - Parameter lead: what may stand before an answer under a constraint
   /// - Throws: `RequestError` where the prompt is empty or too long, or its memory too large.
   func request(
-    _ prompt: GenerationRequest.Prompt, owner: Int, format: AnswerFormat?, choice: Int, _ model: ServedModel
+    _ prompt: GenerationRequest.Prompt, owner: Int, format: AnswerFormat?, lead: AnswerLead = .none, choice: Int,
+    _ model: ServedModel
   ) throws(RequestError) -> GenerationRequest {
     let tokens =
       switch prompt {
@@ -108,6 +112,7 @@ struct AnswerFields {
     var request = GenerationRequest(
       prompt: prompt, promptTokens: tokens, owner: owner, plan: plan, sampling: sampling, stopStrings: stopStrings,
       limit: most, logitBias: logitBias, format: format)
+    request.constraint = try constraint?.constraint(for: lead)
     if let seed = sampling.seed { request.sampling.seed = seed &+ UInt64(choice) }
     let (total, overflows) = tokens.count.addingReportingOverflow(most)
     request.bytes = try model.bytes(

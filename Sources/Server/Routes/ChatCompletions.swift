@@ -10,6 +10,7 @@ extension Routes {
     var answer = try AnswerFields(&fields, model)
     let old = try fields.integer("max_tokens", in: 0...Int(Int32.max))
     answer.limit = try fields.integer("max_completion_tokens", in: 0...Int(Int32.max)) ?? old
+    answer.constraint = try AnswerConstraint.format(fields.fields("response_format"), model)
     let chat = try ChatFields(&fields)
     try fields.finish()
     let turn = try chat.session.map { try conversations.begin($0, owner: owner, adding: chat.messages) }
@@ -22,7 +23,8 @@ extension Routes {
     var requests: [GenerationRequest] = []
     for choice in 0..<answer.choices {
       requests.append(
-        try answer.request(.text(rendered), owner: owner, format: format, choice: choice, model))
+        try answer.request(
+          .text(rendered), owner: owner, format: format, lead: rendered.answerLead(template), choice: choice, model))
     }
     if let archive, let name = chat.session {
       for index in requests.indices { requests[index].session = archive.key(name, owner: owner) }
@@ -97,7 +99,6 @@ struct ChatFields {
     try fields.refuse(["tools", "functions"]) { $0.array?.isEmpty ?? false }
     try fields.refuse(["tool_choice", "function_call"]) { ["none", "auto"].contains($0.string) }
     fields.ignore(["parallel_tool_calls"])
-    try fields.refuse(["response_format"]) { $0["type"]?.string == "text" }
     try fields.refuse(["logprobs"]) { $0.bool == false }
     try fields.refuse(["top_logprobs"]) { $0.integer == 0 }
     try fields.refuse(["modalities"]) { $0.array == ["text"] }

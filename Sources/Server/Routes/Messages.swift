@@ -14,12 +14,14 @@ extension Routes {
     }
     answer.limit = limit
     try messages.read(&fields, into: &answer)
+    answer.constraint = try AnswerConstraint.format(messages.outputFormat, model)
     try fields.finish()
 
     let template = try model.conversationTemplate()
     let rendered = try messages.chat.render(messages.chat.messages, template)
     let request = try answer.request(
-      .text(rendered), owner: owner, format: AnswerFormat(template.template), choice: 0, model)
+      .text(rendered), owner: owner, format: AnswerFormat(template.template), lead: rendered.answerLead(template),
+      choice: 0, model)
     let stream = AnswerStream(try scheduler.submit([request]), choices: 1)
     let writer = MessageWriter(
       identifier: Self.identifier("msg_"), model: model.identifier, promptTokens: request.promptTokens.count,
@@ -40,6 +42,8 @@ extension Routes {
 /// The fields of a message request, those of counting and those of an answer.
 private struct MessageFields {
   var chat: ChatFields
+  /// What the answer is to be (`output_config.format`).
+  var outputFormat: RequestFields?
 
   /// - Throws: `RequestError` that names the field.
   init(_ fields: inout RequestFields, _ model: ServedModel) throws(RequestError) {
@@ -75,7 +79,7 @@ private struct MessageFields {
     try fields.refuse(["tool_choice"]) { ["none", "auto"].contains($0["type"]?.string) }
     if var output = try fields.fields("output_config") {
       chat.reasoningEffort = try output.string("effort")
-      try output.refuse(["format"])
+      outputFormat = try output.fields("format")
       try output.finish()
     }
     try fields.refuse(["output_format", "container", "context_management", "diagnostics"])

@@ -28,6 +28,7 @@ extension Routes {
     var fields = try RequestFields(body)
     let chat = try ChatFields(&fields)
     fields.ignore(["model"])
+    try fields.refuse(["response_format"]) { $0["type"]?.string == "text" }
     try fields.finish()
     let rendered = try chat.render(chat.messages, model.conversationTemplate())
     return .json(["prompt": .string(String(decoding: rendered.prompt.bytes, as: UTF8.self))])

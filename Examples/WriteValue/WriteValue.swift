@@ -1,0 +1,27 @@
+import Sluice
+
+/// A dish as a model describes it; the schema follows from the members.
+struct Dish: Generable {
+  enum Course: String, Generable, CaseIterable { case starter, main, dessert }
+  let name: String
+  let course: Course
+  let minutes: UInt8
+  let isVegetarian: Bool
+}
+
+/// Has a model describe a dish: `WriteValue [MODEL]`, with the default model where none is named.
+@main
+struct WriteValue {
+  static func main() async {
+    do {
+      let model = try await LanguageModel(CommandLine.arguments.dropFirst().first)
+      let session = LanguageModelSession(model: model)
+      let dish = try await session.respond(
+        to: "Describe a soup as JSON with name, course, minutes and isVegetarian.", generating: Dish.self,
+        options: GenerationOptions(sampling: .greedy, maximumResponseTokens: 300))
+      print("\(dish.name): \(dish.course), \(dish.minutes) minutes, \(dish.isVegetarian ? "vegetarian" : "with meat")")
+    } catch {
+      print(error)  // One line: what is wrong, or how to get the default model.
+    }
+  }
+}
