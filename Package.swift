@@ -74,8 +74,7 @@ let package = Package(
       name: "Server",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "SessionStore",
-        "Constraints",
-        "Engine",
+        "Constraints", "Engine",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
       ],
