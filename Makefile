@@ -44,6 +44,7 @@ server: setup
 test: setup lint assets-models
 	Scripts/install-clients
 	Scripts/install-chromium
+	Scripts/install-redis
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
 	Scripts/test-arm64

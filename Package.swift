@@ -39,32 +39,43 @@ let package = Package(
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
+    // As CCurl: looked up when the first store on disk is opened.
+    .target(name: "CSQLite", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(
+      name: "SessionStore", dependencies: ["CSQLite", "CLibrary", "Kernels", "KVCaches"], swiftSettings: fast),
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(name: "ModelHub", dependencies: ["CCurl", "CLibrary", "Kernels", "ModelJSON"], swiftSettings: strict),
     .target(
       name: "Engine",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "ModelHub", "Weights", "KVCaches", "Models", "Tokenizers", "ChatTemplates",
-        "Constraints",
+        "Constraints", "SessionStore",
       ],
       swiftSettings: fast),
     .target(
       name: "Evaluation",
-      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "Models", "Engine"],
+      dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "SessionStore", "Models", "Engine"],
       swiftSettings: fast),
-    .target(name: "Sluice", dependencies: ["Engine", "KVCaches"], swiftSettings: strict),
+    .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "Engine", "Evaluation", argumentParser,
+        "SessionStore", "Engine", "Evaluation", argumentParser,
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "SessionRedis",
+      dependencies: [
+        "SessionStore", .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .target(
       name: "Server",
       dependencies: [
-        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "Constraints",
-        "Engine",
+        "CLibrary", "Kernels", "ModelJSON", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "SessionStore",
+        "Constraints", "Engine",
         .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
       ],
@@ -72,7 +83,8 @@ let package = Package(
     .executableTarget(
       name: "ServerCommand",
       dependencies: [
-        "Engine", "KVCaches", "ModelJSON", "Server", argumentParser, .product(name: "Logging", package: "swift-log"),
+        "Engine", "KVCaches", "ModelJSON", "Server", "SessionRedis", "SessionStore", argumentParser,
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .target(name: "TestSupport", dependencies: ["Kernels"], swiftSettings: fast),
@@ -103,6 +115,14 @@ let package = Package(
       name: "KVCachesTests",
       dependencies: ["KVCaches", "Kernels", "Evaluation", "TestSupport", "CacheTestSupport", "CAllocationCounter"],
       swiftSettings: fast),
+    // Killed by a test in the middle of its saves.
+    .executableTarget(
+      name: "SessionWriterProcess", dependencies: ["SessionStore", "CLibrary", "Kernels"],
+      path: "Tests/SessionWriterProcess", swiftSettings: strict),
+    .testTarget(
+      name: "SessionStoreTests",
+      dependencies: ["SessionStore", "SessionWriterProcess", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"],
+      swiftSettings: fast),
     .testTarget(
       name: "ModelsTests",
       dependencies: ["Models", "Kernels", "KVCaches", "Weights", "ModelJSON", "TestSupport", "CacheTestSupport"],
@@ -112,7 +132,7 @@ let package = Package(
       name: "EngineTests",
       dependencies: [
         "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
-        "Constraints", "TestSupport", "CacheTestSupport", "CAllocationCounter",
+        "Constraints", "SessionStore", "TestSupport", "CacheTestSupport", "CAllocationCounter",
       ],
       swiftSettings: strict),
     .testTarget(
@@ -123,18 +143,25 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "SessionRedisTests",
+      dependencies: [
+        "SessionRedis", "SessionStore", "Kernels", "KVCaches", "CacheTestSupport",
+        .product(name: "NIOCore", package: "swift-nio"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "ServerTests",
       dependencies: [
-        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "Tokenizers", "ChatTemplates", "Constraints",
+        "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "SessionStore", "Tokenizers", "ChatTemplates",
+        "Constraints",
         "TestSupport",
       ],
       resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "HubTestSupport", "TestSupport",
-        argumentParser,
-        .product(name: "Logging", package: "swift-log"),
+        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "SessionStore", "HubTestSupport",
+        "TestSupport", argumentParser, .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
   ],

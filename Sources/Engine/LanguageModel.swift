@@ -41,6 +41,8 @@ public final class LanguageModel: Sendable {
   public let notices: [Notice]
   /// How its conversations are written, or why it cannot hold any.
   let template: Result<ConversationTemplate, any Error>
+  /// By which stored sessions know the model.
+  let fingerprint: ModelFingerprint
   package let thread: InferenceThread
   private let confined: Confined
 
@@ -61,6 +63,7 @@ public final class LanguageModel: Sendable {
     tokenizer = loaded.tokenizer
     notices = loaded.notices
     template = loaded.template
+    fingerprint = loaded.fingerprint
     confined = Confined(responses: ResponseScheduler(engine: loaded.engine, thread: thread))
   }
 
@@ -101,6 +104,8 @@ public final class LanguageModel: Sendable {
     /// How its authors recommend that tokens are chosen.
     package let samplingDefaults: SamplingDefaults
     package let engine: InferenceEngine
+    /// By which stored sessions know the model.
+    package let fingerprint: ModelFingerprint
 
     /// - Throws: `WeightsError`, `ModelError`, `TokenizerError`, `LanguageModelError` or `KernelError`.
     package init(path: String, options: Options) throws {
@@ -119,6 +124,7 @@ public final class LanguageModel: Sendable {
       }
       self.path = path
       self.tokenizer = tokenizer
+      fingerprint = ModelFingerprint(file, adapters: adapters, tokenizer: tokenizer)
       notices = try LanguageModel.notices(of: file, tokenizer)
       samplingDefaults = try SamplingDefaults(of: file)
       chatTemplates = Result { try file.chatTemplates() }

@@ -16,6 +16,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case notDecoded(type: String, reason: String)
     case badOptions(String)
     case superseded
+    case notSaved(String)
   }
 
   private let code: Code
@@ -35,6 +36,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     Self(code: .notDecoded(type: type, reason: reason))
   }
   package static func badOptions(_ reason: String) -> Self { Self(code: .badOptions(reason)) }
+  package static func notSaved(_ reason: String) -> Self { Self(code: .notSaved(reason)) }
   package static let superseded = Self(code: .superseded)
 
   public var description: String {
@@ -53,6 +55,7 @@ public struct LanguageModelError: Error, Sendable, Hashable, CustomStringConvert
     case .badSchema(let error): error.description
     case .notDecoded(let type, let reason): "the answer is no \(type): \(reason)"
     case .badOptions(let reason): reason
+    case .notSaved(let reason): "the session was not saved: \(reason)"
     case .superseded: "a newer request of the same session replaced this one"
     }
   }

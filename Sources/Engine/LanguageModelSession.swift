@@ -27,10 +27,11 @@ public final class LanguageModelSession: Sendable {
     public let cacheBytes: Int
   }
 
-  private let model: LanguageModel
+  let model: LanguageModel
   private let state: SessionState
   /// The number of the newest request; older ones end when a newer one starts.
   private let newest = Atomic<Int>(0)
+  private let taken = Mutex<Resumption?>(nil)
 
   /// A session; its cache is allocated with the first request.
   ///
@@ -48,6 +49,18 @@ public final class LanguageModelSession: Sendable {
     state = SessionState(
       tokenizer: model.tokenizer, template: model.template, plan: cache, slotType: slotType,
       instructions: instructions, undoDepth: undoDepth, speculation: speculation)
+  }
+
+  /// What became of taking the session up from a store; nil where it began anew.
+  public var resumption: Resumption? { taken.withLock { $0 } }
+
+  func note(_ resumption: Resumption) { taken.withLock { $0 = resumption } }
+
+  /// Runs a job with the session's state on the model's thread.
+  func withState<Result: Sendable>(
+    _ body: @escaping @Sendable (SessionState, InferenceEngine) throws -> Result
+  ) async throws -> Result {
+    try await model.withResponses { [state] responses in try body(state, responses.engine) }
   }
 
   /// Answers a prompt.
@@ -109,11 +122,12 @@ public final class LanguageModelSession: Sendable {
       let text = try await model.nextPiece(of: state, unless: cancelled) { [state, self] responses in
         guard newest.load(ordering: .relaxed) == number else { throw LanguageModelError.superseded }
         if cancelled.isSet { throw CancellationError() }
-        guard isFirst else { return }
+        guard isFirst else { return state.saveByItself(afterTokens: SessionState.tokensBetweenSaves) }
         responses.endResponse(of: state)
         try state.begin(request, options, responses.engine)
       }
       try Task.checkCancellation()
+      if text == nil { try await withState { state, _ in state.saveByItself(afterTokens: 0) } }
       return text
     } onCancel: {
       cancelled.set()

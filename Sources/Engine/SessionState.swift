@@ -29,6 +29,8 @@ package final class SessionState: @unchecked Sendable {
   package private(set) var lastStep = Conversation.Step()
   /// The step of the model's scheduler in which the session got its last token, until it comes back for more.
   var servedStep: Int?
+  /// Where the session is saved, if it is.
+  var checkpointer: SessionCheckpointer?
   /// Text of tokens whose step is still being taken in.
   var gathered = ""
 
@@ -79,10 +81,12 @@ package final class SessionState: @unchecked Sendable {
     return template
   }
 
-  /// Goes on elsewhere: with another sequence, and the conversation that it has read.
-  func replace(_ sequence: Sequence, _ conversation: Conversation, answer: ChatMessage?, answerStart: Int) {
+  /// Goes on elsewhere: with another sequence, which has the memory that belongs to a record.
+  func replace(_ sequence: Sequence, _ record: SessionRecord) throws {
+    let conversation = try record.conversation.map { try Conversation(newTemplate(), $0) }
+    sequence.resume(record.sequence)
     existing = sequence
-    dialogue = Dialogue(conversation: conversation, answer: answer, answerStart: answerStart)
+    dialogue = Dialogue(conversation: conversation, answer: record.answer, answerStart: record.answerStart)
     (generation, reader, marks, lastStep) = (nil, nil, [], Conversation.Step())
   }
 

@@ -17,6 +17,9 @@ public final class KVCache: SequenceMemory {
   /// Layers of a snapshot that are still on their way.
   private(set) var arrival: LayerArrival?
 
+  /// The fewest tokens that the cache has had since it was saved: up to there its stream is the one that was saved.
+  private var fewestTokens = Int64.max
+
   /// An empty cache.
   ///
   /// - Throws: `KVCacheError` where the plan or the slot type does not fit the model.
@@ -59,6 +62,7 @@ public final class KVCache: SequenceMemory {
     }
     groups = restored
     self.recurrent = recurrent
+    fewestTokens = 0
   }
 
   /// Layers, and heads of the first one that attends, which of most models all are like.
@@ -90,6 +94,18 @@ public final class KVCache: SequenceMemory {
     arrival = nil
     for group in groups { group.reset() }
     recurrent.reset()
+    fewestTokens = 0
+  }
+
+  /// Notes that tokens were taken back.
+  func noteRollBack() { fewestTokens = min(fewestTokens, tokenCount) }
+
+  /// Notes that what is remembered now is saved, or was just taken up from where it is.
+  package func noteSaved() { fewestTokens = .max }
+
+  /// The sections that can have changed since the cache was saved, when it had seen `tokenCount` tokens.
+  package func sectionsChanged(sinceSavedAt tokenCount: Int64) -> [SectionName] {
+    changedSections(since: min(tokenCount, fewestTokens))
   }
 
   /// How many of `wanted` tokens the next chunk may have.

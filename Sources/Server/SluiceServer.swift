@@ -4,6 +4,7 @@ package import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+package import SessionStore
 
 /// A server of one model for the APIs of OpenAI and Anthropic.
 package final class SluiceServer: Sendable {
@@ -30,6 +31,8 @@ package final class SluiceServer: Sendable {
     package var headSeconds = 30
     /// How long a client may take for the body of a request, in seconds.
     package var bodySeconds = 60
+    /// Where sessions outlive the server; nil where they do not.
+    package var sessions: SessionStore?
     /// Takes an event for each request, without its content.
     package var logger = Logger(label: "sluice") { _ in SwiftLogNoOpLogHandler() }
 
@@ -42,22 +45,27 @@ package final class SluiceServer: Sendable {
   private let listener: any Channel
   private let scheduler: RequestScheduler
   private let drainTime: Duration
+  private let sessions: SessionStore?
 
   /// Starts to listen.
   ///
   /// - Parameter name: by which clients know the model
   /// - Throws: an error of one line where the plan does not fit, NIO's error where the address cannot be had.
   package init(_ loaded: LanguageModel.Loaded, name: String, options: Options = Options()) async throws {
+    let access = Access(keys: options.keys, isLoopback: Access.isLocal(options.host))
+    let archive = options.sessions.map { SessionArchive($0, model: loaded.fingerprint, access: access) }
     let scheduler = RequestScheduler(
       loaded, slotType: options.slotType,
-      limits: RequestRoom.Limits(running: options.parallel, bytes: options.memoryBytes), queueLimit: options.queue)
+      limits: RequestRoom.Limits(running: options.parallel, bytes: options.memoryBytes), queueLimit: options.queue,
+      archive: archive)
     let model = try ServedModel(
       loaded, identifier: name, aliases: options.aliases, plan: options.plan, slotType: options.slotType,
       memoryBytes: options.memoryBytes, created: ConversationStore.now())
+    let conversations = ConversationStore(archive: archive) { scheduler.save($0, messages: $1) }
     let responder = HTTPResponder(
-      access: Access(keys: options.keys, isLoopback: Access.isLocal(options.host)),
+      access: access,
       routes: Routes(
-        model: model, scheduler: scheduler, conversations: ConversationStore(), responses: ResponseStore()),
+        model: model, scheduler: scheduler, conversations: conversations, responses: ResponseStore(), archive: archive),
       logger: options.logger)
     var limits = HTTPConnection.Limits()
     limits.bodyBytes = options.bodyBytes
@@ -71,6 +79,7 @@ package final class SluiceServer: Sendable {
       throw error
     }
     (self.group, self.scheduler, drainTime) = (group, scheduler, options.drainTime)
+    sessions = options.sessions
     port = listener.localAddress?.port ?? options.port
   }
 
@@ -108,6 +117,8 @@ package final class SluiceServer: Sendable {
     // What was computed last is still on its way to the clients; one that does not read is not waited for.
     let end = ContinuousClock.now + .seconds(2)
     while scheduler.status.isAnswering, .now < end { try? await Task.sleep(for: .milliseconds(5)) }
+    await scheduler.settle()
+    await sessions?.written()
     try? await listener.close()
     try? await group.shutdownGracefully()
   }

@@ -5,6 +5,8 @@ import Foundation
 import KVCaches
 import Logging
 import Server
+import SessionRedis
+import SessionStore
 
 /// The command `sluice-serve`, which `sluice serve` starts.
 @main
@@ -37,6 +39,18 @@ struct ServerCommand: AsyncParsableCommand {
   var cacheType = "f16"
   @Option(name: .long, help: "MiB of all conversations' memories together.")
   var cacheMemory = 2048
+  @Option(name: .long, help: "A file in which sessions outlive the server; made where it is not there.")
+  var sessionStore: String?
+  @Option(
+    name: .long,
+    help: ArgumentHelp("A Redis or Valkey server in place of a file, for several servers.", valueName: "host:port"))
+  var sessionRedis: String?
+  @Option(name: .long, help: "MiB of stored sessions in memory, above the file.")
+  var sessionMemory = 1024
+  @Option(name: .long, help: "MiB of stored sessions in the file.")
+  var sessionDisk = 10240
+  @Option(name: .long, help: "Hours after its last use at which a stored session may go; never without it.")
+  var sessionLifetime: Int?
   @Option(name: .long, help: "Requests that are computed together.")
   var parallel = 32
   @Option(name: .long, help: "Requests that may wait; more are told to come again.")
@@ -55,6 +69,25 @@ struct ServerCommand: AsyncParsableCommand {
     guard (1...1024).contains(parallel) else { throw ValidationError("--parallel must be from 1 to 1024") }
     guard (1...65536).contains(queue) else { throw ValidationError("--queue must be from 1 to 65536") }
     guard (1...(1 << 24)).contains(cacheMemory) else { throw ValidationError("--cache-memory must be 1 MiB or more") }
+    guard (0...(1 << 24)).contains(sessionMemory), (1...(1 << 24)).contains(sessionDisk) else {
+      throw ValidationError("--session-memory must be 0 MiB or more, --session-disk 1 MiB or more")
+    }
+    if let sessionLifetime, !(1...1_000_000).contains(sessionLifetime) {
+      throw ValidationError("--session-lifetime must be from 1 to 1000000 hours, but is \(sessionLifetime)")
+    }
+    guard sessionStore == nil || sessionRedis == nil else {
+      throw ValidationError("give either --session-store or --session-redis, not both")
+    }
+    if let sessionRedis, Self.address(sessionRedis) == nil {
+      throw ValidationError("--session-redis must be HOST:PORT, but is '\(sessionRedis)'")
+    }
+    guard
+      sessionStore != nil || sessionRedis != nil
+        || sessionMemory == 1024 && sessionDisk == 10240 && sessionLifetime == nil
+    else {
+      throw ValidationError(
+        "--session-memory, --session-disk and --session-lifetime need --session-store or --session-redis")
+    }
     guard !apiKey.contains("") else { throw ValidationError("--api-key needs a key, but is empty") }
     guard LineLogHandler.Format(rawValue: logFormat) != nil else {
       throw ValidationError("--log-format must be text, logfmt or json")
@@ -134,6 +167,7 @@ struct ServerCommand: AsyncParsableCommand {
       LineLogHandler(format ?? .text, level: level ?? .info) { Self.write($0) }
     }
     options.logger = logger
+    options.sessions = try openSessions(logger)
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
     for notice in loaded.notices { logger.notice("\(notice)") }
@@ -148,6 +182,30 @@ struct ServerCommand: AsyncParsableCommand {
     logger.notice("stopping")
     await server.stop()
     logger.notice("stopped")
+  }
+
+  /// Where sessions outlive the server; nil where they do not.
+  private func openSessions(_ logger: Logger) throws -> SessionStore? {
+    var limits = SessionStore.Options()
+    (limits.memoryBytes, limits.diskBytes) = (sessionMemory << 20, sessionDisk << 20)
+    limits.lifetime = sessionLifetime.map { Int64($0) * 3600 }
+    if let (host, port) = sessionRedis.flatMap(Self.address) {
+      return SessionStore(disk: RedisTier(host: host, port: port, byteLimit: limits.diskBytes), options: limits)
+    }
+    guard let sessionStore else { return nil }
+    let store = try SessionStore(path: sessionStore, options: limits)
+    if let notice = store.notice { logger.warning("\(notice)") }
+    return store
+  }
+
+  /// `host:port`, also with an IPv6 address in brackets.
+  private static func address(_ text: String) -> (host: String, port: Int)? {
+    guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+      (1...65535).contains(port)
+    else { return nil }
+    var host = text[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+    return host.isEmpty ? nil : (String(host), port)
   }
 
   /// The name of a pulled model, or of a file without its extension.

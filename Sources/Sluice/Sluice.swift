@@ -9,3 +9,4 @@
 /// ```
 @_exported public import Engine
 @_exported public import KVCaches
+@_exported public import SessionStore

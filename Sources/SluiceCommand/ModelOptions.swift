@@ -46,27 +46,29 @@ struct ModelOptions: ParsableArguments {
 
 /// What the model remembers.
 struct CacheOptions: ParsableArguments {
-  @Option(
-    name: .long,
-    help: ArgumentHelp(
-      "What is remembered: \(KVCache.Plan.knownForms); stages are joined by commas, as sinks:4,window:1020.",
-      valueName: "spec"))
+  @Option(name: .long, help: Self.cacheHelp)
   var cache = "full"
+
+  static let cacheHelp = ArgumentHelp(
+    "What is remembered: \(KVCache.Plan.knownForms); stages are joined by commas, as sinks:4,window:1020.",
+    valueName: "spec")
 
   @OptionGroup var slots: SlotTypeOption
 }
 
 /// How stored keys and values are written.
 struct SlotTypeOption: ParsableArguments {
-  @Option(
-    name: .long,
-    help: "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits.",
-    transform: { text in
-      guard let type = KVCache.SlotType(rawValue: text) else {
-        let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ValidationError("'\(text)' is no type of stored keys and values; known are \(known)")
-      }
-      return type
-    })
+  @Option(name: .long, help: Self.help, transform: Self.slotType)
   var cacheType = KVCache.SlotType.float16
+
+  static let help: ArgumentHelp =
+    "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits."
+
+  static func slotType(_ text: String) throws -> KVCache.SlotType {
+    guard let type = KVCache.SlotType(rawValue: text) else {
+      let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("'\(text)' is no type of stored keys and values; known are \(known)")
+    }
+    return type
+  }
 }

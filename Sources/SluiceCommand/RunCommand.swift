@@ -10,10 +10,15 @@ struct RunCommand: ParsableCommand {
     discussion: """
       The text is -p, -f FILE (- is standard input), or standard input when it is a pipe; it may be far longer than the
       model's context, and a pipe need not end. Special tokens in it stay text unless --special is given.
+      With --session NAME the stream goes on where its last run ended, however that ended; 'sluice sessions' lists them.
       """)
 
   @OptionGroup var model: ModelOptions
-  @OptionGroup var cache: CacheOptions
+  @Option(name: .long, help: CacheOptions.cacheHelp)
+  var cache: String?
+  @Option(name: .long, help: SlotTypeOption.help, transform: SlotTypeOption.slotType)
+  var cacheType: KVCache.SlotType?
+  @OptionGroup var session: RunSession
   @OptionGroup var sampling: SamplingFlags
   @OptionGroup var template: ChatTemplateOption
   @OptionGroup var speculation: SpeculationOption
@@ -40,16 +45,44 @@ struct RunCommand: ParsableCommand {
     }
     guard !stop.contains("") else { throw ValidationError("--stop needs a text, but is empty") }
     guard chat || template.chatTemplate == nil else { throw ValidationError("--chat-template needs --chat") }
-    guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 else {
+    guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 || session.session != nil else {
       throw ValidationError("there is no text: give --prompt, --file, or a pipe")
     }
   }
 
   func run() throws {
-    let source = try prompt.map { TextSource(text: $0) } ?? TextSource(path: file ?? "-")
-    let plan = try KVCache.Plan(cache.cache, resolver: .files)
+    let source = try source()
+    let store = try session.session.map { _ in try session.store.open() }
+    let (plan, slotType) = try session.cache(cache, cacheType, in: store)
     let loaded = try model.load()
-    var writer = try TextWriter(loaded, plan: plan, slotType: cache.slots.cacheType, speculation: speculation.speculate)
+    var writer = try TextWriter(loaded, plan: plan, slotType: slotType, speculation: speculation.speculate)
+    if let store, let name = session.session {
+      try writer.resume(name, in: store, saveEvery: .seconds(session.saveEvery))
+    }
+    try read(source, loaded, &writer)
+    guard writer.sequence.count > 0 else { throw CommandError("the text is empty") }
+    guard writer.sequence.waitingTokens > 0 else {
+      throw CommandError("the session's text has ended; give it more to go on with")
+    }
+    _ = try writer.write(
+      sampling: sampling.options(defaults: chat ? loaded.samplingDefaults : SamplingDefaults()), stopStrings: stop,
+      limit: predict == -1 ? nil : predict
+    ) {
+      StandardOutput.write($0)
+    }
+    StandardOutput.write("\n")
+    try writer.finish()
+  }
+
+  /// The text to read; nil where a session goes on without any.
+  private func source() throws -> TextSource? {
+    if let prompt { return TextSource(text: prompt) }
+    if file == nil, isatty(STDIN_FILENO) == 1 { return nil }
+    return try TextSource(path: file ?? "-")
+  }
+
+  private func read(_ source: TextSource?, _ loaded: LanguageModel.Loaded, _ writer: inout TextWriter) throws {
+    guard let source else { return }
     if chat {
       let frame = try template.template(of: loaded).frame()
       writer.read(template: frame.before)
@@ -58,13 +91,5 @@ struct RunCommand: ParsableCommand {
     } else {
       try writer.read(source, parsesSpecialTokens: special)
     }
-    guard writer.sequence.count > 0 else { throw CommandError("the text is empty") }
-    _ = try writer.write(
-      sampling: sampling.options(defaults: chat ? loaded.samplingDefaults : SamplingDefaults()), stopStrings: stop,
-      limit: predict == -1 ? nil : predict
-    ) {
-      StandardOutput.write($0)
-    }
-    StandardOutput.write("\n")
   }
 }

@@ -17,6 +17,7 @@ struct SluiceCommand: ParsableCommand {
     subcommands: [
       RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, TemplateCommand.self,
       EvaluateCommand.self, BenchCommand.self, PullCommand.self, ModelsCommand.self, RemoveCommand.self,
+      SessionsCommand.self,
       DemoCommand.self, ServeCommand.self,
     ])
 

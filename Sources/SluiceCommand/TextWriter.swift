@@ -1,6 +1,7 @@
 import Engine
 import KVCaches
 import Models
+import SessionStore
 import Tokenizers
 
 /// Feeds text into a sequence and writes what the model says, with progress beside it.
@@ -10,6 +11,10 @@ struct TextWriter {
   private let scheduler: Scheduler
   private var progress = ProgressLine.standardError()
   private var hasWarned = false
+  /// Where the stream is kept for the next run.
+  private var checkpointer: SessionCheckpointer?
+  private var saveEvery = Duration.zero
+  private var lastSave = ContinuousClock.now
 
   init(
     _ loaded: LanguageModel.Loaded, plan: KVCache.Plan, slotType: KVCache.SlotType, speculation: Speculation = .off
@@ -19,7 +24,61 @@ struct TextWriter {
     try sequence.speculate(speculation, costs: loaded.engine.guessCosts)
     scheduler = Scheduler(engine: loaded.engine)
     scheduler.add(sequence)
+    appendBegin()
+  }
+
+  private func appendBegin() {
     if loaded.tokenizer.addsBeginOfSequence, let begin = loaded.tokenizer.beginOfSequence { sequence.append([begin]) }
+  }
+
+  /// Goes on with a stored stream, or begins it, and keeps it from now on.
+  ///
+  /// - Throws: `CommandError` where it belongs to another model, an error of one line where it is a conversation.
+  mutating func resume(_ name: String, in store: SessionStore, saveEvery: Duration) throws {
+    let checkpointer = SessionCheckpointer(store, ItemKey(name: name), model: loaded.fingerprint)
+    sequence.restart()
+    let resumption = try checkpointer.resume(sequence, vocabulary: loaded.engine.vocabularySize)
+    if case .otherModel = resumption.miss, let miss = resumption.miss {
+      throw CommandError(
+        "the session '\(name)' cannot go on: \(miss); take its own model, another name, or 'sluice sessions rm \(name)'"
+      )
+    }
+    if sequence.count == 0 { appendBegin() }
+    StandardError.write("sluice: \(Self.report(name, resumption, sequence))\n")
+    (self.checkpointer, self.saveEvery, lastSave) = (checkpointer, saveEvery, .now)
+  }
+
+  private static func report(_ name: String, _ resumption: Resumption, _ sequence: Sequence) -> String {
+    if let tier = resumption.tier {
+      return "session '\(name)' goes on after \(HumanReadable.tokens(resumption.tokens)), taken up from \(tier)"
+    }
+    let miss = resumption.miss.map { "\($0)" } ?? ""
+    if resumption.miss == .neverStored { return "session '\(name)' begins" }
+    guard sequence.waitingTokens > 1 else { return "session '\(name)' begins anew: \(miss)" }
+    return "session '\(name)': \(miss), so its newest \(HumanReadable.tokens(sequence.waitingTokens)) are read again"
+  }
+
+  /// Saves the stream where its time has come and the save before is written.
+  private mutating func saveByItself() throws {
+    guard let checkpointer, ContinuousClock.now - lastSave >= saveEvery, !checkpointer.isBusy else { return }
+    if let failure = checkpointer.failure { StandardError.warn(["\(failure); it is tried again"]) }
+    try checkpointer.save(sequence)
+    lastSave = .now
+  }
+
+  /// Saves the stream for the last time, and waits for it.
+  ///
+  /// - Throws: `LanguageModelError` where it cannot be saved.
+  func finish() throws {
+    guard let checkpointer else { return }
+    try checkpointer.save(sequence)
+    do {
+      try checkpointer.finish()
+    } catch {
+      // What failed may have been an earlier save; now everything is written.
+      try checkpointer.save(sequence)
+      try checkpointer.finish()
+    }
   }
 
   /// Takes in text of any length.
@@ -27,6 +86,7 @@ struct TextWriter {
     var encoder = IncrementalEncoder(loaded.tokenizer, special: parsesSpecialTokens ? .parse : .plainText)
     try source.forEachPiece { bytes in
       read(withoutSecondBegin(encoder.append(bytes)))
+      try saveByItself()
       return true
     }
     read(withoutSecondBegin(encoder.finish()))
@@ -51,8 +111,9 @@ struct TextWriter {
     sequence.append(tokens)
     // Full chunks go through the model at once, so that an endless text does not pile up.
     while scheduler.step() {
-      progress.update(
-        StreamStatus(label: "read", tokens: Int(sequence.memory.tokenCount), cacheBytes: sequence.bytes))
+      let status = StreamStatus(
+        label: "read", tokens: Int(sequence.memory.tokenCount), cacheBytes: sequence.bytes)
+      progress.update(status)
     }
     warnPastTrainedLength()
   }
@@ -64,8 +125,10 @@ struct TextWriter {
     progress.clear()
     var generation = Generation(
       sequence, tokenizer: loaded.tokenizer, sampling: sampling, stopStrings: stopStrings, limit: limit)
-    while let text = try scheduler.next(of: &generation) {
+    if checkpointer != nil { Interruption.watchOnce() }
+    while let text = try scheduler.next(of: &generation, while: { !Interruption.hasCome }) {
       output(text)
+      try saveByItself()
       warnPastTrainedLength()
     }
     return generation.finish ?? .cancelled

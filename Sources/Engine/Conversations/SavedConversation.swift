@@ -9,33 +9,17 @@ import ModelJSON
 struct SavedConversation {
   var model: String
   var cache: String
-  var conversation: Conversation.Record
-  /// The answer that is still open, and how many tokens the sequence had where it began.
-  var answer: ChatMessage?
-  var answerStart: Int
-  /// Tokens that ever came, the newest of them, and those that wait.
-  var count: Int
-  var newest: [Int32]
-  var waiting: [Int32]
-  var waitingIsPrompt: Bool
+  var session: SessionRecord
   var snapshot: [UInt8]
 
   private static let magic = "SLUICECHAT"
   private static let version = 1
-  /// Ids of the sequence that are kept, for penalties.
-  static let keptIDs = 1 << 12
 
   var bytes: [UInt8] {
     var header = JSONObject()
     header["model"] = .string(model)
     header["cache"] = .string(cache)
-    header["conversation"] = conversation.json
-    header["answer"] = answer?.json ?? .null
-    header["answer_start"] = .integer(Int64(answerStart))
-    header["count"] = .integer(Int64(count))
-    header["newest"] = .ids(newest)
-    header["waiting"] = .ids(waiting)
-    header["waiting_is_prompt"] = .bool(waitingIsPrompt)
+    session.write(to: &header)
     var text: [UInt8] = []
     JSONValue.object(header).write(to: &text)
     let checksum = text.withUnsafeBytes { Checksum.crc32c($0) }
@@ -62,44 +46,14 @@ struct SavedConversation {
       throw damaged("the saved chat is damaged: \(error)")
     }
     guard let model = header["model"]?.string, let cache = header["cache"]?.string,
-      let conversation = header["conversation"].flatMap(Conversation.Record.init),
-      let answerStart = header["answer_start"]?.integer, let count = header["count"]?.integer,
-      let newest = header["newest"]?.ids, let waiting = header["waiting"]?.ids,
-      let waitingIsPrompt = header["waiting_is_prompt"]?.bool, count >= newest.count, waiting.count <= newest.count,
-      (0...count).contains(answerStart)
+      let session = SessionRecord(header), session.conversation != nil
     else { throw damaged("the saved chat lacks what belongs to it") }
-    let answer = header["answer"].flatMap(ChatMessage.init)
-    (self.model, self.cache, self.conversation, self.answer) = (model, cache, conversation, answer)
-    (self.answerStart, self.count, self.newest) = (answerStart, count, newest)
-    (self.waiting, self.waitingIsPrompt) = (waiting, waitingIsPrompt)
+    (self.model, self.cache, self.session) = (model, cache, session)
     snapshot = Array(rest.dropFirst(length))
   }
 
-  init(
-    model: String, cache: String, conversation: Conversation.Record, answer: ChatMessage?, answerStart: Int,
-    sequence: Sequence
-  ) {
-    (self.model, self.cache, self.conversation, self.answer) = (model, cache, conversation, answer)
-    self.answerStart = answerStart
-    count = sequence.count
-    let kept = min(sequence.log.count, max(Self.keptIDs, sequence.waitingTokens, sequence.count - answerStart))
-    newest = (0..<kept).reversed().map { sequence.log[back: $0] }
-    (waiting, waitingIsPrompt) = (sequence.waiting, sequence.isInPrompt)
-    snapshot = sequence.memory.snapshot()
-  }
-}
-
-extension JSONValue {
-  static func ids(_ ids: [Int32]) -> JSONValue { .array(ids.map { .integer(Int64($0)) }) }
-
-  /// Numbers of 32 bits; nil where there is anything else.
-  var ids: [Int32]? {
-    guard let elements = array else { return nil }
-    var ids: [Int32] = []
-    for element in elements {
-      guard let id = element.integer.flatMap(Int32.init(exactly:)) else { return nil }
-      ids.append(id)
-    }
-    return ids
+  init(model: String, cache: String, session: SessionRecord, memory: KVCache) {
+    (self.model, self.cache, self.session) = (model, cache, session)
+    snapshot = memory.snapshot()
   }
 }

@@ -7,13 +7,21 @@ extension SessionState {
   /// - Parameter model: by which name the model is told from others
   /// - Throws: `LanguageModelError` where nothing was said yet.
   package func saved(by engine: InferenceEngine, model: String) throws -> [UInt8] {
-    guard let conversation, let existing else {
+    guard conversation != nil, let existing else {
       throw LanguageModelError.badOptions("there is nothing to save yet")
     }
     return SavedConversation(
       model: model, cache: "\(existing.memory.plan) \(existing.memory.slotType.rawValue)",
-      conversation: conversation.record, answer: dialogue.answer, answerStart: dialogue.answerStart, sequence: existing
+      session: record(of: existing),
+      memory: existing.memory
     ).bytes
+  }
+
+  /// What of the session is kept beside the memory of its sequence.
+  func record(of sequence: Sequence, atLeast: Int = 0) -> SessionRecord {
+    SessionRecord(
+      conversation: conversation?.record, answer: dialogue.answer, answerStart: dialogue.answerStart, of: sequence,
+      atLeast: atLeast)
   }
 
   /// Has the session be what a file says; where that fails it is as before.
@@ -30,16 +38,10 @@ extension SessionState {
     guard saved.cache == cache else {
       throw LanguageModelError.malformed(name, "a chat under the cache '\(saved.cache)', this one is '\(cache)'")
     }
-    let ids = saved.newest + saved.waiting
-    guard ids.allSatisfy({ (0..<Int32(engine.vocabularySize)).contains($0) }) else {
-      throw LanguageModelError.malformed(name, "the saved chat has tokens that the model does not know")
-    }
     try sequence.memory.restore(saved.snapshot)
-    guard Int(sequence.memory.tokenCount) + saved.waiting.count == saved.count else {
-      throw LanguageModelError.malformed(name, "the saved chat has another number of tokens than its memory")
+    guard saved.session.sequence.fits(tokens: sequence.memory.tokenCount, vocabulary: engine.vocabularySize) else {
+      throw LanguageModelError.malformed(name, "the saved chat has other tokens than its memory or the model")
     }
-    sequence.resume(count: saved.count, newest: saved.newest, waiting: saved.waiting, isInPrompt: saved.waitingIsPrompt)
-    let conversation = try Conversation(newTemplate(), saved.conversation)
-    replace(sequence, conversation, answer: saved.answer, answerStart: saved.answerStart)
+    try replace(sequence, saved.session)
   }
 }

@@ -44,6 +44,13 @@ extension KVCache {
     }
   }
 
+  /// How many bytes of a section grow or change by themselves, one after another: each head's keys and values in a block of
+  /// slots; all of a state, whose length is only known once it is written, is one part (nil).
+  package func parts(of name: SectionName) -> [Int]? {
+    guard name.group < groups.count, name.state == SectionName.slots else { return nil }
+    return groups[name.group].slotRanges(of: name).map(\.count)
+  }
+
   /// What must agree between sections and the cache that takes them up.
   package var identity: String {
     let kept = groups.map { group in

@@ -106,19 +106,3 @@ extension KVCache {
     return entries
   }
 }
-
-extension SectionWriter {
-  fileprivate mutating func write(_ name: SectionName) {
-    write(UInt32(name.group))
-    write(Int32(name.layer))
-    write(UInt32(name.block))
-    write(name.state)
-  }
-}
-
-extension SectionReader {
-  fileprivate mutating func readName() throws(KVCacheError) -> SectionName {
-    let (group, layer, block) = (try read(UInt32.self), try read(Int32.self), try read(UInt32.self))
-    return SectionName(group: Int(group), layer: Int(layer), state: try readText(), block: Int(block))
-  }
-}

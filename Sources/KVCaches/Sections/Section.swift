@@ -11,6 +11,10 @@ package struct SectionName: Sendable, Hashable, CustomStringConvertible {
   /// The block of slots, counted through all stages; 0 for a state.
   package var block: Int
 
+  package init(group: Int, layer: Int, state: String, block: Int) {
+    (self.group, self.layer, self.state, self.block) = (group, layer, state, block)
+  }
+
   static let slots = "slots"
 
   /// The section of a group's counters.

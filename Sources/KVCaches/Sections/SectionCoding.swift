@@ -1,19 +1,21 @@
 /// Appends little-endian fields to a section.
 package struct SectionWriter {
-  private(set) var bytes: [UInt8] = []
+  package private(set) var bytes: [UInt8] = []
 
-  mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
+  package init() {}
 
-  mutating func write<Value: FixedWidthInteger>(_ value: Value) {
+  package mutating func reserve(_ count: Int) { bytes.reserveCapacity(bytes.count + count) }
+
+  package mutating func write<Value: FixedWidthInteger>(_ value: Value) {
     withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
   }
 
-  mutating func write(_ text: String) {
+  package mutating func write(_ text: String) {
     write(UInt32(text.utf8.count))
     bytes.append(contentsOf: text.utf8)
   }
 
-  mutating func write(_ raw: UnsafeRawBufferPointer) { bytes.append(contentsOf: raw) }
+  package mutating func write(_ raw: UnsafeRawBufferPointer) { bytes.append(contentsOf: raw) }
 }
 
 /// Takes fields off a section, checking that each one is there.
@@ -21,11 +23,11 @@ package struct SectionReader {
   private let bytes: UnsafeRawBufferPointer
   private(set) var offset = 0
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  var remaining: Int { bytes.count - offset }
+  package var remaining: Int { bytes.count - offset }
 
-  mutating func take(_ count: Int) throws(KVCacheError) -> UnsafeRawBufferPointer {
+  package mutating func take(_ count: Int) throws(KVCacheError) -> UnsafeRawBufferPointer {
     guard count >= 0, count <= remaining else {
       throw .badSnapshot("it ends at byte \(bytes.count), in a field at \(offset)")
     }
@@ -33,11 +35,11 @@ package struct SectionReader {
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
   }
 
-  mutating func read<Value: FixedWidthInteger>(_ type: Value.Type = Value.self) throws(KVCacheError) -> Value {
+  package mutating func read<Value: FixedWidthInteger>(_ type: Value.Type = Value.self) throws(KVCacheError) -> Value {
     Value(littleEndian: try take(MemoryLayout<Value>.size).loadUnaligned(as: Value.self))
   }
 
-  mutating func readText() throws(KVCacheError) -> String {
+  package mutating func readText() throws(KVCacheError) -> String {
     let length = Int(try read(UInt32.self))
     return String(decoding: try take(length), as: UTF8.self)
   }
@@ -69,5 +71,21 @@ extension SectionReader {
     let count = try read(Int64.self)
     guard (0...Int64(limit)).contains(count) else { throw .badSnapshot("a count of \(count) where \(limit) is most") }
     return Int(count)
+  }
+}
+
+extension SectionWriter {
+  package mutating func write(_ name: SectionName) {
+    write(Int32(name.group))
+    write(Int32(name.layer))
+    write(UInt32(name.block))
+    write(name.state)
+  }
+}
+
+extension SectionReader {
+  package mutating func readName() throws(KVCacheError) -> SectionName {
+    let (group, layer, block) = (try read(Int32.self), try read(Int32.self), try read(UInt32.self))
+    return SectionName(group: Int(group), layer: Int(layer), state: try readText(), block: Int(block))
   }
 }

@@ -86,6 +86,7 @@ extension KVCache {
       taken += step
     }
     guard taken > 0 else { return 0 }
+    noteRollBack()
     for group in groups {
       group.slots.giveUpGrowth(group.ledger.stages)
       for state in group.states { state.didRollBack(group) }

@@ -14,6 +14,12 @@ struct Access: Sendable {
     self.isLoopback = isLoopback
   }
 
+  /// A text for each number of a key that is the same whatever other keys there are.
+  var tenants: [String] {
+    keys.isEmpty
+      ? [""] : keys.map { $0.prefix(8).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined() }
+  }
+
   /// What says nothing of any conversation: whether the server is well, what it serves, and the page, which then asks for
   /// a key.
   private static func isOpen(_ path: String) -> Bool {

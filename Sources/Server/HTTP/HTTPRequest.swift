@@ -30,7 +30,7 @@ struct HTTPRequest: Sendable {
 
 /// What is answered.
 enum HTTPResponse: Sendable {
-  case json(JSONValue, status: Int = 200)
+  case json(JSONValue, status: Int = 200, headers: [String: String] = [:])
   case text(String, type: String)
   case file(PageFile)
   /// Server-sent events, written one after another; an error ends the connection.

@@ -62,8 +62,9 @@ struct HTTPResponder: Sendable {
     var status = 200
     var body = ByteBuffer()
     switch response {
-    case .json(let value, let code):
+    case .json(let value, let code, let further):
       status = code
+      for (name, value) in further { headers.add(name: name, value: value) }
       headers.add(name: "content-type", value: "application/json")
       body = ByteBuffer(string: value.text)
     case .text(let text, let type):

@@ -21,6 +21,7 @@ final class GenerationJob: @unchecked Sendable {
   /// Tokens of the sequence where the answer begins.
   private var answerStart = 0
   private(set) var result = GenerationResult()
+  private var checkpointer: SessionCheckpointer?
   /// Whether its sequence wants the logits of the next token.
   private(set) var isWaiting = false
 
@@ -47,9 +48,11 @@ final class GenerationJob: @unchecked Sendable {
   ///
   /// - Throws: `KVCacheError` where tokens cannot be taken back.
   func start(
-    _ held: HeldSequence, _ relation: HeldSequence.Match, tokenizer: Tokenizer, constraints: ConstraintTables?
+    _ held: HeldSequence, _ relation: HeldSequence.Match, _ use: CacheUse, tokenizer: Tokenizer,
+    constraints: ConstraintTables?
   ) throws {
     let sequence = held.sequence
+    checkpointer = held.checkpointer
     var tokens = try take(held, relation, tokenizer)
     if tokens.isEmpty, sequence.waitingTokens == 0 {
       // Logits need a token that they follow: the last one is read again.
@@ -58,6 +61,8 @@ final class GenerationJob: @unchecked Sendable {
       tokens = [last]
     }
     result.cachedTokens = max(0, min(result.promptTokens, sequence.count) - sequence.waitingTokens)
+    result.cache = use
+    result.cache.tokens = result.cachedTokens
     sequence.append(tokens)
     begin(sequence, tokenizer, constraints)
   }
@@ -66,6 +71,7 @@ final class GenerationJob: @unchecked Sendable {
   func start(copy held: HeldSequence, tokenizer: Tokenizer, constraints: ConstraintTables?) {
     read = held.read
     result.cachedTokens = result.promptTokens
+    result.cache = .hit(result.cachedTokens, from: "active")
     begin(held.sequence, tokenizer, constraints)
   }
 
@@ -153,7 +159,8 @@ final class GenerationJob: @unchecked Sendable {
     self.sequence = nil
     guard sequence.memory.failure == nil else { return nil }
     return HeldSequence(
-      sequence: sequence, read: read, owner: request.owner, plan: request.plan, session: request.session)
+      sequence: sequence, read: read, owner: request.owner, plan: request.plan, session: request.session,
+      checkpointer: checkpointer)
   }
 
   private func answerTokens(of sequence: Sequence) -> [Int32] {

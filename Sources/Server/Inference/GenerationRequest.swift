@@ -1,6 +1,7 @@
 import Constraints
 import Engine
 import KVCaches
+import SessionStore
 import Tokenizers
 
 /// One answer that a client asks for, checked and ready for the model's thread.
@@ -14,6 +15,8 @@ struct GenerationRequest: Sendable {
   let prompt: Prompt
   /// All tokens of the prompt.
   let promptTokens: [Int32]
+  /// Under which name its memory is stored; nil where it is not.
+  var storedSession: ItemKey?
   /// Whose it is: memories are shared between requests of one owner only.
   var owner = 0
   var plan: KVCache.Plan
@@ -59,6 +62,8 @@ struct GenerationResult: Sendable, Hashable {
   var stopString: String?
   var promptTokens = 0
   var cachedTokens = 0
+  /// What did not have to be read, or why all had to.
+  var cache = CacheUse.miss(.neverStored)
   var answerTokens = 0
   /// Tokens of thoughts among them.
   var thinkingTokens = 0

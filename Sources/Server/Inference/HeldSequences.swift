@@ -1,5 +1,6 @@
 import Engine
 import KVCaches
+import SessionStore
 
 /// A memory between two requests, and what it has read.
 struct HeldSequence {
@@ -17,6 +18,8 @@ struct HeldSequence {
   let plan: KVCache.Plan
   /// The conversation that used it last, where the server holds that.
   var session: String?
+  /// Where the session is stored whose memory it is; nil where it is not.
+  var checkpointer: SessionCheckpointer?
 
   /// Bytes of the memory, and of the record of what it has read.
   var bytes: Int { sequence.bytes + sequence.memory.tokenRecordBytes + 4 * (read.count + 2 * read.tokens.count) }
@@ -70,6 +73,18 @@ struct HeldSequences {
     }
     guard let best else { return nil }
     return (sequences.remove(at: best.index), best.match)
+  }
+
+  /// Calls `body` with the memory of a stored session; with nil where it is not held.
+  func withMemory<Result>(of session: ItemKey, _ body: (HeldSequence?) -> Result) -> Result {
+    body(sequences.last { $0.checkpointer?.key == session })
+  }
+
+  /// Has a stored session that was removed be none of ours.
+  mutating func forget(_ session: ItemKey) {
+    for index in sequences.indices where sequences[index].checkpointer?.key == session {
+      sequences[index].checkpointer = nil
+    }
   }
 
   /// Lets go of one memory: the oldest one of the owner who holds most bytes, so that one owner's many conversations do

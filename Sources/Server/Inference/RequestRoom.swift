@@ -1,5 +1,6 @@
 import Engine
 import KVCaches
+import SessionStore
 import Tokenizers
 
 /// Brings the requests of many clients through one model together; lives on the model's thread.
@@ -30,8 +31,14 @@ final class RequestRoom {
   private var held = HeldSequences()
   /// Prompts that were read in the step under way, for further answers.
   private var copies: [PromptCopy] = []
+  /// Where memories of sessions outlive the server; nil where they do not.
+  private let stored: StoredMemories?
 
-  init(_ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: Limits, status: ServerStatus) {
+  init(
+    _ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: Limits, status: ServerStatus,
+    archive: SessionArchive? = nil
+  ) {
+    stored = archive.map { StoredMemories($0) }
     (engine, tokenizer) = (loaded.engine, loaded.tokenizer)
     (self.slotType, self.limits, self.status) = (slotType, limits, status)
     scheduler = Scheduler(engine: engine)
@@ -105,19 +112,21 @@ final class RequestRoom {
   private func admit() {
     while running.count < limits.running, let index = next() {
       let job = waiting[index]
+      // What waits to be written has to be less before more comes to be written.
+      if let stored, job.request.storedSession != nil, stored.isBehind, !running.isEmpty { return }
       // Its turn comes when others have ended; nobody overtakes it.
       guard fits(job) else { return }
-      let reused = held.take(for: job.request)
+      let reused = waitingMemory(for: job.request)
       if reused == nil { makeRoom(for: job.bytes) }
       do {
-        let (sequence, match) = try reused ?? (newSequence(for: job.request), HeldSequence.Match())
-        job.madeBytes = sequence.bytes
+        let (memory, match, use) = try memory(for: job.request, reused)
+        job.madeBytes = memory.sequence.bytes
         guard fits(job) else {
-          if let reused { held.hold(reused.0) }
+          if match.symbols > 0 { held.hold(memory) }
           return
         }
         waiting.remove(at: index)
-        start(job, sequence, match)
+        start(job, memory, match, use)
       } catch {
         waiting.remove(at: index)
         fail(job, error)
@@ -146,15 +155,60 @@ final class RequestRoom {
     }
   }
 
-  private func start(_ job: GenerationJob, _ sequence: HeldSequence, _ match: HeldSequence.Match) {
+  private func start(
+    _ job: GenerationJob, _ memory: HeldSequence, _ match: HeldSequence.Match, _ use: CacheUse
+  ) {
     do {
-      try job.start(sequence, match, tokenizer: tokenizer, constraints: engine.constraints)
+      // A memory that another session made is stored as this one's.
+      var memory = memory
+      if let key = job.request.storedSession, memory.checkpointer?.key != key {
+        memory.checkpointer = stored?.checkpointer(key)
+      }
+      try job.start(memory, match, use, tokenizer: tokenizer, constraints: engine.constraints)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
       running.append(job)
     } catch {
       fail(job, error)
     }
   }
+
+  /// A memory that waits here and has read the start of a prompt; another conversation's only where the session's own is not
+  /// stored.
+  private func waitingMemory(for request: GenerationRequest) -> (HeldSequence, HeldSequence.Match)? {
+    guard var reused = held.take(for: request) else { return nil }
+    guard let session = request.storedSession, let stored else { return reused }
+    let isOwn = reused.0.checkpointer?.key == session
+    // Another server may have gone on with the session.
+    let isForeign = isOwn && stored.archive.store.isForeign(session)
+    guard !isOwn || isForeign, stored.holds(session) else { return reused }
+    if isForeign { reused.0.checkpointer = nil }
+    held.hold(reused.0)
+    return nil
+  }
+
+  /// The memory that a request begins with: one that waits here, one that is stored, or an empty one.
+  private func memory(
+    for request: GenerationRequest, _ reused: (HeldSequence, HeldSequence.Match)?
+  ) throws -> (HeldSequence, HeldSequence.Match, CacheUse) {
+    if let (memory, match) = reused { return (memory, match, .hit(0, from: "active")) }
+    let found = try stored?.take(for: request, vocabulary: engine.vocabularySize) { try newSequence(for: request) }
+    if let found {
+      // What is stored may be of no use where another conversation's memory is.
+      if found.match.symbols == 0, let (memory, match) = held.take(for: request) {
+        return (memory, match, .hit(0, from: "active"))
+      }
+      return (found.memory, found.match, found.use)
+    }
+    return (try newSequence(for: request), HeldSequence.Match(), .miss(.neverStored))
+  }
+
+  /// Saves a session that was answered.
+  func save(_ session: ItemKey, messages: SessionCheckpointer.Record) {
+    held.withMemory(of: session) { stored?.save(messages, $0, session) }
+  }
+
+  /// Has a session be stored no longer.
+  func forget(_ session: ItemKey) { held.forget(session) }
 
   private func newSequence(for request: GenerationRequest) throws -> HeldSequence {
     let sequence = try engine.makeSequence(request.plan, slotType: slotType)

@@ -1,5 +1,7 @@
 import Engine
 import KVCaches
+import ModelJSON
+import SessionStore
 
 /// The door to the model's thread: takes requests in without waiting, and bounds how many wait.
 final class RequestScheduler: Sendable {
@@ -8,6 +10,7 @@ final class RequestScheduler: Sendable {
   let status: ServerStatus
   /// The most requests that wait.
   private let queueLimit: Int
+  private let archive: SessionArchive?
 
   /// State that only the thread touches.
   private final class Confined: @unchecked Sendable {
@@ -18,11 +21,12 @@ final class RequestScheduler: Sendable {
   }
 
   init(
-    _ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: RequestRoom.Limits, queueLimit: Int
+    _ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: RequestRoom.Limits, queueLimit: Int,
+    archive: SessionArchive? = nil
   ) {
     status = ServerStatus()
-    self.queueLimit = queueLimit
-    confined = Confined(RequestRoom(loaded, slotType: slotType, limits: limits, status: status))
+    (self.queueLimit, self.archive) = (queueLimit, archive)
+    confined = Confined(RequestRoom(loaded, slotType: slotType, limits: limits, status: status, archive: archive))
   }
 
   /// Puts the choices of a request into the queue.
@@ -30,6 +34,7 @@ final class RequestScheduler: Sendable {
   /// - Throws: `RequestError` with a status of 503 where the queue is full or the server is about to stop.
   func submit(_ requests: [GenerationRequest]) throws(RequestError) -> GenerationChannel {
     guard status.reserve(requests.count, limit: queueLimit) else { throw .overloaded }
+    if let archive, let session = requests.first?.storedSession { archive.store.prefetch(session) }
     let channel = GenerationChannel { [self] in wake() }
     var jobs: [GenerationJob] = []
     for (choice, request) in requests.enumerated() {
@@ -57,6 +62,19 @@ final class RequestScheduler: Sendable {
   func forget(_ session: String, owner: Int) async -> Bool {
     await look { $0.forget(session, owner: owner) }
   }
+
+  /// Saves a session that was answered, before what is asked from now on begins.
+  func save(_ session: ItemKey, messages: [JSONValue]) {
+    thread.enqueue { [self] in confined.room.save(session, messages: SessionArchive.record(messages)) }
+  }
+
+  /// Has a session be stored no longer.
+  func forget(_ session: ItemKey) async {
+    _ = try? await thread.run { [self] in confined.room.forget(session) }
+  }
+
+  /// Waits until the thread has done what it was asked to by now.
+  func settle() async { _ = try? await thread.run {} }
 
   /// Ends all requests with an error.
   func stop() { thread.enqueue { [self] in confined.room.failAll(.stopped) } }

@@ -1,5 +1,6 @@
 import CLibrary
 import ModelJSON
+import SessionStore
 import Synchronization
 
 /// Conversations that the server holds under a name (`session`), each for the key that began it.
@@ -28,33 +29,29 @@ final class ConversationStore: Sendable {
   private let state = Mutex(State())
   private let countLimit: Int
   private let byteLimit: Int
+  private let archive: SessionArchive?
+  /// Puts a conversation into the archive, with the memory that has read it.
+  private let save: @Sendable (ItemKey, [JSONValue]) -> Void
 
-  init(countLimit: Int = 4096, byteLimit: Int = 64 << 20) {
+  init(
+    countLimit: Int = 4096, byteLimit: Int = 64 << 20, archive: SessionArchive? = nil,
+    save: @escaping @Sendable (ItemKey, [JSONValue]) -> Void = { _, _ in }
+  ) {
     (self.countLimit, self.byteLimit) = (countLimit, byteLimit)
+    (self.archive, self.save) = (archive, save)
   }
 
-  /// Begins a turn of a conversation, which is a new one where the name is not known.
-  ///
-  /// - Throws: `RequestError` of status 409 while another turn of it is answered.
-  func begin(_ name: String, owner: Int, adding messages: [JSONValue]) throws(RequestError) -> ConversationTurn {
+  /// Whether a conversation of this name is held or answered.
+  func holds(_ name: String, owner: Int) -> Bool {
     let key = Key(owner: owner, name: name)
-    let before = state.withLock { state -> [JSONValue]? in
-      guard state.busy.insert(key).inserted else { return nil }
-      return state.stored[key]?.messages ?? []
-    }
-    guard let before else { throw Self.busy }
-    return ConversationTurn(messages: before + messages) { [self] whole in end(key, whole) }
-  }
-
-  /// How many messages of a conversation are held.
-  func messageCount(_ name: String, owner: Int) -> Int {
-    state.withLock { $0.stored[Key(owner: owner, name: name)]?.messages.count ?? 0 }
+    return state.withLock { $0.stored[key] != nil || $0.busy.contains(key) }
   }
 
   /// Forgets a conversation.
   ///
   /// - Returns: whether there was one.
   /// - Throws: `RequestError` of status 409 while a turn of it is answered.
+  @discardableResult
   func forget(_ name: String, owner: Int) throws(RequestError) -> Bool {
     let key = Key(owner: owner, name: name)
     let found = state.withLock { state -> Bool? in
@@ -70,9 +67,35 @@ final class ConversationStore: Sendable {
   private static let busy = RequestError(
     status: 409, code: "session_busy", parameter: "session", message: "this session is still being answered")
 
+  /// Begins a turn of a conversation, which is a new one where the name is not known.
+  ///
+  /// - Throws: `RequestError` of status 409 while another turn of it is answered.
+  func begin(_ name: String, owner: Int, adding messages: [JSONValue]) throws(RequestError) -> ConversationTurn {
+    let key = Key(owner: owner, name: name)
+    let (isFree, held) = state.withLock { state in
+      (state.busy.insert(key).inserted, state.stored[key]?.messages)
+    }
+    guard isFree else { throw Self.busy }
+    let before = newest(held, or: archive?.key(name, owner: owner))
+    return ConversationTurn(messages: before + messages) { [self] whole in end(key, whole) }
+  }
+
+  /// How many messages of a conversation are held.
+  func messageCount(_ name: String, owner: Int) -> Int {
+    state.withLock { $0.stored[Key(owner: owner, name: name)]?.messages.count ?? 0 }
+  }
+
+  /// The messages that are held, or those that are stored where none are held or another server has gone on.
+  private func newest(_ held: [JSONValue]?, or session: ItemKey?) -> [JSONValue] {
+    guard let archive, let session, held == nil || archive.store.isForeign(session) else { return held ?? [] }
+    return archive.messages(of: session) ?? held ?? []
+  }
+
   /// - Parameter messages: the conversation as it is now; nil leaves it as it was
   private func end(_ key: Key, _ messages: [JSONValue]?) {
     let bytes = messages.map { JSONValue.array($0).text.utf8.count } ?? 0
+    // Before another turn can begin.
+    if let archive, let messages { save(archive.key(key.name, owner: key.owner), messages) }
     state.withLock { state in
       state.busy.remove(key)
       guard let messages else { return }

@@ -76,7 +76,7 @@ extension [GenerationResult] {
       "prompt_tokens": JSONValue(prompt), "completion_tokens": JSONValue(answer),
       "total_tokens": JSONValue(prompt + answer), "prompt_tokens_details": ["cached_tokens": JSONValue(cached)],
       "completion_tokens_details": ["reasoning_tokens": JSONValue(reduce(0) { $0 + $1.thinkingTokens })],
-      "evicted_tokens": JSONValue(map(\.evictedTokens).max() ?? 0),
+      "evicted_tokens": JSONValue(map(\.evictedTokens).max() ?? 0), "cache": first?.cache.json ?? .null,
     ]
   }
 }

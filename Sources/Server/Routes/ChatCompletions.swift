@@ -29,6 +29,9 @@ extension Routes {
           .text(rendered), owner: owner, reader: reader, lead: chat.lead(rendered, model), choice: choice,
           session: chat.session, model))
     }
+    if let archive, let name = chat.session {
+      for index in requests.indices { requests[index].storedSession = archive.key(name, owner: owner) }
+    }
     if turn != nil, requests.count > 1 { throw RequestError.bad("n", "a session has one answer a turn") }
     let stream = AnswerStream(try scheduler.submit(requests), choices: requests.count)
     handedOver = true
@@ -45,7 +48,7 @@ extension Routes {
     do {
       let answers = try await stream.collect()
       turn?.finish(answers[0])
-      return .json(writer.whole(answers))
+      return .json(writer.whole(answers), headers: answers[0].result.cache.headers)
     } catch {
       turn?.abandon()
       throw error

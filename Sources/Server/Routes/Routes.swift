@@ -9,6 +9,8 @@ struct Routes: Sendable {
   let scheduler: RequestScheduler
   let conversations: ConversationStore
   let responses: ResponseStore
+  /// Where sessions outlive the server; nil where they do not.
+  var archive: SessionArchive?
 
   private static let table: [String: (method: HTTPMethod, handler: Handler)] = [
     "/openapi.json": (.GET, { _, _, _ in .text(Routes.description, type: "application/json") }),
@@ -19,6 +21,7 @@ struct Routes: Sendable {
     "/v1/completions": (.POST, { try await $0.completion($1.json(), owner: $2) }),
     "/v1/responses": (.POST, { try await $0.response($1.json(), owner: $2) }),
     "/v1/embeddings": (.POST, { _, _, _ in throw RequestError.noEmbeddings }),
+    "/v1/sessions": (.GET, { routes, _, owner in try await routes.sessionList(owner: owner) }),
     "/v1/messages": (.POST, { try await $0.message($1.json(), owner: $2) }),
     "/v1/messages/count_tokens": (.POST, { routes, request, _ in try routes.countTokens(request.json()) }),
     "/tokenize": (.POST, { routes, request, _ in try routes.tokenize(request.json()) }),
@@ -36,7 +39,13 @@ struct Routes: Sendable {
 
   /// What follows the name of a session.
   private static let sessionTable: [String: [String: SessionHandler]] = [
-    "": ["DELETE": { routes, _, name, owner in try await routes.forgetSession(name, owner: owner) }],
+    "": [
+      "GET": { routes, _, name, owner in try await routes.keptSession(name, owner: owner) },
+      "DELETE": { routes, _, name, owner in try await routes.forgetSession(name, owner: owner) },
+    ],
+    "fork": ["POST": { try await $0.forkSession($2, $1.json(), owner: $3) }],
+    "pin": ["POST": { routes, _, name, owner in try await routes.pinSession(name, true, owner: owner) }],
+    "unpin": ["POST": { routes, _, name, owner in try await routes.pinSession(name, false, owner: owner) }],
     "memory": [
       "GET": { routes, _, name, owner in try await routes.sessionMemory(name, owner: owner) },
       "POST": { try await $0.readSession($2, $1.json(), owner: $3) },

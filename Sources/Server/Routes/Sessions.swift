@@ -50,15 +50,6 @@ extension Routes {
     return try await sessionMemory(name, owner: owner)
   }
 
-  /// `DELETE`: forgets what was said.
-  func forgetSession(_ name: String, owner: Int) async throws -> HTTPResponse {
-    let hadMessages = try conversations.forget(name, owner: owner)
-    let hadMemory = await scheduler.forget(name, owner: owner)
-    return .json([
-      "object": "session.deleted", "session": .string(name), "deleted": JSONValue(hadMessages || hadMemory),
-    ])
-  }
-
   private static func describe(_ memory: SessionMemory?, session: String, messages: Int) -> JSONValue {
     var members = JSONObject()
     members["object"] = "session.memory"

@@ -81,13 +81,17 @@ import Testing
     let record = try #require(state.conversation).record
     func forged(_ change: (inout SavedConversation) -> Void) -> [UInt8] {
       var saved = SavedConversation(
-        model: "tiny", cache: "tokens f16", conversation: record, answer: nil, answerStart: 3, sequence: sequence)
+        model: "tiny", cache: "tokens f16",
+        session: SessionRecord(conversation: record, answer: nil, answerStart: 3, of: sequence), memory: sequence.memory
+      )
       change(&saved)
       return saved.bytes
     }
     let changes: [(inout SavedConversation) -> Void] = [
-      { $0.newest[0] = -1 }, { $0.newest[0] = 1 << 20 }, { $0.count += 1 }, { $0.count = 1 }, { $0.waiting += [1] },
-      { $0.waiting = [] }, { $0.answerStart = -1 }, { $0.answerStart = 1 << 40 }, { $0.snapshot = [] },
+      { $0.session.sequence.newest[0] = -1 }, { $0.session.sequence.newest[0] = 1 << 20 },
+      { $0.session.sequence.count += 1 }, { $0.session.sequence.count = 1 },
+      { $0.session.sequence.waiting += [1] }, { $0.session.sequence.waiting = [] }, { $0.session.answerStart = -1 },
+      { $0.session.answerStart = 1 << 40 }, { $0.snapshot = [] },
     ]
     try session("full").load(forged { _ in }, name: "f", model: "tiny", into: loaded.engine)
     for (index, change) in changes.enumerated() {

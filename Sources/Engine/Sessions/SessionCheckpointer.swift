@@ -1,0 +1,195 @@
+import KVCaches
+import Kernels
+import ModelJSON
+package import SessionStore
+import Synchronization
+
+/// Where one session is stored: takes it up, and saves it again and again, each time what changed.
+///
+/// Used on the model's thread. A save copies what changed there, and the store writes on its own.
+package final class SessionCheckpointer {
+  package let store: SessionStore
+  package let key: ItemKey
+  private let model: ModelFingerprint
+  /// What is known to be stored, or on its way there.
+  private var stored: Manifest?
+  private let outcome = Outcome()
+
+  /// How the saves under way came out, written by the store's thread.
+  private final class Outcome: Sendable {
+    private let state = Mutex<(writing: Int, failure: TierError?)>((0, nil))
+    var isWriting: Bool { state.withLock { $0.writing > 0 } }
+    var failure: TierError? { state.withLock { $0.failure } }
+    func begin() { state.withLock { $0.writing += 1 } }
+    func forget() { state.withLock { $0.failure = nil } }
+    func end(_ result: Result<Void, TierError>) {
+      state.withLock { state in
+        state.writing -= 1
+        if case .failure(let error) = result { state.failure = state.failure ?? error }
+      }
+    }
+  }
+
+  package init(_ store: SessionStore, _ key: ItemKey, model: ModelFingerprint) {
+    (self.store, self.key, self.model) = (store, key, model)
+  }
+
+  private static let recordName = "session"
+
+  // Taking up.
+
+  /// What was found: how a sequence goes on, and what is known where its memory cannot be used.
+  package struct Found {
+    package var resumption: Resumption
+    /// Nil where nothing is known. Its tokens are those of this model's tokenizer, or none.
+    var record: SessionRecord?
+    /// Where further records stand.
+    package var item: FoundItem?
+  }
+
+  /// Has an empty sequence be what is stored; where that fails it stays empty.
+  package func load(into sequence: Sequence, vocabulary: Int) -> Found {
+    var found = tryToLoad(into: sequence, vocabulary)
+    // Another process may have saved it while it was read.
+    if found.resumption.miss == .evicted { found = tryToLoad(into: sequence, vocabulary) }
+    return found
+  }
+
+  private func tryToLoad(into sequence: Sequence, _ vocabulary: Int) -> Found {
+    let fingerprint = model.fingerprint(cache: sequence.memory.identity)
+    switch store.find(key, for: fingerprint) {
+    case .failure(let miss):
+      // What was said may still serve.
+      guard case .otherModel = miss, let item = try? store.find(key).get() else {
+        return Found(resumption: .miss(miss))
+      }
+      // Saved without a memory, which had gone by then.
+      if item.manifest.tokens == 0 { return Found(resumption: .miss(.evicted), item: item) }
+      var record = Self.record(of: item)
+      if item.manifest.fingerprint.tokenizer != fingerprint.tokenizer { record?.sequence = .empty }
+      return Found(resumption: .miss(miss), record: record, item: item)
+    case .success(let item):
+      let record = Self.record(of: item)
+      do throws(Miss) {
+        guard let record, record.sequence.fits(tokens: item.manifest.tokens, vocabulary: vocabulary) else {
+          throw .corrupt
+        }
+        try item.restore(sequence.memory)
+        guard sequence.memory.tokenCount == item.manifest.tokens else { throw .corrupt }
+        sequence.resume(record.sequence)
+        stored = item.manifest
+        return Found(resumption: .hit(Int(item.manifest.tokens), from: item.tier), record: record, item: item)
+      } catch {
+        store.noteMiss(error)
+        sequence.restart()
+        return Found(resumption: .miss(error), record: record, item: item)
+      }
+    }
+  }
+
+  private static func record(of item: FoundItem) -> SessionRecord? {
+    guard case .some(let bytes) = try? item.record(recordName), let json = try? JSONValue(parsing: bytes) else {
+      return nil
+    }
+    return SessionRecord(json)
+  }
+
+  // Saving.
+
+  /// Tokens that were in the newest save.
+  var savedTokens: Int64 { stored?.tokens ?? 0 }
+
+  /// Whether a save now would have to wait for earlier ones.
+  package var isBusy: Bool { outcome.isWriting || store.isBehind }
+
+  /// Why the newest saves failed, if they did; the next one writes everything.
+  package var failure: LanguageModelError? { outcome.failure.map { .notSaved($0.description) } }
+
+  /// What is kept beside a memory, under a name.
+  package struct Record {
+    let name: String
+    let bytes: [UInt8]
+
+    package init(_ name: String, _ bytes: [UInt8]) { (self.name, self.bytes) = (name, bytes) }
+  }
+
+  /// Saves a sequence; returns once what changed is copied.
+  ///
+  /// - Throws: `KVCacheError` where the memory is not to be used, `LanguageModelError` where another process has saved the
+  ///   session meanwhile: what it wrote stays.
+  func save(_ sequence: Sequence, beside records: [Record] = [], _ record: (Sequence) -> SessionRecord) throws {
+    try takeFailure()
+    // Guesses are no part of the session.
+    sequence.endTrial(lastWaits: true)
+    let memory = sequence.memory
+    var capture = ItemCapture(
+      key,
+      manifest(
+        cache: memory.identity, plan: "\(memory.plan)", slotType: memory.slotType.rawValue, tokens: memory.tokenCount),
+      previous: stored)
+    capture.write(Record(Self.recordName, record(sequence).bytes))
+    for record in records { capture.write(record) }
+    try capture.take(memory)
+    memory.noteSaved()
+    write(capture.change())
+  }
+
+  /// Saves what is kept beside a memory that is not there any more; one that is stored stays as it is.
+  ///
+  /// - Throws: as `save(_:beside:_:)`.
+  package func save(withoutMemory records: [Record]) throws {
+    try takeFailure()
+    let previous = stored ?? (try? store.find(key).get())?.manifest
+    var manifest = previous ?? manifest(cache: "", plan: "", slotType: "", tokens: 0)
+    (manifest.saved, manifest.sections) = (store.seconds, [])
+    var capture = ItemCapture(key, manifest, previous: previous)
+    for record in records { capture.write(record) }
+    capture.keepOthers()
+    write(capture.change())
+  }
+
+  private func manifest(cache: String, plan: String, slotType: String, tokens: Int64) -> Manifest {
+    let now = store.seconds
+    return Manifest(
+      fingerprint: model.fingerprint(cache: cache), plan: plan, slotType: slotType, modelName: model.name,
+      tokens: tokens, created: now, saved: now)
+  }
+
+  private func write(_ change: ItemChange) {
+    stored = change.manifest
+    outcome.begin()
+    store.save(change) { [outcome] in outcome.end($0) }
+  }
+
+  /// Writes everything after a save that failed.
+  private func takeFailure() throws(LanguageModelError) {
+    if let failure = outcome.failure {
+      guard failure != .outOfStep else { throw .notSaved(failure.description) }
+      stored = nil
+      if !outcome.isWriting { outcome.forget() }
+    }
+  }
+
+  /// Waits until all saves are safe.
+  ///
+  /// - Throws: `LanguageModelError` where the newest is not.
+  package func finish() throws(LanguageModelError) {
+    store.flush()
+    if let failure { throw failure }
+  }
+}
+
+extension ItemCapture {
+  fileprivate mutating func write(_ record: SessionCheckpointer.Record) {
+    record.bytes.withUnsafeBytes { write(.record(record.name), $0) }
+  }
+}
+
+extension SequenceRecord {
+  /// That of a sequence that has seen nothing.
+  static let empty = SequenceRecord(count: 0, newest: [], waiting: [], waitingIsPrompt: false)
+
+  init(count: Int, newest: [Int32], waiting: [Int32], waitingIsPrompt: Bool) {
+    (self.count, self.newest, self.waiting, self.waitingIsPrompt) = (count, newest, waiting, waitingIsPrompt)
+  }
+}

@@ -1,0 +1,106 @@
+/// What changes items of a disk tier, inside a transaction.
+struct DiskChange {
+  private let database: SQLiteDatabase
+
+  init(_ database: SQLiteDatabase) { self.database = database }
+
+  func apply(_ change: ItemChange) throws(TierError) {
+    let (key, manifest) = (change.key, change.manifest)
+    let existing = try database.statement("SELECT id, generation FROM items WHERE tenant = ?1 AND name = ?2")
+      .first(.text(key.tenant), .text(key.name)) { (id: $0.integer(0), generation: $0.integer(1)) }
+    if let base = change.base {
+      guard let existing else { throw .gone }
+      guard existing.generation == base else { throw .outOfStep }
+    }
+    let turn = try nextTurn("items")
+    let bytes = manifest.encoded
+    let id: Int64
+    if let existing {
+      id = existing.id
+      if change.base == nil { try database.run("DELETE FROM pages WHERE item = ?1", .integer(id)) }
+      try withBlob(bytes) { (blob) throws(TierError) in
+        try database.run(
+          "UPDATE items SET generation = ?2, bytes = ?3, saved = ?4, used = ?4, turn = ?5, manifest = ?6 WHERE id = ?1",
+          .integer(id), .integer(manifest.generation), .integer(Int64(manifest.bytes)), .integer(manifest.saved),
+          .integer(turn), blob)
+      }
+    } else {
+      id = try database.statement("SELECT COALESCE(MAX(id), 0) + 1 FROM items").first { $0.integer(0) } ?? 1
+      try withBlob(bytes) { (blob) throws(TierError) in
+        try database.run(
+          "INSERT INTO items VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, 0, ?8)", .integer(id), .text(key.tenant),
+          .text(key.name), .integer(manifest.generation), .integer(Int64(manifest.bytes)), .integer(manifest.saved),
+          .integer(turn), blob)
+      }
+      try forgetDeparture(of: key)
+    }
+    for section in change.dropped {
+      let places = PagePlace.numbers(ofSection: section)
+      try deletePages(of: id, places.lowerBound, places.upperBound)
+    }
+    for cut in change.cut { try deletePages(of: id, cut.from.number, cut.to.number) }
+    for page in change.pages {
+      try withBlob(page.bytes) { (blob) throws(TierError) in
+        try database.run(
+          "INSERT INTO pages VALUES (?1, ?2, ?3) ON CONFLICT (item, place) DO UPDATE SET content = excluded.content",
+          .integer(id), .integer(page.place.number), blob)
+      }
+    }
+  }
+
+  func remove(_ key: ItemKey, _ reason: Departure) throws(TierError) {
+    guard let id = try self.id(of: key) else { return }
+    try database.run("DELETE FROM pages WHERE item = ?1", .integer(id))
+    try database.run("DELETE FROM items WHERE id = ?1", .integer(id))
+    try forgetDeparture(of: key)
+    let turn = try nextTurn("departures")
+    try database.run(
+      "INSERT INTO departures VALUES (?1, ?2, ?3, ?4)", .integer(turn), .text(key.tenant), .text(key.name),
+      .text(reason.rawValue))
+    try database.run("DELETE FROM departures WHERE turn <= ?1", .integer(turn - Int64(Departures.limit)))
+  }
+
+  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
+    guard let id = try self.id(of: key) else { throw .gone }
+    if let old = try self.id(of: other) {
+      try database.run("DELETE FROM pages WHERE item = ?1", .integer(old))
+      try database.run("DELETE FROM items WHERE id = ?1", .integer(old))
+    }
+    let new = try database.statement("SELECT MAX(id) + 1 FROM items").first { $0.integer(0) } ?? 1
+    try database.run(
+      """
+      INSERT INTO items SELECT ?2, ?3, ?4, generation, bytes, ?5, ?5, ?6, 0, manifest FROM items WHERE id = ?1
+      """, .integer(id), .integer(new), .text(other.tenant), .text(other.name), .integer(seconds),
+      .integer(try nextTurn("items")))
+    try database.run(
+      "INSERT INTO pages SELECT ?2, place, content FROM pages WHERE item = ?1", .integer(id), .integer(new))
+    try forgetDeparture(of: other)
+  }
+
+  private func id(of key: ItemKey) throws(TierError) -> Int64? {
+    try database.statement("SELECT id FROM items WHERE tenant = ?1 AND name = ?2")
+      .first(.text(key.tenant), .text(key.name)) { $0.integer(0) }
+  }
+
+  private func nextTurn(_ table: String) throws(TierError) -> Int64 {
+    try database.statement("SELECT COALESCE(MAX(turn), 0) + 1 FROM \(table)").first { $0.integer(0) } ?? 1
+  }
+
+  private func forgetDeparture(of key: ItemKey) throws(TierError) {
+    try database.run("DELETE FROM departures WHERE tenant = ?1 AND name = ?2", .text(key.tenant), .text(key.name))
+  }
+
+  private func deletePages(of item: Int64, _ first: Int64, _ last: Int64) throws(TierError) {
+    try database.run(
+      "DELETE FROM pages WHERE item = ?1 AND place BETWEEN ?2 AND ?3", .integer(item), .integer(first), .integer(last))
+  }
+
+  /// Calls `body` with bytes as a value that lasts as long.
+  private func withBlob(_ bytes: [UInt8], _ body: (SQLiteValue) throws(TierError) -> Void) throws(TierError) {
+    // Typed throws do not pass through `withUnsafeBytes`.
+    let result: Result<Void, TierError> = bytes.withUnsafeBytes { bytes in
+      Result { () throws(TierError) in try body(.blob(bytes)) }
+    }
+    try result.get()
+  }
+}

@@ -1,0 +1,143 @@
+import Synchronization
+
+/// Items in this process's memory: the pool above a disk, and the double of any other tier in tests.
+package final class MemoryTier: StorageTier {
+  package let name = "memory"
+  package let byteLimit: Int
+
+  /// Guarded by `state`.
+  private final class Item: @unchecked Sendable {
+    var facts: TierItem
+    var manifest: Manifest
+    var blocks: [Int: SectionBlock] = [:]
+    /// Grows with each use.
+    var turn: Int64
+
+    init(_ facts: TierItem, _ manifest: Manifest, turn: Int64) {
+      (self.facts, self.manifest, self.turn) = (facts, manifest, turn)
+    }
+  }
+
+  private struct State {
+    var items: [ItemKey: Item] = [:]
+    var bytes = 0
+    var turn: Int64 = 0
+    var departures = Departures()
+  }
+
+  private let state = Mutex(State())
+
+  package init(byteLimit: Int) { self.byteLimit = byteLimit }
+
+  package func bytes() -> Int { state.withLock { $0.bytes } }
+
+  package func items() -> [TierItem] {
+    state.withLock { $0.items.values.sorted { $0.turn < $1.turn }.map(\.facts) }
+  }
+
+  package func item(_ key: ItemKey) -> TierItem? { state.withLock { $0.items[key]?.facts } }
+
+  package func manifest(of key: ItemKey) -> [UInt8]? { state.withLock { $0.items[key]?.manifest.encoded } }
+
+  package func apply(_ change: ItemChange) throws(TierError) {
+    let problem = state.withLock { state -> TierError? in
+      let existing = state.items[change.key]
+      if let base = change.base {
+        guard let existing else { return .gone }
+        guard existing.facts.generation == base else { return .outOfStep }
+      }
+      let item = Item(
+        TierItem(
+          key: change.key, generation: change.manifest.generation, bytes: change.manifest.bytes,
+          saved: change.manifest.saved, used: change.manifest.saved, isPinned: existing?.facts.isPinned ?? false),
+        change.manifest, turn: state.turn + 1)
+      guard state.bytes - (existing?.facts.bytes ?? 0) + item.facts.bytes <= byteLimit else { return .full }
+      for section in change.manifest.sections {
+        let parts = section.parts.map(\.bytes)
+        let old = change.base == nil ? nil : existing?.blocks[section.number]
+        item.blocks[section.number] = old?.resized(to: parts) ?? SectionBlock(parts: parts)
+      }
+      for page in change.pages {
+        item.blocks[page.place.section]?.write(page.bytes, part: page.place.part, page: page.place.page)
+      }
+      state.turn += 1
+      state.bytes += item.facts.bytes - (existing?.facts.bytes ?? 0)
+      state.items[change.key] = item
+      state.departures.forget(change.key)
+      return nil
+    }
+    if let problem { throw problem }
+  }
+
+  package func read(
+    _ section: StoredSection, of key: ItemKey, generation: Int64, _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(TierError) {
+    let isThere = state.withLock { state in
+      guard let item = state.items[key], item.facts.generation == generation else { return false }
+      body(item.blocks[section.number]?.contents ?? UnsafeRawBufferPointer(start: nil, count: 0))
+      return true
+    }
+    guard isThere else { throw .gone }
+  }
+
+  package func remove(_ key: ItemKey, because reason: Departure) {
+    state.withLock { state in
+      guard let item = state.items.removeValue(forKey: key) else { return }
+      state.bytes -= item.facts.bytes
+      state.departures.note(key, reason)
+    }
+  }
+
+  package func departure(of key: ItemKey) -> Departure? { state.withLock { $0.departures.reason(key) } }
+
+  package func noteUse(of key: ItemKey, at seconds: Int64) {
+    state.withLock { state in
+      state.turn += 1
+      state.items[key]?.turn = state.turn
+      state.items[key]?.facts.used = seconds
+    }
+  }
+
+  package func setPinned(_ isPinned: Bool, _ key: ItemKey) {
+    state.withLock { $0.items[key]?.facts.isPinned = isPinned }
+  }
+
+  package func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
+    let problem = state.withLock { state -> TierError? in
+      guard let item = state.items[key] else { return .gone }
+      let replaced = state.items[other]?.facts.bytes ?? 0
+      guard state.bytes - replaced + item.facts.bytes <= byteLimit else { return .full }
+      state.turn += 1
+      let facts = TierItem(
+        key: other, generation: item.facts.generation, bytes: item.facts.bytes, saved: seconds, used: seconds,
+        isPinned: false)
+      let copy = Item(facts, item.manifest, turn: state.turn)
+      copy.blocks = item.blocks.mapValues { $0.copy() }
+      state.bytes += copy.facts.bytes - replaced
+      state.items[other] = copy
+      state.departures.forget(other)
+      return nil
+    }
+    if let problem { throw problem }
+  }
+}
+
+/// Why items are no longer there, for the newest of those that left.
+struct Departures {
+  static let limit = 4096
+  private var reasons: [ItemKey: (reason: Departure, turn: Int)] = [:]
+  private var turn = 0
+
+  mutating func note(_ key: ItemKey, _ reason: Departure) {
+    turn += 1
+    reasons[key] = (reason, turn)
+    // Half of them go at once, so that this is rare.
+    guard reasons.count > Self.limit else { return }
+    let oldest = turn - Self.limit / 2
+    reasons = reasons.filter { $0.value.turn > oldest }
+  }
+
+  mutating func forget(_ key: ItemKey) { reasons[key] = nil }
+
+  func reason(_ key: ItemKey) -> Departure? { reasons[key]?.reason }
+}

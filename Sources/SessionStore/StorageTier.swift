@@ -1,0 +1,100 @@
+/// A place where items are kept: memory, a disk, another machine.
+///
+/// A change is taken in whole or not at all. Pages are what they were when they were written, or the reader finds out by
+/// their hashes; a tier need not check them. Safe to use from several threads.
+package protocol StorageTier: AnyObject, Sendable {
+  /// One word for headers and counters: `memory`, `disk`.
+  var name: String { get }
+  /// The most bytes of all items.
+  var byteLimit: Int { get }
+  /// Bytes of all items now.
+  func bytes() throws(TierError) -> Int
+  /// All items, those used longest ago first.
+  func items() throws(TierError) -> [TierItem]
+  /// One item; nil where it is not there.
+  func item(_ key: ItemKey) throws(TierError) -> TierItem?
+  /// The bytes of an item's manifest; nil where it is not there.
+  func manifest(of key: ItemKey) throws(TierError) -> [UInt8]?
+  /// Takes in a change.
+  ///
+  /// - Throws: `TierError.outOfStep` where it was not made from the generation that is there, which then stays, and
+  ///   `TierError.gone` where there is none.
+  func apply(_ change: ItemChange) throws(TierError)
+  /// Hands over the bytes of a section as they are stored.
+  ///
+  /// - Throws: `TierError`, where pages are missing too.
+  func read(_ section: StoredSection, of key: ItemKey, generation: Int64, _ body: (UnsafeRawBufferPointer) -> Void)
+    throws(TierError)
+  /// Removes an item, and remembers for a while why.
+  func remove(_ key: ItemKey, because reason: Departure) throws(TierError)
+  /// Why an item is not there, where that is still known.
+  func departure(of key: ItemKey) throws(TierError) -> Departure?
+  /// Notes that an item was used.
+  func noteUse(of key: ItemKey, at seconds: Int64) throws(TierError)
+  /// A pinned item makes room for no other and does not expire.
+  func setPinned(_ isPinned: Bool, _ key: ItemKey) throws(TierError)
+  /// Copies an item; replaces one of the new name.
+  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError)
+}
+
+/// What a tier tells of an item without reading it.
+package struct TierItem: Sendable, Hashable {
+  package let key: ItemKey
+  package var generation: Int64
+  /// Bytes of its sections.
+  package var bytes: Int
+  /// When it was saved and used last, in seconds since 1970.
+  package var saved: Int64
+  package var used: Int64
+  package var isPinned: Bool
+
+  package init(key: ItemKey, generation: Int64, bytes: Int, saved: Int64, used: Int64, isPinned: Bool) {
+    (self.key, self.generation, self.bytes) = (key, generation, bytes)
+    (self.saved, self.used, self.isPinned) = (saved, used, isPinned)
+  }
+}
+
+/// Why an item left a tier.
+package enum Departure: String, Sendable {
+  case evicted, expired, removed
+
+  var miss: Miss {
+    switch self {
+    case .evicted: .evicted
+    case .expired: .expired
+    case .removed: .removed
+    }
+  }
+}
+
+/// What a tier could not do.
+package enum TierError: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The item is not there, or not in the generation that was asked for.
+  case gone
+  /// A change was made from another generation than the one that is there.
+  case outOfStep
+  /// There is no room left.
+  case full
+  /// What is stored is damaged.
+  case corrupt(String)
+  /// Anything else, such as a disk that fails.
+  case failed(String)
+
+  package var description: String {
+    switch self {
+    case .gone: "the session is no longer there"
+    case .outOfStep: "the session was written by somebody else in the meantime"
+    case .full: "the session store is full"
+    case .corrupt(let reason): "the session store is damaged: \(reason)"
+    case .failed(let reason): "the session store failed: \(reason)"
+    }
+  }
+
+  var miss: Miss {
+    switch self {
+    case .gone, .outOfStep: .evicted
+    case .corrupt: .corrupt
+    case .full, .failed: .unavailable
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Engine
+import KVCaches
+import SessionStore
+
+/// The session that `sluice run` goes on with.
+struct RunSession: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Go on with the stream of this name, in its cache, or begin it; it is kept for the next run, and from time to time "
+        + "while this one goes on.", valueName: "name"))
+  var session: String?
+  @Option(name: .long, help: "Seconds between two saves of a session.")
+  var saveEvery = 30
+  @OptionGroup var store: SessionStoreOption
+
+  func validate() throws {
+    guard session != "" else { throw ValidationError("--session needs a name, but is empty") }
+    guard saveEvery >= 0 else { throw ValidationError("--save-every must be 0 or more, but is \(saveEvery)") }
+    guard session != nil || store.sessionStore == nil && saveEvery == 30 else {
+      throw ValidationError("\(store.sessionStore == nil ? "--save-every" : "--session-store") needs --session")
+    }
+  }
+
+  /// What is remembered: what the options say, or what the session has been begun with.
+  ///
+  /// - Throws: `CommandError` where both are there and differ.
+  func cache(
+    _ specification: String?, _ slotType: KVCache.SlotType?, in store: SessionStore?
+  ) throws -> (plan: KVCache.Plan, slotType: KVCache.SlotType) {
+    let named = try specification.map { text throws(KVCacheError) in try KVCache.Plan(text, resolver: .files) }
+    guard let session, let stored = try store?.session(named: session), stored.tokens > 0,
+      let storedType = KVCache.SlotType(rawValue: stored.slotType)
+    else { return (named ?? .full, slotType ?? .float16) }
+    if let named, "\(named)" != stored.plan {
+      throw CommandError("the session '\(session)' has the cache '\(stored.plan)', not '\(named)'")
+    }
+    if let slotType, slotType != storedType {
+      throw CommandError("the session '\(session)' has slots of type \(storedType.rawValue), not \(slotType.rawValue)")
+    }
+    if let named { return (named, storedType) }
+    do {
+      return (try KVCache.Plan(stored.plan, resolver: .files), storedType)
+    } catch {
+      throw CommandError("the session '\(session)' has the cache '\(stored.plan)': \(error)")
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import CacheTestSupport
+import KVCaches
+import Kernels
+import NIOCore
+import Testing
+
+@testable import SessionRedis
+@testable import SessionStore
+
+/// The tier on a real server.
+@Suite(.enabled(if: RedisServer.isInstalled, "Scripts/install-redis installs redis-server"), .serialized)
+struct RedisTierTests {
+  private static let page = StoredSection.pageBytes
+  private let server: RedisServer
+
+  init() throws { server = try RedisServer() }
+
+  private func tier(byteLimit: Int = 1 << 30, patience: TimeAmount = .seconds(5)) -> RedisTier {
+    RedisTier(host: "127.0.0.1", port: server.port, byteLimit: byteLimit, patience: patience)
+  }
+
+  private func store(_ tier: any StorageTier, pool: Int = 0) -> SessionStore {
+    var options = SessionStore.Options()
+    options.memoryBytes = pool
+    return SessionStore(disk: tier, options: options) { 1_000_000 }
+  }
+
+  private static let fingerprint = Fingerprint(model: "m", tokenizer: "t", cache: "c")
+
+  private func change(
+    _ key: ItemKey, _ lengths: [Int], byte: UInt8, from previous: Manifest? = nil
+  ) -> ItemChange {
+    let head = Manifest(
+      fingerprint: Self.fingerprint, plan: "full", slotType: "f16", modelName: "tiny", tokens: 3, created: 5, saved: 5)
+    var capture = ItemCapture(key, head, previous: previous)
+    for (index, length) in lengths.enumerated() {
+      [UInt8](repeating: byte, count: length).withUnsafeBytes { capture.write(.record("r\(index)"), $0) }
+    }
+    return capture.change()
+  }
+
+  private func records(_ manifest: Manifest, _ key: ItemKey, in tier: any StorageTier) throws -> [[UInt8]] {
+    var records: [[UInt8]] = []
+    for section in manifest.sections {
+      try tier.read(section, of: key, generation: manifest.generation) { records.append(Array($0)) }
+    }
+    return records
+  }
+
+  @Test func `records of any length are there as they were written, and stale pages go`() throws {
+    let tier = tier()
+    let lengths = [0, Self.page + 1, 300 * Self.page + 7]
+    for first in lengths {
+      for second in lengths {
+        let key = ItemKey(tenant: "x:1", name: "\(first) \(second)")
+        var manifest: Manifest?
+        for (byte, list) in [[first, 5, second], [second, 5, first], [first]].enumerated() {
+          let change = change(key, list, byte: UInt8(byte), from: manifest)
+          try tier.apply(change)
+          manifest = change.manifest
+          #expect(
+            try records(change.manifest, key, in: tier) == list.map { [UInt8](repeating: UInt8(byte), count: $0) })
+          #expect(try tier.manifest(of: key) == change.manifest.encoded)
+        }
+        #expect(try tier.item(key)?.bytes == first)
+        try tier.remove(key, because: .expired)
+        #expect(try tier.item(key) == nil && tier.departure(of: key) == .expired && tier.bytes() == 0)
+      }
+    }
+  }
+
+  @Test func `items stand in the order of use, tenants apart, and copies go their own way`() throws {
+    let tier = tier()
+    for (name, tenant) in [("a", ""), ("a", "x"), ("b:1", "")] {
+      try tier.apply(change(ItemKey(tenant: tenant, name: name), [10], byte: 1))
+    }
+    try tier.noteUse(of: ItemKey(name: "a"), at: 9)
+    try tier.setPinned(true, ItemKey(name: "b:1"))
+    try tier.noteUse(of: ItemKey(name: "none"), at: 9)
+    try tier.setPinned(true, ItemKey(name: "none"))
+    #expect(try tier.items().map { $0.key.tenant + $0.key.name } == ["xa", "b:1", "a"])
+    #expect(try tier.items().map(\.isPinned) == [false, true, false] && tier.item(ItemKey(name: "a"))?.used == 9)
+    try tier.copy(ItemKey(name: "a"), to: ItemKey(name: "c"), at: 7)
+    let manifest = try #require(try tier.manifest(of: ItemKey(name: "c"))).withUnsafeBytes { try Manifest($0) }
+    try tier.apply(change(ItemKey(name: "a"), [10], byte: 2, from: manifest))
+    #expect(try records(manifest, ItemKey(name: "c"), in: tier) == [[UInt8](repeating: 1, count: 10)])
+    #expect(throws: TierError.gone) { try tier.copy(ItemKey(name: "none"), to: ItemKey(name: "d"), at: 7) }
+    #expect(throws: TierError.gone) { try records(manifest, ItemKey(name: "a"), in: tier) }
+  }
+
+  @Test func `of two machines that save the same session, the one that has fallen behind is refused`() throws {
+    let (first, second) = (tier(), tier())
+    let key = ItemKey(name: "a")
+    let start = change(key, [100], byte: 1)
+    #expect(throws: TierError.gone) { try first.apply(change(key, [100], byte: 2, from: start.manifest)) }
+    try first.apply(start)
+    let next = change(key, [100], byte: 2, from: start.manifest)
+    try second.apply(next)
+    #expect(throws: TierError.outOfStep) { try first.apply(change(key, [200], byte: 3, from: start.manifest)) }
+    #expect(try records(next.manifest, key, in: first) == [[UInt8](repeating: 2, count: 100)])
+  }
+
+  @Test(arguments: StageMatrix.plans)
+  func `a cache goes on from there as if nothing had happened`(plan: String) throws {
+    let attention = try MatrixSubject.attention(threads: 1)
+    let subject = MatrixSubject(plan: try KVCache.Plan(plan), slotType: .float16, attention: attention)
+    let (store, elsewhere) = (store(tier(), pool: 1 << 20), store(tier()))
+    let cache = try subject.makeCache()
+    var manifest: Manifest?
+    for end in [9, 20, 33, 50] {
+      _ = subject.drive(cache, Int(cache.tokenCount)..<end, .sizes([7]))
+      var capture = ItemCapture(
+        ItemKey(name: plan),
+        Manifest(
+          fingerprint: Self.fingerprint, plan: plan, slotType: "f16", modelName: "tiny", tokens: cache.tokenCount,
+          created: 0, saved: 0), previous: manifest)
+      try capture.take(cache)
+      cache.noteSaved()
+      let change = capture.change()
+      store.save(change)
+      store.flush()
+      manifest = change.manifest
+      #expect(store.statistics.failedSaves == 0)
+      for store in [store, elsewhere] {
+        let other = try subject.makeCache()
+        try store.find(ItemKey(name: plan), for: Self.fingerprint).get().restore(other)
+        let isSame = other.snapshot() == cache.snapshot()
+        #expect(isSame, "at \(end)")
+      }
+    }
+  }
+
+  private func miss(_ name: String, in store: SessionStore) -> Miss? {
+    switch store.find(ItemKey(name: name), for: Self.fingerprint) {
+    case .failure(let miss): return miss
+    case .success(let item):
+      do throws(Miss) {
+        for section in item.manifest.sections { try item.read(section) { _ in } }
+        return nil
+      } catch {
+        return error
+      }
+    }
+  }
+
+  @Test func `keys that the server evicts by itself are missed, and the next save brings them back`() throws {
+    let connection = RedisConnection(host: "127.0.0.1", port: server.port)
+    for (suffix, reason) in [(":f", Miss.neverStored), (":m", .evicted), (":p", .corrupt)] {
+      let store = store(tier())
+      store.save(change(ItemKey(name: "a"), [Self.page + 9], byte: 1))
+      store.flush()
+      #expect(miss("a", in: store) == nil)
+      _ = try connection.send([RESPCommand("DEL", "sluice:{0:a}" + suffix)])
+      #expect(miss("a", in: store) == reason, "\(suffix)")
+      store.save(change(ItemKey(name: "a"), [Self.page + 9], byte: 2))
+      store.flush()
+      #expect(miss("a", in: store) == nil, "\(suffix)")
+    }
+  }
+
+  @Test func `a server that is full, slow, gone and back is a reason to compute again`() throws {
+    let small = try RedisServer(options: ["--maxmemory", "3mb", "--maxmemory-policy", "noeviction"])
+    let full = store(RedisTier(host: "127.0.0.1", port: small.port))
+    full.save(change(ItemKey(name: "a"), [8 << 20], byte: 1))
+    full.flush()
+    #expect(full.statistics.failedSaves == 1)
+
+    let port = try RedisServer.freePort()
+    let store = store(RedisTier(host: "127.0.0.1", port: port, patience: .milliseconds(400)))
+    #expect(miss("a", in: store) == .unavailable)
+    var server: RedisServer? = try RedisServer(port: port)
+    // After a failure nobody tries for a second.
+    while miss("a", in: store) == .unavailable {}
+    #expect(miss("a", in: store) == .neverStored)
+    store.save(change(ItemKey(name: "a"), [100], byte: 1))
+    store.flush()
+    #expect(miss("a", in: store) == nil)
+    server?.pause()
+    #expect(miss("a", in: store) == .unavailable)
+    server?.resume()
+    #expect(miss("a", in: store) == nil, "late replies belong to nobody")
+    server?.stop()
+    server = nil
+    #expect(miss("a", in: store) == .unavailable)
+    store.save(change(ItemKey(name: "a"), [100], byte: 1))
+    store.flush()
+    #expect(store.statistics.failedSaves == 1)
+  }
+
+  @Test func `replies come in any pieces, and what is none ends the connection`() throws {
+    let whole = "+OK\r\n:-7\r\n$3\r\na\r\n\r\n$-1\r\n*2\r\n:1\r\n*-1\r\n-ERR no\r\n$0\r\n\r\n"
+    let expected: [RESPValue] = [
+      .text("OK"), .integer(-7), .bulk(Array("a\r\n".utf8)), .bulk(nil), .array([.integer(1), .array(nil)]),
+      .error("ERR no"), .bulk([]),
+    ]
+    for cut in 0...whole.utf8.count {
+      var buffer = ByteBuffer(bytes: Array(whole.utf8.prefix(cut)))
+      var values: [RESPValue] = []
+      func take() throws {
+        while true {
+          let start = buffer.readerIndex
+          guard buffer.readableBytes > 0, let value = try RESPDecoder.read(&buffer, depth: 0) else {
+            return buffer.moveReaderIndex(to: start)
+          }
+          values.append(value)
+        }
+      }
+      try take()
+      buffer.writeBytes(Array(whole.utf8.dropFirst(cut)))
+      try take()
+      #expect(values == expected, "cut at \(cut)")
+    }
+    for bad in ["x\r\n", ":a\r\n", "$-2\r\n", "$99999999999\r\n", "*-2\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "\n"] {
+      var buffer = ByteBuffer(string: bad)
+      #expect(throws: RESPError.self, "\(bad)") { try RESPDecoder.read(&buffer, depth: 0) }
+    }
+  }
+}
