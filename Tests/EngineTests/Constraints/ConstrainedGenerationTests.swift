@@ -141,7 +141,7 @@ import Tokenizers
     let constraint = try Constraint(documentOf: ["enum": ["in", "the"]])
     let table = ConstraintTable(
       constraint,
-      TokenTrie(vocabularySize: loaded.tokenizer.vocabularySize, ends: []) {
+      TokenTrie(vocabularySize: loaded.tokenizer.vocabularySize, ends: [Int32]()) {
         loaded.tokenizer.isSpecial($0) ? nil : loaded.tokenizer.piece($0)
       })
     let sequence = try loaded.engine.makeSequence(KVCache.Plan("full"), slotType: .float32)
