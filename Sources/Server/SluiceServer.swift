@@ -25,6 +25,8 @@ package final class SluiceServer: Sendable {
     package var queue = 256
     /// How long running answers may take to finish when the server stops.
     package var drainTime = Duration.seconds(20)
+    /// How long clients may take, when the server stops, to read what was computed last.
+    package var closingTime = Duration.seconds(2)
     /// The largest body of a request.
     package var bodyBytes = 16 << 20
     /// How long a client may take for the head of a request, in seconds.
@@ -45,6 +47,7 @@ package final class SluiceServer: Sendable {
   private let listener: any Channel
   private let scheduler: RequestScheduler
   private let drainTime: Duration
+  private let closingTime: Duration
   private let sessions: SessionStore?
 
   /// Starts to listen.
@@ -78,7 +81,8 @@ package final class SluiceServer: Sendable {
       try? await group.shutdownGracefully()
       throw error
     }
-    (self.group, self.scheduler, drainTime) = (group, scheduler, options.drainTime)
+    (self.group, self.scheduler) = (group, scheduler)
+    (drainTime, closingTime) = (options.drainTime, options.closingTime)
     sessions = options.sessions
     port = listener.localAddress?.port ?? options.port
   }
@@ -115,7 +119,7 @@ package final class SluiceServer: Sendable {
     while scheduler.status.unanswered > 0, .now < deadline { try? await Task.sleep(for: .milliseconds(20)) }
     scheduler.stop()
     // What was computed last is still on its way to the clients; one that does not read is not waited for.
-    let end = ContinuousClock.now + .seconds(2)
+    let end = ContinuousClock.now + closingTime
     while scheduler.status.isAnswering, .now < end { try? await Task.sleep(for: .milliseconds(5)) }
     await scheduler.settle()
     await sessions?.written()

@@ -98,7 +98,7 @@ import Testing
 
   @Test(.timeLimit(.minutes(2)))
   func aStopEndsAnswersWithAnError() async throws {
-    try await ServerSubject.run { subject in
+    try await ServerSubject.run(change: { $0.closingTime = .seconds(100) }) { subject in
       let body: JSONValue = ["messages": [user("on")], "max_tokens": 1_000_000_000, "stream": true]
       let bytes = subject.client.request("POST", "/v1/chat/completions", body.text)
       let connection = try Connection(port: subject.server.port)

@@ -19,7 +19,7 @@ extension InferenceEngine {
   package var guessCosts: GuessCosts {
     switch workspace.arithmetic {
     case .float32: GuessCosts(step: 0.35, row: 0.4)
-    case .int8: kernels.name == "avx512" ? GuessCosts(step: 0.05, row: 0.25) : GuessCosts(step: 0.15, row: 0.35)
+    case .int8: kernels.name.hasPrefix("avx512") ? GuessCosts(step: 0.05, row: 0.25) : GuessCosts(step: 0.15, row: 0.35)
     }
   }
 }

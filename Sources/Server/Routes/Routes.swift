@@ -55,7 +55,7 @@ struct Routes: Sendable {
 
   /// All routes but the page's files, as OpenAPI spells them.
   static var all: Set<String> {
-    var all: Set<String> = ["GET \(modelPrefix){name}"]
+    var all: Set<String> = ["GET \(modelPrefix){name}", "GET \(responsePrefix){id}", "DELETE \(responsePrefix){id}"]
     for (path, (method, _)) in table { all.insert("\(method.rawValue) \(path)") }
     for (rest, handlers) in sessionTable {
       for method in handlers.keys { all.insert("\(method) \(sessionPrefix){name}\(rest.isEmpty ? "" : "/")\(rest)") }
