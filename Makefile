@@ -47,6 +47,7 @@ test: setup lint assets-models
 	Scripts/install-redis
 	swift build --build-tests
 	swift test --skip-build --disable-xctest
+	SLUICE_PAGE_TESTS=1 swift test --skip-build --disable-xctest --filter PageTests
 	Scripts/test-arm64
 	Scripts/consumer-test
 
