@@ -42,7 +42,8 @@ import Testing
   }
 
   @Test(
-    .enabled(if: hasChromium, "needs SLUICE_PAGE_TESTS, and what Scripts/install-chromium installs"), .timeLimit(.minutes(10)))
+    .enabled(if: hasChromium, "needs SLUICE_PAGE_TESTS and what Scripts/install-chromium installs"),
+    .timeLimit(.minutes(10)))
   func aPersonUsesIt() async throws {
     let folder = ProcessInfo.processInfo.environment["SLUICE_SCREENSHOTS"].map { [$0] } ?? []
     // Long enough that an answer can be stopped before its end.
