@@ -12,6 +12,10 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 KEYS = {"enter": "\ue007", "tab": "\ue004", "escape": "\ue00c", "end": "\ue010", "home": "\ue011", "left": "\ue012"}
 
 
+class Replaced(AssertionError):
+    """An element that was found is none of the page's any more."""
+
+
 class Browser:
     """One window of Chromium; leaves nothing behind when it is closed."""
 
@@ -53,7 +57,9 @@ class Browser:
             with opener.open(request, timeout=150) as response:
                 return json.load(response)["value"]
         except urllib.error.HTTPError as error:
-            raise AssertionError(json.load(error)["value"]["message"].split("\n")[0]) from None
+            value = json.load(error)["value"]
+            kind = Replaced if value["error"] == "stale element reference" else AssertionError
+            raise kind(value["message"].split("\n")[0]) from None
 
     def command(self, name, **parameters):
         """A command of Chromium's own protocol."""
@@ -75,11 +81,20 @@ class Browser:
     def find(self, selector):
         return self.call("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
 
+    def use(self, selector, action, body):
+        """The page may replace an element between the look for it and its use."""
+        for _ in range(50):
+            try:
+                return self.call("POST", f"/element/{self.find(selector)}/{action}", body)
+            except Replaced:
+                continue
+        raise AssertionError(f"the page replaces {selector} again and again")
+
     def click(self, selector):
-        self.call("POST", f"/element/{self.find(selector)}/click", {})
+        self.use(selector, "click", {})
 
     def type(self, selector, text):
-        self.call("POST", f"/element/{self.find(selector)}/value", {"text": text})
+        self.use(selector, "value", {"text": text})
 
     def press(self, *names):
         """Presses keys one after another, wherever the focus is."""
