@@ -7,6 +7,14 @@ struct Dish: Generable {
   let course: Course
   let minutes: UInt8
   let isVegetarian: Bool
+
+  /// As the default, but for a name that ends: small models do not see for themselves when to.
+  static var schema: Schema {
+    .object([
+      "name": .string(minLength: 1, maxLength: 40), "course": .choice(of: Course.allCases.map(\.rawValue)),
+      "minutes": .integer(in: 1...240), "isVegetarian": .boolean,
+    ])
+  }
 }
 
 /// Has a model describe a dish: `WriteValue [MODEL]`, with the default model where none is named.
