@@ -27,10 +27,12 @@ package enum ModelRegistry {
 
   /// Loads the model of a file, with adapters whose effects add up.
   ///
+  /// - Parameter queriesFirst: whether queries are multiplied apart from keys and values, so that a memory elsewhere has them
+  ///   sooner; results are the same bit for bit
   /// - Throws: `WeightsError` where a file is broken, `ModelError` where the model cannot be run or an adapter does not
   ///   fit it.
   package static func load(
-    _ file: WeightFile, adapters: [LowRankAdapter] = [], team: WorkerTeam
+    _ file: WeightFile, adapters: [LowRankAdapter] = [], team: WorkerTeam, queriesFirst: Bool = false
   ) throws -> any DecoderModel {
     let metadata = try ModelMetadata(file)
     let type = try family(of: metadata)
@@ -45,7 +47,7 @@ package enum ModelRegistry {
         type.names.text(.output, "weight", in: file.format) ?? "lm_head.weight",
         "is missing, and the embedding does not stand for it: 'tie_word_embeddings' is false", in: file.path)
     }
-    let model = try GraphModel(family, source)
+    let model = try GraphModel(family, source, queriesFirst: queriesFirst)
     try adapters.checkAllUsed()
     return model
   }
@@ -61,6 +63,14 @@ package enum ModelRegistry {
     return try configuration.withHeadNumbers(
       of: TensorSource(
         file: file, names: type.names, configuration: configuration, team: WorkerTeam(threads: 1), adapters: adapters))
+  }
+
+  /// The model of a file as programs between which its attention may run elsewhere, without its weights.
+  ///
+  /// - Throws: as `load(_:team:)` does for its numbers.
+  package static func slices(of file: WeightFile) throws -> ModelSlices {
+    let metadata = try ModelMetadata(file)
+    return ModelSlices(try family(of: metadata).init(metadata))
   }
 
   static func family(of metadata: ModelMetadata) throws -> any ModelFamily.Type {

@@ -12,13 +12,20 @@ struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
     abstract: "Show what a model is and what a cache would take.",
-    discussion: "Reads the file's description only, so it is quick for a model of any size.")
+    discussion: """
+      Reads the file's description only, so it is quick for a model of any size.
+
+      --slices shows the model as programs between which attention may run on other machines: what is computed before and
+      after each, what may be computed meanwhile, and the bytes that a token sends and that are kept for it until then.
+      """)
 
   @Option(
     name: [.short, .long], help: "A GGUF file, a Hugging Face directory, or a pulled model as OWNER/REPO[:QUANT].")
   var model: String?
   @OptionGroup var adapters: AdapterOptions
   @OptionGroup var cache: CacheOptions
+  @Flag(name: .long, help: "Show the model cut at its attention instead.")
+  var slices = false
   @Flag(name: .long, help: "Print one JSON object.")
   var json = false
 
@@ -26,6 +33,10 @@ struct InspectCommand: ParsableCommand {
     let plan = try KVCache.Plan(cache.cache, resolver: .files)
     let path = try ModelLocator.path(of: model)
     let file = try WeightFile.open(path)
+    if slices {
+      let report = SliceReport(slices: try ModelRegistry.slices(of: file))
+      return StandardOutput.write(json ? report.json.text + "\n" : report.text)
+    }
     let configuration = try ModelRegistry.configuration(of: file)
     let report = try CacheReport(
       plan: plan, slotType: cache.slots.cacheType, configuration: configuration,

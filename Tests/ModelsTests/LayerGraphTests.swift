@@ -12,15 +12,16 @@ struct LayerGraphTests {
   /// What runs, one word a node; a product that is added in place stands for its sum.
   private func words(_ graph: LayerGraph) -> [String] {
     let plan = OrderedGraph(graph)
-    return plan.nodes.flatMap { node -> [String] in
-      let begins = node.outputs.contains(where: plan.areQueries) ? ["begin"] : []
+    return plan.steps.map(\.node).enumerated().flatMap { step, node -> [String] in
+      let begins = (step == plan.queriesStep ? ["begin"] : []) + (step == plan.storedStep ? ["offer"] : [])
       switch node.operation {
       case .input: return ["input"]
       case .norm(let name, _, _): return [name ?? "norm"] + begins
-      case .linear(let matrices): return plan.isAddedInPlace(node) ? [] : [matrices[0].name] + begins
+      case .linear(let matrices, let part):
+        return plan.isAddedInPlace(node) ? [] : [matrices[part.lowerBound].name] + begins
       case .activation: return ["activation"]
       case .sum:
-        guard case .linear(let matrices) = plan.productAddedInPlace(by: node)?.operation else { return ["sum"] }
+        guard case .linear(let matrices, _) = plan.productAddedInPlace(by: node)?.operation else { return ["sum"] }
         return ["+" + matrices[0].name]
       case .scale: return ["scale"]
       case .softCap: return ["cap"]
@@ -42,7 +43,10 @@ struct LayerGraphTests {
       let wide = graph.linear(graph.norm(y, "norm2"), .init("gate", rows: 16), .init("up", rows: 16))
       return graph.sum(y, graph.linear(graph.activation(.silu, wide[0], wide[1]), "down", rows: 8))
     }
-    #expect(words(graph) == ["input", "norm", "q", "begin", "finish", "+out", "norm2", "gate", "activation", "+down"])
+    #expect(
+      words(graph) == [
+        "input", "norm", "q", "begin", "offer", "finish", "+out", "norm2", "gate", "activation", "+down",
+      ])
   }
 
   @Test func `a parallel feed-forward runs while memory attends`() {
@@ -52,7 +56,8 @@ struct LayerGraphTests {
       let y = graph.sum(x, graph.linear(graph.activation(.geluErf, wide), "down", rows: 8))
       return graph.sum(y, graph.linear(attended, "out", rows: 8))
     }
-    #expect(words(graph) == ["input", "norm", "q", "begin", "norm2", "up", "activation", "+down", "finish", "+out"])
+    #expect(
+      words(graph) == ["input", "norm", "q", "begin", "offer", "norm2", "up", "activation", "+down", "finish", "+out"])
   }
 
   @Test func `attention begins with the norm of the queries, and norms after products are no part of a sum`() {
@@ -63,7 +68,7 @@ struct LayerGraphTests {
       let attended = graph.attention(queries, graph.headNorm(projected[1], "knorm", size: 4), projected[2])
       return graph.sum(x, graph.norm(graph.linear(attended, "out", rows: 8), "post"))
     }
-    #expect(words(graph) == ["input", "norm", "q", "qnorm", "begin", "knorm", "finish", "out", "post", "sum"])
+    #expect(words(graph) == ["input", "norm", "q", "qnorm", "begin", "knorm", "offer", "finish", "out", "post", "sum"])
   }
 
   @Test func `queries by themselves are handed over before there are keys`() {
@@ -73,7 +78,7 @@ struct LayerGraphTests {
       let others = graph.linear(normed, .init("k", rows: 8), .init("v", rows: 8))
       return graph.sum(x, graph.linear(graph.attention(queries, others[0], others[1]), "out", rows: 8))
     }
-    #expect(words(graph) == ["input", "norm", "q", "begin", "k", "finish", "+out"])
+    #expect(words(graph) == ["input", "norm", "q", "begin", "k", "offer", "finish", "+out"])
   }
 
   /// Hidden state, chosen rows, normed and attended, queries, keys, values, gate, up, activated, and two for the logits.

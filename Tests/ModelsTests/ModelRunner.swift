@@ -13,10 +13,10 @@ final class ModelRunner {
 
   init(
     _ path: String, adapters: [LowRankAdapter] = [], chunk: Int = 64, arithmetic: Arithmetic = .float32,
-    kernels: InstructionSet = .current
+    kernels: InstructionSet = .current, queriesFirst: Bool = false
   ) throws {
     team = try WorkerTeam(threads: 2)
-    model = try ModelRegistry.load(WeightFile.open(path), adapters: adapters, team: team)
+    model = try ModelRegistry.load(WeightFile.open(path), adapters: adapters, team: team, queriesFirst: queriesFirst)
     self.chunk = chunk
     workspace = ForwardWorkspace(
       model.buffers, rows: chunk, logitRows: chunk, arithmetic: arithmetic, kernels: kernels)

@@ -3,11 +3,16 @@ package import Kernels
 /// What a model asks of its memory in a step, local or remote alike.
 ///
 /// For each layer a model calls `begin` with the queries as soon as it has them, so that memory elsewhere can start
-/// to attend, and `finish` with the keys and values of the same tokens. Queries and keys come without positions: the
-/// memory knows where in the cache they stand.
+/// to attend, `offer` with the keys and values of the same tokens, and `finish` when it needs the result. Between the last
+/// two it does what the result is not needed for. Queries and keys come without positions: the memory knows where in the
+/// cache they stand.
 package protocol LayerAttention {
   /// Hands over the queries of one layer, `[token, query head, headDim]`.
   func begin(layer: Int, queries: UnsafePointer<Float>)
+
+  /// Shows the keys and values as soon as they exist; they stay where they are until `finish`, which brings them again.
+  /// Not called where the layer reads those of an earlier one.
+  func offer(layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>)
 
   /// Attends, takes the new keys and values in, and writes the result.
   ///
@@ -27,6 +32,9 @@ package protocol LayerAttention {
 }
 
 extension LayerAttention {
+  /// A memory in this process attends in `finish`.
+  package func offer(layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {}
+
   package func convolve(
     layer: Int, _ convolution: Convolution, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
   ) { preconditionFailure("no memory for layers with a recurrent state") }

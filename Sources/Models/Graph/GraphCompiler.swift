@@ -4,9 +4,9 @@ import Kernels
 
 /// Turns the graphs of a model into instructions: loads what they name, orders them, gives values their buffers.
 ///
-/// Three things are rearranged. A product that is only added to something is added in place. Attention begins as soon as
-/// its queries exist, and ends just before something reads its result. What stands between these two, as the
-/// feed-forward of a parallel block, runs while a memory elsewhere attends.
+/// The order is that of `OrderedGraph`: attention begins as soon as its queries exist, then gets keys and values, and ends
+/// behind what the cut puts before its result, as the feed-forward of a parallel block. A product that is only added to
+/// something is added in place.
 struct GraphCompiler {
   let source: TensorSource
   private(set) var buffers: BufferPlan
@@ -50,7 +50,7 @@ struct GraphCompiler {
   ) throws -> Int {
     let graph = OrderedGraph(unordered)
     var places = BufferAssignment(graph, isForLogits: isForLogits)
-    for (step, node) in graph.nodes.enumerated() {
+    for (step, node) in graph.steps.map(\.node).enumerated() {
       let (inputs, output) = (node.inputs, node.outputs[0])
       switch node.operation {
       case .input: places[output] = input
@@ -62,19 +62,20 @@ struct GraphCompiler {
         let from = places[inputs[0]]
         let to = places.place(output, replacing: inputs, at: step, in: &buffers)
         instructions.append(.normalize(norm, from: from, to: to))
-      case .linear(let matrices):
+      case .linear(let matrices, let part):
         if graph.isAddedInPlace(node) { continue }
         let outputs = node.outputs.map { places.place($0, at: step, in: &buffers) }
-        try project(matrices, inputs[0], from: places[inputs[0]], layer: layer, outputs: outputs)
+        try project(matrices, part, inputs[0], from: places[inputs[0]], layer: layer, outputs: outputs)
       case .activation(let activation):
         let (gate, up) = (places[inputs[0]], inputs.dropFirst().first.map { places[$0] })
         let to = places.place(output, replacing: inputs, at: step, in: &buffers)
         instructions.append(.activate(activation, gate: gate, up: up, to: to, width: output.width))
       case .sum:
         let to = places.overwrite(inputs[0], by: output, at: step)
-        if let product = graph.productAddedInPlace(by: node), case .linear(let matrices) = product.operation {
+        if let product = graph.productAddedInPlace(by: node), case .linear(let matrices, let part) = product.operation {
           let factor = product.inputs[0]
-          try project(matrices, factor, from: places[factor], layer: layer, outputs: [to], accumulates: true)
+          try project(
+            matrices, part, factor, from: places[factor], layer: layer, outputs: [to], accumulates: true)
         } else {
           instructions.append(.add(places[inputs[1]], to: to, width: output.width))
         }
@@ -139,8 +140,11 @@ struct GraphCompiler {
           .mixExperts(UnsafePointer(matrices.layer.pointer), scores: places[inputs[1]], from: places[inputs[0]], to: to)
         )
       }
-      if let queries = node.outputs.first(where: graph.areQueries) {
-        instructions.append(.beginAttention(queries: places[queries]))
+      if step == graph.queriesStep {
+        instructions.append(.beginAttention(queries: places[graph.handedOver[0]]))
+      }
+      if step == graph.storedStep {
+        instructions.append(.offerAttention(keys: places[graph.handedOver[1]], values: places[graph.handedOver[2]]))
       }
       places.endStep(step, in: &buffers)
     }
@@ -148,8 +152,8 @@ struct GraphCompiler {
   }
 
   private mutating func project(
-    _ matrices: [LayerGraph.Matrix], _ input: LayerGraph.Value, from: Int, layer: Int?, outputs: [Int],
-    accumulates: Bool = false
+    _ matrices: [LayerGraph.Matrix], _ part: Range<Int>, _ input: LayerGraph.Value, from: Int, layer: Int?,
+    outputs: [Int], accumulates: Bool = false
   ) throws {
     let own = buffers.entries[from]
     if !own.feedsProducts {
@@ -157,12 +161,12 @@ struct GraphCompiler {
       let copy = buffers.take(
         BufferPlan.Entry(width: own.width, feedsProducts: true, isForLogits: own.isForLogits))
       instructions.append(.copy(from, to: copy, width: own.width))
-      try project(matrices, input, from: copy, layer: layer, outputs: outputs, accumulates: accumulates)
+      try project(matrices, part, input, from: copy, layer: layer, outputs: outputs, accumulates: accumulates)
       return buffers.giveBack(copy)
     }
     let isTied = tied != nil && matrices.map(\.name) == [TensorName.output.stem]
     let group = LinearGroup(
-      try source.linears(matrices, columns: input.width, layer: layer, inPlaceOfFile: isTied ? tied : nil))
+      try source.linears(matrices, part, columns: input.width, layer: layer, inPlaceOfFile: isTied ? tied : nil))
     buffers.lowRankWidth = max(buffers.lowRankWidth, group.lowRank?.rank ?? 0)
     instructions.append(.project(projections.count, from: from))
     projections.append(Projection(group, outputs: outputs, accumulates: accumulates))

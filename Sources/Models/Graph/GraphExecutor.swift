@@ -33,6 +33,8 @@ struct GraphExecutor {
     for instruction in instructions {
       switch instruction {
       case .beginAttention(let queries): attention.begin(layer: layer, queries: row0(queries))
+      case .offerAttention(let keys, let values):
+        attention.offer(layer: layer, keys: row0(keys), values: row0(values))
       case .finishAttention(let keys, let values, let output):
         attention.finish(
           layer: layer, keys: keys.map { UnsafePointer(row0($0)) }, values: values.map { UnsafePointer(row0($0)) },
@@ -116,7 +118,8 @@ struct GraphExecutor {
     case .mixExperts(let layer, let scores, let input, let output):
       mixExperts(layer, scores: row0(scores), input: row0(input), output: row0(output))
       if quantizes(output) { overRows { quantize(output, $0) } }
-    case .beginAttention, .finishAttention, .convolve, .deltaRule: preconditionFailure("memory belongs to a layer")
+    case .beginAttention, .offerAttention, .finishAttention, .convolve, .deltaRule:
+      preconditionFailure("memory belongs to a layer")
     case .tableRows: preconditionFailure("tokens are known where embeddings are made")
     }
   }

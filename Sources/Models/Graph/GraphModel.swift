@@ -21,20 +21,21 @@ final class GraphModel: DecoderModel {
   private let experts: [ExpertMatrices]
   private let tables: [RowTable]
 
-  init(_ family: any ModelFamily, _ source: TensorSource) throws {
+  init(_ family: any ModelFamily, _ source: TensorSource, queriesFirst: Bool) throws {
     configuration = try source.configuration.withHeadNumbers(of: source)
     embeddingScale = family.embeddingScale
     let hidden = configuration.hiddenSize
     embedding = try source.matrix(.embedding, rows: configuration.vocabularySize, columns: hidden)
     var compiler = GraphCompiler(source: source, hiddenSize: hidden)
-    try compiler.appendEmbedding(LayerGraph(width: hidden, norm: family.norm) { family.beside(&$0, $1) })
+    try compiler.appendEmbedding(family.graphBeside)
     var starts = [compiler.instructions.count]
     for layer in 0..<configuration.layers.count {
-      try compiler.append(LayerGraph(width: hidden, norm: family.norm) { family.layer(layer, &$0, $1) }, layer: layer)
+      let graph = family.graph(ofLayer: layer)
+      try compiler.append(queriesFirst ? graph.multiplyingQueriesApart() : graph, layer: layer)
       starts.append(compiler.instructions.count)
     }
     let tied = family.tiesOutput || !source.has(.output) ? embedding : nil
-    try compiler.appendLogits(LayerGraph(width: hidden, norm: family.norm) { family.logits(&$0, $1) }, tied: tied)
+    try compiler.appendLogits(family.graphOfLogits, tied: tied)
     starts.append(compiler.instructions.count)
     self.starts = starts
     instructions = Buffer(compiler.instructions)
@@ -102,6 +103,17 @@ final class GraphModel: DecoderModel {
   private func part(_ index: Int) -> UnsafeBufferPointer<Instruction> {
     UnsafeBufferPointer(start: instructions.pointer + starts[index], count: starts[index + 1] - starts[index])
   }
+}
+
+extension ModelFamily {
+  /// What is made of embeddings beside the residual stream.
+  var graphBeside: LayerGraph { LayerGraph(width: configuration.hiddenSize, norm: norm) { beside(&$0, $1) } }
+
+  func graph(ofLayer index: Int) -> LayerGraph {
+    LayerGraph(width: configuration.hiddenSize, norm: norm) { layer(index, &$0, $1) }
+  }
+
+  var graphOfLogits: LayerGraph { LayerGraph(width: configuration.hiddenSize, norm: norm) { logits(&$0, $1) } }
 }
 
 extension ModelConfiguration {

@@ -24,6 +24,7 @@ enum Instruction: BitwiseCopyable {
   case softCap(Int, Float, width: Int)
   case clamp(Int, Float, width: Int)
   case beginAttention(queries: Int)
+  case offerAttention(keys: Int, values: Int)
   case finishAttention(keys: Int?, values: Int?, to: Int)
   case convolve(Convolution, from: Int, to: Int)
   case deltaRule(

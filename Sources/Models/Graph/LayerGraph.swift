@@ -31,8 +31,9 @@ struct LayerGraph: Sendable {
     /// Of the whole row, or of each part of `size` values with the same weight; without a name there is no weight.
     /// A plain one's file holds the weights themselves, whatever the model's other norms add to theirs.
     case norm(name: String?, size: Int, isPlain: Bool)
-    /// Products of one input with up to three matrices, and their biases where the file has them.
-    case linear([Matrix])
+    /// Products of one input with some of up to three matrices, which a file may hold as one, and their biases where it has
+    /// them.
+    case linear([Matrix], part: Range<Int>)
     /// Of the first input, times the second if there is one.
     case activation(Activation)
     case sum
@@ -94,11 +95,11 @@ struct LayerGraph: Sendable {
 
   /// x · Wᵀ + bias for each of up to three matrices, which are multiplied together.
   mutating func linear(_ x: Value, _ matrices: Matrix...) -> [Value] {
-    append(.linear(matrices), [x], widths: matrices.map(\.rows))
+    append(.linear(matrices, part: matrices.indices), [x], widths: matrices.map(\.rows))
   }
 
   mutating func linear(_ x: Value, _ name: String, rows: Int) -> Value {
-    append(.linear([Matrix(name, rows: rows)]), [x], widths: [rows])[0]
+    linear(x, Matrix(name, rows: rows))[0]
   }
 
   /// activation(gate) · up; without `up` the activation alone.
@@ -152,7 +153,8 @@ struct LayerGraph: Sendable {
   /// cap · tanh(x / cap).
   mutating func softCap(_ x: Value, _ cap: Float) -> Value { append(.softCap(cap), [x], widths: [x.width])[0] }
 
-  /// As wide as the queries. What stands between this and the first reader of its result runs while memory elsewhere attends.
+  /// As wide as the queries. What needs neither this nor much to be kept for it runs while memory elsewhere attends
+  /// (`AttentionCut`). A layer attends once at most.
   mutating func attention(_ queries: Value, _ keys: Value, _ values: Value) -> Value {
     append(.attention, [queries, keys, values], widths: [queries.width])[0]
   }
@@ -179,6 +181,13 @@ struct LayerGraph: Sendable {
   mutating func experts(_ x: Value, scores: Value, _ experts: Experts) -> Value {
     precondition(scores.width == experts.count, "a score for every expert")
     return append(.experts(experts), [x, scores], widths: [x.width])[0]
+  }
+
+  /// The graph with nodes replaced by such as make the same values together.
+  func replacingNodes(_ replacement: (Node) -> [Node]) -> LayerGraph {
+    var graph = self
+    graph.nodes = nodes.flatMap(replacement)
+    return graph
   }
 
   private mutating func append(_ operation: Operation, _ inputs: [Value], widths: [Int]) -> [Value] {

@@ -1,65 +1,72 @@
-/// A layer's operations in the order in which they run, and who reads what.
+/// A layer's operations in the order in which they run, and when each value is read last.
+///
+/// Around attention there are four phases. Queries and what they are made of come first, then keys and values, then all that
+/// the minimum cut puts before attention's result, then the result and the rest. What a parallel block computes
+/// beside attention so runs while a memory elsewhere attends. Within a phase the order is that of the graph.
 struct OrderedGraph {
-  private(set) var nodes: [LayerGraph.Node] = []
+  enum Phase: Int, Comparable {
+    case queries, stored, meanwhile, result
+
+    static func < (a: Phase, b: Phase) -> Bool { a.rawValue < b.rawValue }
+  }
+
+  struct Step {
+    let node: LayerGraph.Node
+    /// In a layer that does not attend it is `queries`: all of it comes before the queries of a later layer.
+    let phase: Phase
+  }
+
+  private(set) var steps: [Step] = []
+  /// Nil where the layer does not attend.
+  let cut: AttentionCut?
   /// The step that reads a value last, `[value]`; -1 where none does. The graph's output outlives them all.
   private(set) var lastUse: [Int]
-  /// The node of the graph that makes a value, `[value]`.
-  private var makers: [LayerGraph.Node?]
-  private var readers: [[LayerGraph.Node]]
+  private let uses: GraphUses
+  /// The step after which there are queries, and that after which there are keys and values too.
+  private(set) var queriesStep: Int?
+  private(set) var storedStep: Int?
+  /// Queries, and keys and values where the layer has its own.
+  let handedOver: [LayerGraph.Value]
 
   init(_ graph: LayerGraph) {
+    uses = GraphUses(graph)
+    let layer = LayerUnits(graph)
+    let units = layer.units
+    cut = layer.attention.map { _ in AttentionCut(layer, output: graph.output) }
+    handedOver = layer.attention.map { units[$0].inputs } ?? []
     lastUse = [Int](repeating: -1, count: graph.count)
-    makers = [LayerGraph.Node?](repeating: nil, count: graph.count)
-    readers = [[LayerGraph.Node]](repeating: [], count: graph.count)
-    for node in graph.nodes {
-      for value in node.outputs { makers[value.index] = node }
-      for value in node.inputs { readers[value.index].append(node) }
+
+    var isPlaced = [Bool](repeating: false, count: units.count)
+    func place(_ unit: Int, _ phase: Phase) {
+      if isPlaced[unit] { return }
+      isPlaced[unit] = true
+      for earlier in units[unit].predecessors { place(earlier, phase) }
+      steps += units[unit].nodes.map { Step(node: $0, phase: phase) }
     }
-    var isPlaced = [Bool](repeating: false, count: graph.count)
-    for node in graph.nodes where !waits(node) { place(node, &isPlaced) }
-    for (step, node) in nodes.enumerated() {
+    if let attention = layer.attention, let cut {
+      let makers = handedOver.compactMap { layer.maker(of: $0) }
+      place(makers[0], .queries)
+      queriesStep = steps.count - 1
+      for maker in makers.dropFirst() { place(maker, .stored) }
+      if makers.count > 1 { storedStep = steps.count - 1 }
+      for unit in units.indices where cut.isEarly[unit] { place(unit, .meanwhile) }
+      place(attention, .result)
+      for unit in units.indices { place(unit, .result) }
+    } else {
+      for unit in units.indices { place(unit, .queries) }
+    }
+
+    for (step, node) in steps.map(\.node).enumerated() {
       for value in node.inputs { lastUse[value.index] = step }
       // What a product that is added in place reads is read where the sum stands.
       for value in productAddedInPlace(by: node)?.inputs ?? [] { lastUse[value.index] = step }
     }
-    lastUse[graph.output.index] = nodes.count
+    lastUse[graph.output.index] = steps.count
   }
 
-  /// Whether a node runs only when its result is asked for.
-  private func waits(_ node: LayerGraph.Node) -> Bool {
-    if case .attention = node.operation { true } else { isAddedInPlace(node) }
-  }
+  func isAddedInPlace(_ node: LayerGraph.Node) -> Bool { uses.isAddedInPlace(node) }
 
-  private mutating func place(_ node: LayerGraph.Node, _ isPlaced: inout [Bool]) {
-    for value in node.inputs where !isPlaced[value.index] {
-      if let maker = makers[value.index] { place(maker, &isPlaced) }
-    }
-    for value in node.outputs { isPlaced[value.index] = true }
-    nodes.append(node)
-  }
+  func productAddedInPlace(by node: LayerGraph.Node) -> LayerGraph.Node? { uses.productAddedInPlace(by: node) }
 
-  /// Whether all that happens to a product is that it is added to something.
-  func isAddedInPlace(_ node: LayerGraph.Node) -> Bool {
-    guard case .linear = node.operation, node.outputs.count == 1 else { return false }
-    let readers = readers[node.outputs[0].index]
-    guard readers.count == 1, case .sum = readers[0].operation else { return false }
-    return readers[0].inputs[1] == node.outputs[0]
-  }
-
-  /// The product that a sum adds in place.
-  func productAddedInPlace(by node: LayerGraph.Node) -> LayerGraph.Node? {
-    guard case .sum = node.operation, let maker = makers[node.inputs[1].index], isAddedInPlace(maker) else {
-      return nil
-    }
-    return maker
-  }
-
-  /// Whether matrices read a value.
-  func feedsProducts(_ value: LayerGraph.Value) -> Bool {
-    readers[value.index].contains { if case .linear = $0.operation { true } else { false } }
-  }
-
-  func areQueries(_ value: LayerGraph.Value) -> Bool {
-    readers[value.index].contains { if case .attention = $0.operation { $0.inputs[0] == value } else { false } }
-  }
+  func feedsProducts(_ value: LayerGraph.Value) -> Bool { uses.feedsProducts(value) }
 }

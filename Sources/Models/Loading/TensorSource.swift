@@ -40,11 +40,11 @@ struct TensorSource {
   ///
   /// - Parameter tied: takes the place of the file's matrix and bias
   func linears(
-    _ group: [LayerGraph.Matrix], columns: Int, layer: Int?, inPlaceOfFile tied: PackedMatrix? = nil
+    _ group: [LayerGraph.Matrix], _ part: Range<Int>, columns: Int, layer: Int?, inPlaceOfFile tied: PackedMatrix? = nil
   ) throws -> [Linear] {
     let heads = layer.map { configuration.layers[$0].keyValueHeads } ?? 1
     let queryHeads = layer.map { configuration.layers[$0].queryHeads } ?? 1
-    return try group.indices.map { index in
+    return try part.map { index in
       let places = {
         names.places(of: index, in: group, layer: layer, format: $0, heads: max(heads, 1), queryHeads: queryHeads)
       }
