@@ -56,12 +56,13 @@ let package = Package(
       name: "Evaluation",
       dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "SessionStore", "Models", "Engine"],
       swiftSettings: fast),
+    .target(name: "Simulation", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "SessionStore", "Engine", "Evaluation", argumentParser,
+        "SessionStore", "Engine", "Evaluation", "Simulation", argumentParser,
       ],
       swiftSettings: strict),
     .target(
@@ -142,6 +143,7 @@ let package = Package(
         "CacheTestSupport",
       ],
       swiftSettings: strict),
+    .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Kernels"], swiftSettings: fast),
     .testTarget(
       name: "SessionRedisTests",
       dependencies: [

@@ -7,7 +7,8 @@ import Testing
   private static let commands = [
     [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"],
     ["evaluate", "recall"], ["evaluate", "attention"], ["evaluate", "error"], ["evaluate", "sketch"], ["bench"],
-    ["demo"], ["pull"], ["models"], ["rm"],
+    ["demo"], ["pull"], ["models"], ["rm"], ["simulate"], ["simulate", "compare"], ["simulate", "best"],
+    ["simulate", "lengths"], ["simulate", "fleet"], ["simulate", "calibrate"], ["simulate", "check"],
   ]
 
   @Test(arguments: commands)

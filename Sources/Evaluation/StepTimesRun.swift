@@ -1,0 +1,146 @@
+package import Engine
+package import KVCaches
+package import Kernels
+import Models
+
+/// How long the two parts of a decode step take: attention, and all the rest, by sequences and by tokens that each holds.
+package struct StepTimesRun: Sendable {
+  package struct Options: Sendable {
+    /// Sequences that are decoded together.
+    package var batches = [1, 2, 4, 8]
+    /// Tokens that each sequence holds before.
+    package var lengths = [64, 512, 2048]
+    /// Steps of a measurement, and how often each is made; the median counts.
+    package var steps = 16
+    package var rounds = 5
+
+    package init() {}
+  }
+
+  package let options: Options
+  /// `[batch]`
+  package private(set) var modelSeconds: [Double] = []
+  /// `[batch][length]`
+  package private(set) var attentionSeconds: [[Double]] = []
+
+  /// Caches are filled with noise, on which time does not depend. Lengths take turns, so that a busy moment does not hit one
+  /// alone.
+  ///
+  /// - Throws: `KVCacheError` where the caches do not fit the model or this machine.
+  package init(_ engine: InferenceEngine, slotType: KVCache.SlotType, options: Options = Options()) throws(KVCacheError)
+  {
+    self.options = options
+    let most = (options.lengths.max() ?? 0) + options.steps + 1
+    for batch in options.batches {
+      let stepper = try DecodeStepper(engine, sequences: batch, tokens: most, slotType: slotType)
+      var model: [Double] = []
+      var attention = [[Double]](repeating: [], count: options.lengths.count)
+      for _ in 0..<options.rounds {
+        for (index, length) in options.lengths.enumerated() {
+          for sequence in 0..<batch { stepper.fill(sequence, tokens: length) }
+          stepper.step()
+          stepper.timed.seconds = 0
+          let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { stepper.step() } }
+          let steps = Double(options.steps)
+          model.append((seconds - stepper.timed.seconds) / steps)
+          attention[index].append(stepper.timed.seconds / steps)
+        }
+      }
+      modelSeconds.append(SpeedMeasurement.median(model))
+      attentionSeconds.append(attention.map { SpeedMeasurement.median($0) })
+    }
+  }
+
+  /// Tokens a second of `sequences` places in which requests follow each other; their prompts are there at once and take no
+  /// time.
+  ///
+  /// - Parameter next: tokens of a prompt and of its answer, for each request
+  package static func tokensPerSecond(
+    _ engine: InferenceEngine, slotType: KVCache.SlotType, sequences: Int, steps: Int, mostTokens: Int,
+    next: () -> (prompt: Int, output: Int)
+  ) throws(KVCacheError) -> Double {
+    let stepper = try DecodeStepper(engine, sequences: sequences, tokens: mostTokens, slotType: slotType)
+    var left = [Int](repeating: 0, count: sequences)
+    var seconds = 0.0
+    for step in -1..<steps {
+      for index in left.indices where left[index] == 0 {
+        let request = next()
+        precondition(request.prompt + request.output <= mostTokens, "a request longer than its cache")
+        stepper.fill(index, tokens: request.prompt)
+        left[index] = request.output
+      }
+      let taken = MachineLimits.fastest(of: 1) { stepper.step() }
+      // The first step warms up.
+      if step >= 0 { seconds += taken }
+      for index in left.indices { left[index] -= 1 }
+    }
+    return Double(sequences * steps) / seconds
+  }
+}
+
+/// Single tokens of several sequences with all their logits, and how much of that is attention.
+private final class DecodeStepper {
+  let timed: TimedAttention
+  private let engine: InferenceEngine
+  private let caches: [KVCache]
+  private let tokens: [Int32]
+
+  init(
+    _ engine: InferenceEngine, sequences: Int, tokens: Int, slotType: KVCache.SlotType
+  ) throws(KVCacheError) {
+    precondition(sequences > 0 && sequences <= engine.chunk)
+    var options = SpeedRun.Options()
+    (options.depth, options.decode, options.prefill, options.sequences) = (tokens, 1, 1, sequences)
+    try SpeedRun.checkMemory(engine, .full, slotType, options)
+    self.engine = engine
+    timed = TimedAttention(
+      LocalAttention(layers: engine.model.configuration.layers, team: engine.team, kernels: engine.kernels))
+    var caches: [KVCache] = []
+    for _ in 0..<sequences { caches.append(try engine.makeCache(.full, slotType: slotType)) }
+    self.caches = caches
+    self.tokens = (0..<sequences).map { Int32(($0 + 1) * 7919 % engine.vocabularySize) }
+  }
+
+  /// Has a sequence hold so many tokens, of noise.
+  func fill(_ sequence: Int, tokens: Int) {
+    caches[sequence].reset()
+    caches[sequence].fill(tokens: tokens, kernels: engine.kernels)
+  }
+
+  func step() {
+    timed.beginStep(caches.enumerated().map { LocalAttention.Segment(memory: $1, rows: $0..<$0 + 1) })
+    tokens.withUnsafeBufferPointer {
+      engine.model.forward($0, attention: timed, workspace: engine.workspace, team: engine.team)
+    }
+    engine.forEachLogits(of: engine.rows(0..<tokens.count)) { _, _ in }
+  }
+}
+
+/// Attention with a clock around it.
+private final class TimedAttention: LayerAttention {
+  private let inner: LocalAttention
+  private let clock = ContinuousClock()
+  var seconds = 0.0
+
+  init(_ inner: LocalAttention) { self.inner = inner }
+
+  func beginStep(_ segments: [LocalAttention.Segment]) { time { inner.beginStep(segments) } }
+
+  func begin(layer: Int, queries: UnsafePointer<Float>) { time { inner.begin(layer: layer, queries: queries) } }
+
+  func finish(
+    layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>
+  ) { time { inner.finish(layer: layer, keys: keys, values: values, output: output) } }
+
+  func convolve(
+    layer: Int, _ convolution: Convolution, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
+  ) { inner.convolve(layer: layer, convolution, input: input, output: output) }
+
+  func applyDeltaRule(layer: Int, _ call: DeltaRuleCall) { inner.applyDeltaRule(layer: layer, call) }
+
+  private func time(_ body: () -> Void) {
+    let start = clock.now
+    body()
+    seconds += (clock.now - start) / .seconds(1)
+  }
+}
