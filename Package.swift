@@ -57,11 +57,13 @@ let package = Package(
       dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "SessionStore", "Models", "Engine"],
       swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
+    .target(
+      name: "Reproduction", dependencies: ["CLibrary", "Kernels", "ModelJSON", "Evaluation"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "SessionStore", "Engine", "Evaluation", argumentParser,
+        "SessionStore", "Engine", "Evaluation", "Reproduction", argumentParser,
       ],
       swiftSettings: strict),
     .target(
