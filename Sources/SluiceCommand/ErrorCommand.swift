@@ -80,7 +80,7 @@ struct ErrorCommand: ParsableCommand {
     _ plan: KVCache.Plan, _ name: String, _ subject: ComparisonOptions.Comparison, geometry known: [ErrorMeasurement]
   ) throws -> [ErrorMeasurement] {
     let run = try AttentionRun(
-      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.cacheType,
+      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.type,
       last: comparison.last, tokens: subject.text.count, memory: ProcessInfo.processInfo.physicalMemory,
       clusters: known.isEmpty ? clusters : nil, delta: delta, layer: layer)
     var progress = ProgressLine.standardError()
