@@ -20,7 +20,9 @@ struct ErrorCommand: ParsableCommand {
       rank: the stable rank of the values. spread: the standard deviation of the logits.
       sampled: the error that as many value samples as clusters may have in root mean square. clustered: what the error of \
       as many clusters cannot exceed. Means over KV heads; bounds: the middle head.
-      keys, values: the same radius where the points' own spread is 1: what clusters has less. With --delta, how many       clusters SubGen's Algorithm 1 makes of all keys within that distance, and of all values within the same share of       their spread.
+      keys, values: the same radius where the points' own spread is 1: what clusters has less. With --delta, how many \
+      clusters SubGen's Algorithm 1 makes of all keys within that distance, and of all values within the same share of \
+      their spread.
       """)
 
   @OptionGroup var comparison: ComparisonOptions
