@@ -58,11 +58,13 @@ let package = Package(
       swiftSettings: fast),
     .target(name: "Simulation", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
+    .target(
+      name: "Reproduction", dependencies: ["CLibrary", "Kernels", "ModelJSON", "Evaluation"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "SessionStore", "Engine", "Evaluation", "Simulation", argumentParser,
+        "SessionStore", "Engine", "Evaluation", "Reproduction", "Simulation", argumentParser,
       ],
       swiftSettings: strict),
     .target(
@@ -145,6 +147,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Kernels"], swiftSettings: fast),
     .testTarget(
+      name: "ReproductionTests", dependencies: ["Reproduction", "Evaluation", "ModelJSON"], swiftSettings: strict),
+    .testTarget(
       name: "SessionRedisTests",
       dependencies: [
         "SessionRedis", "SessionStore", "Kernels", "KVCaches", "CacheTestSupport",
@@ -162,8 +166,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "SessionStore", "HubTestSupport",
-        "TestSupport", argumentParser, .product(name: "Logging", package: "swift-log"),
+        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "Reproduction", "SessionStore",
+        "HubTestSupport", "TestSupport", argumentParser, .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
   ],
