@@ -69,7 +69,10 @@ struct CheckCommand: ParsableCommand {
         var options = PipelineRun.Options()
         (options.warmUp, options.steps, options.mostBatch, options.seed) = (0, steps, batch, seed)
         let run = PipelineRun(pipeline, trace, options: options)
-        rows.append(Row(trace: trace, batch: batch, measured: measured, simulated: run.tokensPerSecond))
+        let breakEven = pipeline.breakEven(batch: run.batch, tokens: run.tokensHeld, alpha: 0.2)
+        rows.append(
+          Row(
+            trace: trace, batch: batch, measured: measured, simulated: run.tokensPerSecond, breakEven: breakEven))
       }
     }
     if json {
@@ -86,15 +89,18 @@ struct CheckCommand: ParsableCommand {
     let batch: Int
     let measured: Double
     let simulated: Double
+    /// The round trip between machines at which a token would take a fifth longer.
+    let breakEven: Double
 
     static let columns: [TextTable.Column] =
       [.init("requests"), .init("lengths")]
-      + ["together", "measured", "simulated", "difference"].map { .init($0, .trailing) }
+      + ["together", "measured", "simulated", "difference", "break-even"].map { .init($0, .trailing) }
 
     var cells: [String] {
       [
         trace.name, trace.spread.rawValue, "\(batch)", HumanReadable.rate(tokensPerSecond: measured),
         HumanReadable.rate(tokensPerSecond: simulated), HumanReadable.change(simulated / measured),
+        HumanReadable.decimal(breakEven * 1e6, places: 0) + " us",
       ]
     }
 
@@ -102,7 +108,7 @@ struct CheckCommand: ParsableCommand {
       [
         "requests": JSONValue(trace.name), "lengths": JSONValue(trace.spread.rawValue), "sequences": JSONValue(batch),
         "measuredTokensPerSecond": JSONValue(measured), "simulatedTokensPerSecond": JSONValue(simulated),
-        "ratio": JSONValue(simulated / measured),
+        "ratio": JSONValue(simulated / measured), "breakEvenRoundTripSeconds": JSONValue(breakEven),
       ]
     }
   }

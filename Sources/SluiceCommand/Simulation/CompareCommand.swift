@@ -84,7 +84,10 @@ struct CompareCommand: ParsableCommand {
 
     var throughput: Double { new.tokensPerSecond / old.tokensPerSecond }
     var perDollar: Double { throughput * together.dollarsPerHour / apart.dollarsPerHour }
-    var breakEven: Double { apart.pipeline.breakEven(batch: new.batch, tokens: new.tokensHeld, alpha: alpha) }
+    var breakEven: Double {
+      let n = Double(apart.batches)
+      return apart.pipeline.breakEven(batch: new.batch / n, tokens: new.tokensHeld / n, alpha: alpha)
+    }
 
     static let columns: [TextTable.Column] =
       [.init("model"), .init("trace"), .init("apart"), .init("together")]

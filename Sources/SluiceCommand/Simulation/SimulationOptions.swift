@@ -115,6 +115,8 @@ struct DeviceName: ExpressibleByArgument, Sendable {
   }
 
   static var allValueStrings: [String] { Device.known.map(\.name) }
+
+  var defaultValueDescription: String { device.name }
 }
 
 extension Deployment {
