@@ -27,8 +27,8 @@ struct FleetCommand: ParsableCommand {
   var batches = 2
   @Option(name: .long, help: "Shares of the most that all cells can do; 0.5,0.8,0.9,0.95,1.05 without it.")
   var load: NumberList<Double>?
-  @Option(name: .long, help: "Seconds that are simulated, after a tenth of them as a start.")
-  var seconds = 600.0
+  @Option(name: .long, help: "Seconds that are simulated, after half as many in which the machines fill.")
+  var seconds = 120.0
   @Option(name: .long, help: "Mean hours between two failures of a machine; 0 for none.")
   var failureHours = 24.0
   @Option(name: .long, help: "Seconds until another machine is ready in the place of a lost one.")
@@ -94,7 +94,7 @@ struct FleetCommand: ParsableCommand {
     var run = FleetRun.Options()
     run.cells = workers / (cellDevices(0) + cellDevices(1))
     run.arrivalsPerSecond = load * Double(run.cells) * most.tokensPerSecond / trace.output
-    (run.seconds, run.warmUp, run.seed) = (seconds, seconds / 10, options.seed)
+    (run.seconds, run.warmUp, run.seed) = (seconds, seconds / 2, options.seed)
     run.failureSeconds = failureHours > 0 ? failureHours * 3600 : .infinity
     (run.modelMachines, run.memoryMachines) = (cellDevices(0), cellDevices(1))
     run.replacementSeconds = replacement
