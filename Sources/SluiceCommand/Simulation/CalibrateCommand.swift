@@ -46,7 +46,7 @@ struct CalibrateCommand: ParsableCommand {
     options.batches = batches?.values ?? options.batches
     options.lengths = lengths?.values ?? options.lengths
     options.rounds = rounds
-    let run = try StepTimesRun(loaded.engine, slotType: slots.cacheType, options: options)
+    let run = try StepTimesRun(loaded.engine, slotType: slots.type, options: options)
     guard
       let times = MeasuredTimes(
         batches: options.batches.map { Double($0) }, lengths: options.lengths.map { Double($0) },

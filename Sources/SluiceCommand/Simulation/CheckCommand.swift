@@ -58,7 +58,7 @@ struct CheckCommand: ParsableCommand {
         // Beyond eight times the mean lie three of ten thousand.
         let most = Int(8 * (trace.prompt + trace.output))
         let measured = try StepTimesRun.tokensPerSecond(
-          loaded.engine, slotType: slots.cacheType, sequences: batch, steps: steps, mostTokens: most
+          loaded.engine, slotType: slots.type, sequences: batch, steps: steps, mostTokens: most
         ) {
           while true {
             let request = trace.request(using: &random)
