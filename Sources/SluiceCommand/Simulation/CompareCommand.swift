@@ -68,8 +68,9 @@ struct CompareCommand: ParsableCommand {
   private func measure(_ deployment: Deployment, _ trace: RequestTrace) -> PipelineRun {
     var run = PipelineRun.Options()
     run.seed = options.seed
-    run.warmUp = max(200, Int(3 * trace.output))
-    run.steps = 2 * run.warmUp
+    // Few long requests need many steps until their number is a mean.
+    run.warmUp = Int(10 * min(trace.output, 10_000))
+    run.steps = 4 * run.warmUp
     return PipelineRun(deployment.pipeline, trace, options: run)
   }
 
