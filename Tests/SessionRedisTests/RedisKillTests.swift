@@ -14,9 +14,9 @@ struct RedisKillTests {
     let writer = SessionWriter(store: "redis:\(server.port)")
     for kill in 0..<SessionWriter.kills {
       let alsoServer = kill % 3 == 2
-      let (safe, complaint) = try writer.write(seed: kill, killedAfter: UInt32(random.next() % 250_000)) {
-        if alsoServer { server.stop() }
-      }
+      let (safe, complaint) = try writer.write(
+        seed: kill, killedAfter: UInt32(random.next() % 250_000), countsFromFirstSave: kill.isMultiple(of: 2)
+      ) { if alsoServer { server.stop() } }
       #expect(complaint.isEmpty || alsoServer, "kill \(kill): \(complaint)")
       acknowledged.merge(safe) { max($0, $1) }
       if alsoServer { server = try RedisServer(port: server.port, log: log) }
@@ -28,6 +28,6 @@ struct RedisKillTests {
       }
       acknowledged.merge(found) { max($0, $1) }
     }
-    #expect(acknowledged.values.reduce(0, +) > SessionWriter.kills, "the process did save")
+    #expect(acknowledged.values.reduce(0, +) >= SessionWriter.kills / 2, "the process did save")
   }
 }

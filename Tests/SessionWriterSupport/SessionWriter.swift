@@ -29,17 +29,20 @@ package struct SessionWriter {
   ///
   /// - Parameters:
   ///   - microseconds: after which it is
+  ///   - countsFromFirstSave: whether they begin once it has said that something is safe, or when it is started
   ///   - before: what dies first
   /// - Returns: the newest generation of each session that it said was safe, and what it complained of.
   package func write(
-    seed: Int, killedAfter microseconds: UInt32, _ before: () -> Void = {}
+    seed: Int, killedAfter microseconds: UInt32, countsFromFirstSave: Bool = false, _ before: () -> Void = {}
   ) throws -> (acknowledged: [String: Int], complaint: String) {
     let writer = process(["write", store, "\(seed)"])
     try writer.process.run()
+    var output = Data()
+    if countsFromFirstSave { output = writer.output.fileHandleForReading.availableData }
     usleep(microseconds)
     before()
     kill(writer.process.processIdentifier, SIGKILL)
-    let output = writer.output.fileHandleForReading.readDataToEndOfFile()
+    output += writer.output.fileHandleForReading.readDataToEndOfFile()
     let complaint = String(decoding: writer.error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     writer.process.waitUntilExit()
     return (Self.generations(output), complaint)
