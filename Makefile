@@ -2,7 +2,7 @@
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText Examples/WriteValue
 
-.PHONY: help setup model assets-models demo server check-openapi check-deploy test test-arm64 example lint format release clean
+.PHONY: help setup model assets-models demo server check-openapi test-replicas check-deploy test test-arm64 example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
@@ -10,6 +10,7 @@ help:
 	@echo "make model             fetch the default model"
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
 	@echo "make check-openapi     hold the server against its OpenAPI description (schemathesis)"
+	@echo "make test-replicas     kill servers behind nginx in the middle of conversations"
 	@echo "make check-deploy      check the files in deploy/"
 	@echo "make test-arm64        the ARM64 kernels alone, under emulation"
 	@echo "make example           build and run Examples/StreamText from the working tree"
@@ -53,6 +54,9 @@ test: setup lint assets-models
 
 check-openapi: setup
 	Scripts/check-openapi
+
+test-replicas: server
+	Scripts/test-replicas
 
 check-deploy:
 	Scripts/check-deploy

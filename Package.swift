@@ -120,11 +120,14 @@ let package = Package(
       swiftSettings: fast),
     // Killed by a test in the middle of its saves.
     .executableTarget(
-      name: "SessionWriterProcess", dependencies: ["SessionStore", "CLibrary", "Kernels"],
+      name: "SessionWriterProcess", dependencies: ["SessionStore", "SessionRedis", "CLibrary", "Kernels"],
       path: "Tests/SessionWriterProcess", swiftSettings: strict),
+    .target(
+      name: "SessionWriterSupport", dependencies: ["SessionWriterProcess"], path: "Tests/SessionWriterSupport",
+      swiftSettings: strict),
     .testTarget(
       name: "SessionStoreTests",
-      dependencies: ["SessionStore", "SessionWriterProcess", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"],
+      dependencies: ["SessionStore", "SessionWriterSupport", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"],
       swiftSettings: fast),
     .testTarget(
       name: "ModelsTests",
@@ -151,7 +154,7 @@ let package = Package(
     .testTarget(
       name: "SessionRedisTests",
       dependencies: [
-        "SessionRedis", "SessionStore", "Kernels", "KVCaches", "CacheTestSupport",
+        "SessionRedis", "SessionStore", "SessionWriterSupport", "Kernels", "KVCaches", "CacheTestSupport",
         .product(name: "NIOCore", package: "swift-nio"),
       ],
       swiftSettings: strict),

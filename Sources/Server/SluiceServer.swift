@@ -72,11 +72,12 @@ package final class SluiceServer: Sendable {
     let model = try ServedModel(
       loaded, identifier: name, aliases: options.aliases, plan: memory?.plan, slotType: slotType,
       memoryBytes: options.memoryBytes, created: ConversationStore.now())
-    let conversations = ConversationStore(archive: archive) { scheduler.save($0, messages: $1) }
+    let conversations = ConversationStore(archive: archive) { scheduler.save($0, messages: $1, $2) }
     let responder = HTTPResponder(
       access: access,
       routes: Routes(
-        model: model, scheduler: scheduler, conversations: conversations, responses: ResponseStore(), archive: archive),
+        model: model, scheduler: scheduler, conversations: conversations, responses: ResponseStore(archive: archive),
+        archive: archive),
       logger: options.logger)
     var limits = HTTPConnection.Limits()
     limits.bodyBytes = options.bodyBytes
@@ -131,6 +132,7 @@ package final class SluiceServer: Sendable {
     while scheduler.status.isAnswering, .now < end { try? await Task.sleep(for: .milliseconds(5)) }
     await scheduler.settle()
     await sessions?.written()
+    await sessions?.leases.settled()
     try? await listener.close()
     try? await group.shutdownGracefully()
   }

@@ -54,6 +54,10 @@ struct ServerCommand: AsyncParsableCommand {
   var sessionDisk = 10240
   @Option(name: .long, help: "Hours after its last use at which a stored session may go; never without it.")
   var sessionLifetime: Int?
+  @Option(
+    name: .long,
+    help: "MiB of stored conversations to which no request gave a name; they go after a day. 0 stores none.")
+  var sessionUnnamed = 2048
   @Option(name: .long, help: "Requests that are computed together.")
   var parallel = 32
   @Option(name: .long, help: "Requests that may wait; more are told to come again.")
@@ -75,6 +79,9 @@ struct ServerCommand: AsyncParsableCommand {
     guard (0...(1 << 24)).contains(sessionMemory), (1...(1 << 24)).contains(sessionDisk) else {
       throw ValidationError("--session-memory must be 0 MiB or more, --session-disk 1 MiB or more")
     }
+    guard (0...(1 << 24)).contains(sessionUnnamed) else {
+      throw ValidationError("--session-unnamed must be 0 MiB or more, but is \(sessionUnnamed)")
+    }
     if let sessionLifetime, !(1...1_000_000).contains(sessionLifetime) {
       throw ValidationError("--session-lifetime must be from 1 to 1000000 hours, but is \(sessionLifetime)")
     }
@@ -86,10 +93,11 @@ struct ServerCommand: AsyncParsableCommand {
     }
     guard
       sessionStore != nil || sessionRedis != nil
-        || sessionMemory == 1024 && sessionDisk == 10240 && sessionLifetime == nil
+        || sessionMemory == 1024 && sessionDisk == 10240 && sessionLifetime == nil && sessionUnnamed == 2048
     else {
       throw ValidationError(
-        "--session-memory, --session-disk and --session-lifetime need --session-store or --session-redis")
+        "--session-memory, --session-disk, --session-lifetime and --session-unnamed need --session-store or --session-redis"
+      )
     }
     guard !apiKey.contains("") else { throw ValidationError("--api-key needs a key, but is empty") }
     guard LineLogHandler.Format(rawValue: logFormat) != nil else {
@@ -191,6 +199,7 @@ struct ServerCommand: AsyncParsableCommand {
   private func openSessions(_ logger: Logger) throws -> SessionStore? {
     var limits = SessionStore.Options()
     (limits.memoryBytes, limits.diskBytes) = (sessionMemory << 20, sessionDisk << 20)
+    limits.unnamedBytes = sessionUnnamed << 20
     limits.lifetime = sessionLifetime.map { Int64($0) * 3600 }
     if let (host, port) = sessionRedis.flatMap(Self.address) {
       return SessionStore(disk: RedisTier(host: host, port: port, byteLimit: limits.diskBytes), options: limits)

@@ -5,17 +5,20 @@ import Synchronization
 /// Items on a Redis or Valkey server, where any machine finds them.
 ///
 /// Of an item there are a manifest (`…:m`), facts (`…:f`, a hash) and pages (`…:p`, a hash by place); a sorted set has all
-/// items in the order of use. A change is a transaction that fails where somebody else has changed the manifest first
-/// (WATCH). Pages travel in commands and replies of at most 4 MiB. What the server evicts by itself is missed and found out,
+/// items in the order of use. A change is a transaction that fails where somebody else has changed the manifest or taken a
+/// lease first (WATCH). Pages travel in commands and replies of at most 4 MiB. What the server evicts by itself is missed and found out,
 /// key by key.
 package final class RedisTier: StorageTier {
   package let name = "redis"
+  package let isShared = true
   package let byteLimit: Int
   /// For what is looked up, and for transactions, between whose commands no others may come.
   private let connection: RedisConnection
   private let transactions: RedisConnection
+  /// For leases, which are not to run out behind somebody's pages.
+  let leases: RedisConnection
+  let prefix: String
   private let inTransaction = Mutex<Void>(())
-  private let prefix: String
   private static let pagesAtOnce = (4 << 20) / StoredSection.pageBytes
 
   /// - Parameters:
@@ -27,21 +30,26 @@ package final class RedisTier: StorageTier {
     (self.byteLimit, self.prefix) = (byteLimit, prefix)
     connection = RedisConnection(host: host, port: port, patience: patience)
     transactions = RedisConnection(host: host, port: port, patience: patience)
+    leases = RedisConnection(host: host, port: port, patience: min(patience, .seconds(2)))
   }
 
   /// The keys of an item; a tenant's length tells it from the name.
-  private struct Keys {
+  struct Keys {
     let member: String
-    let facts, manifest, pages, departure: String
+    let facts, manifest, pages, departure, marks: String
+    /// Who has the lease, until it runs out, and the number of the newest one.
+    let lease, token: String
 
     init(_ key: ItemKey, _ prefix: String) {
       member = "\(key.tenant.utf8.count):\(key.tenant)\(key.name)"
       let base = prefix + "{" + member + "}"
       (facts, manifest, pages, departure) = (base + ":f", base + ":m", base + ":p", base + ":d")
+      marks = base + ":k"
+      (lease, token) = (base + ":l", base + ":t")
     }
   }
 
-  private func keys(_ key: ItemKey) -> Keys { Keys(key, prefix) }
+  func keys(_ key: ItemKey) -> Keys { Keys(key, prefix) }
   private var index: String { prefix + "items" }
   private var turn: String { prefix + "turn" }
 
@@ -54,7 +62,7 @@ package final class RedisTier: StorageTier {
   }
 
   /// Sends commands and refuses replies that are errors.
-  private func send(
+  func send(
     _ commands: [RESPCommand], on connection: RedisConnection? = nil
   ) throws(TierError) -> [RESPValue] {
     let replies = try (connection ?? self.connection).send(commands)
@@ -100,18 +108,28 @@ package final class RedisTier: StorageTier {
   }
 
   package func apply(_ change: ItemChange) throws(TierError) {
-    try inTransaction.withLock { _ throws(TierError) in try commit(change) }
+    try inTransaction.withLock { _ throws(TierError) in
+      for _ in 0..<Self.attempts {
+        if try commit(change) { return }
+      }
+      throw .outOfStep
+    }
   }
 
-  private func commit(_ change: ItemChange) throws(TierError) {
+  /// How often a change is tried that something came between: the next look says what it was.
+  private static let attempts = 3
+
+  /// - Returns: false where the manifest or the lease changed meanwhile.
+  private func commit(_ change: ItemChange) throws(TierError) -> Bool {
     let keys = keys(change.key)
     let there = try send(
       [
-        RESPCommand("WATCH", keys.manifest), factsCommand(keys), RESPCommand("GET", keys.manifest),
-        RESPCommand("INCR", turn),
+        RESPCommand("WATCH", keys.manifest, keys.token), factsCommand(keys), RESPCommand("GET", keys.manifest),
+        RESPCommand("INCR", turn), RESPCommand("GET", keys.token), RESPCommand("EXISTS", keys.lease),
       ], on: transactions)
     var isOpen = true
     defer { if isOpen { _ = try? transactions.send([RESPCommand("UNWATCH")]) } }
+    guard change.token.map({ $0 >= there[4].integer ?? 0 }) ?? (there[5].integer == 0) else { throw .fenced }
     let existing = item(change.key, there[1])
     if let base = change.base {
       guard let existing else { throw .gone }
@@ -120,6 +138,7 @@ package final class RedisTier: StorageTier {
     guard try bytes() - (existing?.bytes ?? 0) + change.manifest.bytes <= byteLimit else { throw .full }
     var commands = [RESPCommand("MULTI")]
     if change.base == nil { commands.append(RESPCommand("DEL", keys.pages)) }
+    if let marks = change.marks { commands.append(setMarks(marks, of: change.key)) }
     let stale = change.base == nil ? [] : change.places(goneFrom: there[2].bytes)
     if !stale.isEmpty {
       var delete = RESPCommand("HDEL", keys.pages)
@@ -150,7 +169,8 @@ package final class RedisTier: StorageTier {
       RESPCommand("DEL", keys.departure), RESPCommand("EXEC"),
     ]
     isOpen = false
-    guard case .array(_?) = try send(commands, on: transactions).last else { throw .outOfStep }
+    guard case .array(_?) = try send(commands, on: transactions).last else { return false }
+    return true
   }
 
   package func read(
@@ -186,7 +206,7 @@ package final class RedisTier: StorageTier {
     let keys = keys(key)
     guard try item(key) != nil else { return }
     _ = try send([
-      RESPCommand("MULTI"), RESPCommand("DEL", keys.facts, keys.manifest, keys.pages),
+      RESPCommand("MULTI"), setMarks([], of: key), RESPCommand("DEL", keys.facts, keys.manifest, keys.pages),
       RESPCommand("ZREM", index, keys.member), RESPCommand("SET", keys.departure, reason.rawValue, "EX", "604800"),
       RESPCommand("EXEC"),
     ])

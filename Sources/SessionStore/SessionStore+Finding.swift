@@ -37,6 +37,11 @@ extension SessionStore {
     }
   }
 
+  /// The item of a tenant with the first of some marks that any has; nil also where the store fails.
+  package func name(marked marks: [Int64], of tenant: String) -> String? {
+    (try? base.name(marked: marks, of: tenant)) ?? nil
+  }
+
   /// Counts why something is computed again.
   package func noteMiss(_ miss: Miss) { note { $0.misses[miss.code, default: 0] += 1 } }
 

@@ -18,6 +18,10 @@ public final class SessionStore: Sendable {
     public var diskBytes = 10 << 30
     /// Seconds after its last use at which a session that is not pinned may go; nil keeps it while there is room.
     public var lifetime: Int64?
+    /// The most bytes of conversations to which nobody gave a name; they make room before those that have one. 0 keeps none.
+    public var unnamedBytes = 2 << 30
+    /// Seconds after its last use at which such a conversation may go; nil keeps it while there is room.
+    public var unnamedLifetime: Int64? = 86_400
     /// Bytes that wait to be written, beyond which the store says that it is behind.
     public var pendingBytes = 256 << 20
     /// Whether a save that is acknowledged survives a loss of power, not the end of the process only.
@@ -32,7 +36,11 @@ public final class SessionStore: Sendable {
   let options: Options
   /// Seconds since 1970.
   let now: @Sendable () -> Int64
+  /// Who may write which item.
+  package let leases: SessionLeases
   private let thread = StoreThread()
+  /// For what is small and waited for.
+  private let fastThread = StoreThread()
   let state = Mutex(State())
   /// What was found wrong with the store when it was opened.
   public let notice: String?
@@ -61,10 +69,11 @@ public final class SessionStore: Sendable {
   ///   - now: seconds since 1970; nil asks the machine
   package init(
     disk: (any StorageTier)?, options: Options = Options(), notice: String? = nil,
-    now: (@Sendable () -> Int64)? = nil
+    terms: SessionLeases.Terms = SessionLeases.Terms(), now: (@Sendable () -> Int64)? = nil
   ) {
     pool = MemoryTier(byteLimit: options.memoryBytes ?? Self.defaultMemoryBytes)
     base = disk ?? pool
+    leases = SessionLeases(base, terms: terms)
     (self.options, self.notice, self.now) = (options, notice, now ?? { Int64(time(nil)) })
   }
 
@@ -73,6 +82,12 @@ public final class SessionStore: Sendable {
   }
 
   var hasDisk: Bool { base !== pool }
+
+  /// Whether conversations without a name are kept.
+  package var keepsUnnamed: Bool { options.unnamedBytes > 0 }
+
+  /// Whether other machines write into the store too.
+  package var isShared: Bool { base.isShared }
 
   /// What happened so far.
   public var statistics: StoreStatistics { state.withLock { $0.statistics } }
@@ -106,6 +121,17 @@ public final class SessionStore: Sendable {
         state.unwritten[change.key] = left > 0 ? left : nil
       }
       done(result)
+    }
+  }
+
+  /// Writes a small item that nobody else writes, in front of all that waits; returns once it is safe.
+  ///
+  /// - Throws: `TierError` where it is not stored.
+  package func saveAhead(_ change: ItemChange) async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      fastThread.enqueue { [self] in
+        continuation.resume(with: Result { () throws(TierError) in try write(change) })
+      }
     }
   }
 

@@ -18,7 +18,8 @@ package protocol StorageTier: AnyObject, Sendable {
   /// Takes in a change.
   ///
   /// - Throws: `TierError.outOfStep` where it was not made from the generation that is there, which then stays, and
-  ///   `TierError.gone` where there is none.
+  ///   `TierError.gone` where there is none; `TierError.fenced` where somebody else has had a newer lease of the item than the
+  ///   change, or has one now and the change has none.
   func apply(_ change: ItemChange) throws(TierError)
   /// Hands over the bytes of a section as they are stored.
   ///
@@ -35,6 +36,28 @@ package protocol StorageTier: AnyObject, Sendable {
   func setPinned(_ isPinned: Bool, _ key: ItemKey) throws(TierError)
   /// Copies an item; replaces one of the new name.
   func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError)
+
+  /// The item of a tenant that was last saved with one of these marks, the first of them that any has.
+  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String?
+
+  // Leases, by the tier's own clock.
+
+  /// Whether other processes on other machines write here too.
+  var isShared: Bool { get }
+  /// Gives the lease of an item, there or not, to whoever asks first.
+  ///
+  /// - Parameter owner: who asks, for people
+  func lease(_ key: ItemKey, to owner: String, milliseconds: Int64) throws(TierError) -> LeaseAnswer
+  /// Renews a lease; also one that has run out, as long as nobody else has taken one.
+  ///
+  /// - Returns: whether it is still the item's.
+  func renewLease(_ lease: Lease, milliseconds: Int64) throws(TierError) -> Bool
+  /// Takes a lease back, if it is still the item's.
+  func endLease(_ lease: Lease) throws(TierError)
+}
+
+extension StorageTier {
+  package var isShared: Bool { false }
 }
 
 /// What a tier tells of an item without reading it.
@@ -73,6 +96,8 @@ package enum TierError: Error, Sendable, Hashable, CustomStringConvertible {
   case gone
   /// A change was made from another generation than the one that is there.
   case outOfStep
+  /// A change was made under a lease that somebody else has one after.
+  case fenced
   /// There is no room left.
   case full
   /// What is stored is damaged.
@@ -84,6 +109,7 @@ package enum TierError: Error, Sendable, Hashable, CustomStringConvertible {
     switch self {
     case .gone: "the session is no longer there"
     case .outOfStep: "the session was written by somebody else in the meantime"
+    case .fenced: "another server has taken the session over"
     case .full: "the session store is full"
     case .corrupt(let reason): "the session store is damaged: \(reason)"
     case .failed(let reason): "the session store failed: \(reason)"
@@ -92,7 +118,7 @@ package enum TierError: Error, Sendable, Hashable, CustomStringConvertible {
 
   var miss: Miss {
     switch self {
-    case .gone, .outOfStep: .evicted
+    case .gone, .outOfStep, .fenced: .evicted
     case .corrupt: .corrupt
     case .full, .failed: .unavailable
     }

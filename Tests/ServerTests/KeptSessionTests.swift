@@ -1,5 +1,6 @@
 import Engine
 import ModelJSON
+import Synchronization
 import TestSupport
 import Testing
 
@@ -14,7 +15,18 @@ import Testing
     var options = SessionStore.Options()
     (options.memoryBytes, options.survivesPowerLoss) = (1 << 26, false)
     change(&options)
-    return try SessionStore(path: folder + "/sessions.sluice", options: options)
+    return try SessionStore(disk: disk(folder, options.diskBytes), options: options, terms: longTerms)
+  }
+
+  private static func disk(_ folder: String, _ byteLimit: Int = 1 << 30) throws -> DiskTier {
+    try DiskTier(path: folder + "/sessions.sluice", byteLimit: byteLimit, durability: .process)
+  }
+
+  /// Leases that outlive a test on a machine that stands still for a while.
+  private static var longTerms: SessionLeases.Terms {
+    var terms = SessionLeases.Terms()
+    (terms.lifetime, terms.patience) = (.seconds(86_400), .seconds(86_400))
+    return terms
   }
 
   /// A server that keeps sessions in a folder; each call starts it anew.
@@ -109,6 +121,86 @@ import Testing
           }
           #expect(firstStore.statistics.failedSaves == 0 && secondStore.statistics.failedSaves == 0)
         }
+      }
+    }
+  }
+
+  @Test func `two servers that are asked at once answer one after the other`() async throws {
+    try await withFolder { folder in
+      try await run(in: folder) { first, firstStore in
+        try await run(in: folder) { second, secondStore in
+          let servers = [first, second, second]
+          for round in 0..<6 {
+            // Two of a server would be told that it is busy.
+            try await withThrowingTaskGroup(of: Int.self) { group in
+              for server in servers[(round % 2)...].prefix(2) {
+                group.addTask {
+                  try await server.chat([user("round \(round)")], ["session": "s", "max_tokens": 20]).status
+                }
+              }
+              for try await status in group { #expect(status == 200 || (round % 2 == 1 && status == 409)) }
+            }
+          }
+          for server in [first, second] { _ = try await server.client.get("/v1/sessions") }
+          #expect(firstStore.statistics.failedSaves == 0 && secondStore.statistics.failedSaves == 0)
+          let messages = try await first.chat([user("last")], ["session": "s"]).json
+          #expect(try #require(messages.cachedTokens) > 0)
+          let held = try await first.client.get("/v1/sessions/s/memory").json["messages"]?.integer
+          #expect(try #require(held) >= 2 * 10, "no turn is lost")
+        }
+      }
+    }
+  }
+
+  @Test func `a session that another server answers is a 409, and one of a dead server is taken over`() async throws {
+    try await withFolder { folder in
+      var terms = Self.longTerms
+      terms.patience = .zero
+      let disk = try Self.disk(folder)
+      try await run(in: folder, store: SessionStore(disk: disk, terms: terms)) { subject, store in
+        _ = try await subject.chat([user("one")], ["session": "s"])
+        store.flush()
+        await store.leases.settled()
+        let key = ItemKey(tenant: "server:", name: "s")
+        guard case .granted(let lease) = try disk.lease(key, to: "another", milliseconds: 90_000) else {
+          Issue.record("the lease was not given back")
+          return
+        }
+        let refused = try await subject.chat([user("two")], ["session": "s"])
+        #expect(refused.status == 409 && refused.json["error"]?["code"] == "session_leased")
+        #expect(try #require(refused.fields["retry-after"].flatMap { Int($0) }) > 80)
+        #expect(try await subject.client.send("DELETE", "/v1/sessions/s", nil).status == 409)
+        #expect(try await subject.client.post("/v1/sessions/s/fork", ["id": "t"]).status == 200)
+        #expect(try await subject.chat([user("two")], ["session": "t"]).status == 200)
+        // The other one dies: nobody renews its lease.
+        #expect(try disk.renewLease(lease, milliseconds: 1))
+        var response = refused
+        while response.status == 409 { response = try await subject.chat([user("two")], ["session": "s"]) }
+        #expect(try response.status == 200 && #require(response.json.cachedTokens) > 0)
+      }
+    }
+  }
+
+  @Test func `a server that stood still while another one went on gives no answer and stores nothing`() async throws {
+    try await withFolder { folder in
+      var terms = SessionLeases.Terms()
+      (terms.lifetime, terms.renewal) = (.milliseconds(1), .milliseconds(20))
+      let disk = try Self.disk(folder)
+      try await run(in: folder, store: SessionStore(disk: disk, terms: terms)) { subject, store in
+        let archive = SessionArchive(
+          store, model: subject.loaded.fingerprint, access: Access(keys: [], isLoopback: true))
+        let saved = Mutex(0)
+        let conversations = ConversationStore(archive: archive) { _, _, lease in
+          saved.withLock { $0 += 1 }
+          if let lease { archive.end(lease) }
+        }
+        let turn = try await conversations.begin("s", owner: 0, adding: [user("one")])
+        while case .held = try disk.lease(archive.key("s", owner: 0), to: "another", milliseconds: 90_000) {}
+        while turn.lease?.isLost == false { await Task.yield() }
+        let error = await #expect(throws: RequestError.self) { try await turn.finish(Answer()) }
+        #expect(error?.status == 409 && error?.code == "session_taken_over")
+        turn.abandon()
+        #expect(saved.withLock { $0 } == 0 && !conversations.holds("s", owner: 0))
       }
     }
   }

@@ -116,13 +116,13 @@ import Testing
     }
   }
 
-  @Test func theOldestAreForgotten() {
+  @Test func theOldestAreForgotten() async {
     let store = ResponseStore(ownerCount: 2, ownerBytes: 1000, byteLimit: 1500)
-    for index in 0..<3 { store.keep("x", "r\(index)", messages: [], owner: 0) }
+    for index in 0..<3 { await store.keep("x", "r\(index)", messages: [], owner: 0) }
     #expect(store.object("r0", owner: 0) == nil && store.object("r1", owner: 0) == "x")
-    store.keep(.string(String(repeating: "x", count: 996)), "big", messages: [], owner: 0)
+    await store.keep(.string(String(repeating: "x", count: 996)), "big", messages: [], owner: 0)
     #expect(store.object("r2", owner: 0) == nil && store.object("big", owner: 0) != nil)
-    store.keep(.string(String(repeating: "y", count: 996)), "big", messages: [], owner: 1)
+    await store.keep(.string(String(repeating: "y", count: 996)), "big", messages: [], owner: 1)
     #expect(store.object("big", owner: 0) == nil && store.object("big", owner: 1) != nil)
     #expect(store.remove("big", owner: 1) && !store.remove("big", owner: 1))
   }

@@ -1,10 +1,19 @@
 import Foundation
 
+/// The folder of a server's log, removed with it.
+final class RedisLog: Sendable {
+  let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-redis-\(UUID().uuidString)").path
+
+  init() { try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+}
+
 /// A real server on a socket of this machine, ended with the object.
 final class RedisServer: @unchecked Sendable {
   let port: Int
   private let process: Process
-  private let folder: String
+  private let log: RedisLog
 
   /// Where Debian's `redis-server` package puts it; `Scripts/install-redis` installs it.
   private static let paths = ["/usr/bin/redis-server", "/usr/local/bin/redis-server", "/opt/homebrew/bin/redis-server"]
@@ -17,16 +26,17 @@ final class RedisServer: @unchecked Sendable {
 
   /// - Parameters:
   ///   - port: nil takes a free one
+  ///   - log: where all is written before it is acknowledged; nil keeps it in memory
   ///   - options: further arguments, such as `--maxmemory`
-  init(port: Int? = nil, options: [String] = []) throws {
+  init(port: Int? = nil, log: RedisLog? = nil, options: [String] = []) throws {
     guard let path = Self.path else { throw Failure(reason: "there is no redis-server") }
-    folder = FileManager.default.temporaryDirectory.appending(path: "sluice-redis-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    self.log = log ?? RedisLog()
     self.port = try port ?? Self.freePort()
     process = Process()
     process.executableURL = URL(filePath: path)
     process.arguments =
-      ["--port", "\(self.port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder] + options
+      ["--port", "\(self.port)", "--bind", "127.0.0.1", "--save", "", "--dir", self.log.folder]
+      + ["--appendonly", log == nil ? "no" : "yes", "--appendfsync", "always"] + options
     (process.standardInput, process.standardOutput) = (FileHandle.nullDevice, FileHandle.nullDevice)
     process.standardError = FileHandle.nullDevice
     try process.run()
@@ -42,7 +52,6 @@ final class RedisServer: @unchecked Sendable {
     guard process.isRunning else { return }
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
-    try? FileManager.default.removeItem(atPath: folder)
   }
 
   /// Has the server answer nothing for a while.
@@ -82,9 +91,14 @@ final class RedisServer: @unchecked Sendable {
     return Int(UInt16(bigEndian: address.sin_port))
   }
 
+  /// Whether it is there and has read its log.
   private static func answers(_ port: Int) -> Bool {
     let descriptor = socketToThisMachine()
     defer { close(descriptor) }
-    return withAddress(port) { connect(descriptor, $0, $1) } == 0
+    guard withAddress(port, { connect(descriptor, $0, $1) }) == 0 else { return false }
+    let ping = Array("PING\r\n".utf8)
+    var reply = [UInt8](repeating: 0, count: 7)
+    return send(descriptor, ping, ping.count, 0) == ping.count && recv(descriptor, &reply, reply.count, 0) == 7
+      && reply == Array("+PONG\r\n".utf8)
   }
 }

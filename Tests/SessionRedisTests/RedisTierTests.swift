@@ -100,6 +100,106 @@ struct RedisTierTests {
     #expect(try records(next.manifest, key, in: first) == [[UInt8](repeating: 2, count: 100)])
   }
 
+  @Test func `an item is found by its marks, that with the first of them and saved last, until it goes`() throws {
+    let tier = tier()
+    func put(_ name: String, _ marks: [Int64]?, from previous: Manifest? = nil) throws -> Manifest {
+      var change = change(ItemKey(name: name), [5], byte: 1, from: previous)
+      change.marks = marks
+      try tier.apply(change)
+      return change.manifest
+    }
+    func found(_ marks: Int64...) throws -> String? { try tier.name(marked: marks, of: "") }
+    let a = try put("a b", [1, 2, .max])
+    _ = try put("b", [1, .min])
+    #expect(try found() == nil && found(7) == nil && tier.name(marked: [1], of: "x") == nil)
+    #expect(try [found(1), found(2), found(9, .max, 1), found(.min, 2)] == ["b", "a b", "a b", "b"])
+    let next = try put("a b", nil, from: a)
+    #expect(try [found(1), found(2)] == ["b", "a b"])
+    _ = try put("a b", [1, 3], from: next)
+    #expect(try [found(1), found(3), found(2)] == ["a b", "a b", nil])
+    try tier.remove(ItemKey(name: "b"), because: .removed)
+    try tier.remove(ItemKey(name: "a b"), because: .removed)
+    #expect(try [found(1), found(.min), found(3)] == [nil, nil, nil])
+  }
+
+  /// Takes a lease, for which it waits.
+  private func lease(_ tier: RedisTier, for milliseconds: Int64) throws -> Lease {
+    while true {
+      if case .granted(let lease) = try tier.lease(ItemKey(name: "a"), to: "x y", milliseconds: milliseconds) {
+        return lease
+      }
+    }
+  }
+
+  @Test func `one machine at a time has an item, and what another one writes late is refused`() throws {
+    let (first, second) = (tier(), tier())
+    let key = ItemKey(name: "a")
+    func apply(_ byte: UInt8, _ token: Int64?, to tier: RedisTier) throws {
+      var change = change(key, [100], byte: byte)
+      change.token = token
+      try tier.apply(change)
+    }
+    let one = try lease(first, for: 1 << 30)
+    guard case .held(let left) = try second.lease(key, to: "z", milliseconds: 5) else {
+      Issue.record("given twice")
+      return
+    }
+    #expect(left > 1 << 29 && left <= 1 << 30)
+    #expect(throws: TierError.fenced) { try apply(1, nil, to: second) }
+    try apply(2, one.token, to: first)
+    #expect(try first.renewLease(one, milliseconds: 1 << 30))
+    try first.endLease(one)
+    try apply(3, nil, to: second)
+    // It runs out by itself.
+    var last = try lease(second, for: 1)
+    for _ in 0..<5 {
+      let next = try lease(first, for: 1)
+      #expect(next.token > last.token && last.token > one.token)
+      for token in [one.token, last.token] {
+        #expect(throws: TierError.fenced) { try apply(4, token, to: second) }
+      }
+      #expect(try !second.renewLease(last, milliseconds: 1))
+      try second.endLease(last)
+      try apply(5, next.token, to: first)
+      #expect(try first.renewLease(next, milliseconds: 1))
+      last = next
+    }
+    // Redis lets go of what it knows of leases: numbers rise all the same, and a renewal brings it back.
+    let connection = RedisConnection(host: "127.0.0.1", port: server.port)
+    _ = try connection.send([RESPCommand("DEL", "sluice:{0:a}:t", "sluice:{0:a}:l")])
+    let next = try lease(first, for: 1 << 30)
+    #expect(next.token > last.token)
+    #expect(throws: TierError.fenced) { try apply(6, last.token, to: second) }
+    _ = try connection.send([RESPCommand("DEL", "sluice:{0:a}:t", "sluice:{0:a}:l")])
+    #expect(try first.renewLease(next, milliseconds: 1 << 30))
+    #expect(throws: TierError.fenced) { try apply(6, last.token, to: second) }
+  }
+
+  @Test func `a lease that is taken between a look and a write is noticed, a renewed one does no harm`() async throws {
+    let (first, second) = (tier(), tier())
+    let key = ItemKey(name: "a")
+    let one = try lease(first, for: 1 << 30)
+    let renewing = Task.detached { for _ in 0..<500 { _ = try first.renewLease(one, milliseconds: 1 << 30) } }
+    for byte in 0..<50 {
+      var change = change(key, [9 * Self.page], byte: UInt8(byte))
+      change.token = one.token
+      try first.apply(change)
+    }
+    try await renewing.value
+    // Leases of one millisecond change hands while the first one writes.
+    try first.endLease(one)
+    let stealing = Task.detached { for _ in 0..<50 { _ = try lease(second, for: 1) } }
+    for byte in 0..<200 {
+      var change = change(key, [9 * Self.page], byte: UInt8(byte))
+      change.token = one.token
+      do { try first.apply(change) } catch TierError.fenced { break }
+    }
+    try await stealing.value
+    var late = change(key, [10], byte: 1)
+    late.token = one.token
+    #expect(throws: TierError.fenced) { try first.apply(late) }
+  }
+
   @Test(arguments: StageMatrix.plans)
   func `a cache goes on from there as if nothing had happened`(plan: String) throws {
     let attention = try MatrixSubject.attention(threads: 1)

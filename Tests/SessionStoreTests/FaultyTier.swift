@@ -10,13 +10,14 @@ final class FaultyTier: StorageTier {
     var item: @Sendable (Int) -> TierError? = { _ in nil }
     var manifest: @Sendable (Int) -> TierError? = { _ in nil }
     var read: @Sendable (Int) -> TierError? = { _ in nil }
+    var lease: @Sendable (Int) -> TierError? = { _ in nil }
     /// Changes bytes on their way to the reader.
     var spoil: @Sendable (inout [UInt8]) -> Void = { _ in }
   }
 
   private struct State {
     var faults = Faults()
-    var (apply, item, manifest, read) = (0, 0, 0, 0)
+    var (apply, item, manifest, read, lease) = (0, 0, 0, 0, 0)
   }
 
   let name = "disk"
@@ -81,4 +82,21 @@ final class FaultyTier: StorageTier {
   func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
     try under.copy(key, to: other, at: seconds)
   }
+
+  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+    try check(\.item, \.item)
+    return try under.name(marked: marks, of: tenant)
+  }
+
+  func lease(_ key: ItemKey, to owner: String, milliseconds: Int64) throws(TierError) -> LeaseAnswer {
+    try check(\.lease, \.lease)
+    return try under.lease(key, to: owner, milliseconds: milliseconds)
+  }
+
+  func renewLease(_ lease: Lease, milliseconds: Int64) throws(TierError) -> Bool {
+    try check(\.lease, \.lease)
+    return try under.renewLease(lease, milliseconds: milliseconds)
+  }
+
+  func endLease(_ lease: Lease) throws(TierError) { try under.endLease(lease) }
 }

@@ -72,6 +72,26 @@ import Testing
     #expect(store.statistics.misses == ["evicted": 1, "never-stored": 1])
   }
 
+  @Test func `what has no name makes room first, within bytes and a lifetime of its own`() throws {
+    var limits = options(0, 500_000)
+    (limits.unnamedBytes, limits.unnamedLifetime) = (200_000, 100)
+    let clock = Clock()
+    let store = try Tiers.disk.store(folder, options: limits) { clock.get() }
+    let kept = { try store.base.items().map { ($0.key.isUnnamed ? "-" : "") + $0.key.name } }
+    let unnamed = ItemKey.unnamed("", of: "").tenant
+    for name in ["a", "b", "c"] { try save(name, 90_000, tenant: unnamed, in: store).result?.get() }
+    #expect(try kept() == ["-b", "-c"], "the bytes of those without a name")
+    for name in ["d", "e", "f", "g"] { try save(name, 90_000, in: store).result?.get() }
+    #expect(try kept() == ["-c", "d", "e", "f", "g"])
+    try save("h", 90_000, in: store).result?.get()
+    #expect(try kept() == ["d", "e", "f", "g", "h"])
+    #expect(throws: TierError.full) { try save("i", 90_000, tenant: unnamed, in: store).result?.get() }
+    #expect(throws: TierError.full) { try save("i", 200_001, tenant: unnamed, in: store).result?.get() }
+    try save("j", 40_000, tenant: unnamed, in: store).result?.get()
+    clock.set(1_000_101)
+    #expect(miss("j", tenant: unnamed, in: store) == .expired && miss("d", in: store) == nil)
+  }
+
   @Test(arguments: Tiers.allCases)
   func `pinned items make no room, and what finds none is refused and leaves nothing`(tiers: Tiers) throws {
     let store = try tiers.store(folder, options: options(250_000, 250_000))

@@ -106,6 +106,34 @@ import Testing
     }
   }
 
+  @Test func `an item is found by its marks, that with the first of them and saved last, until it goes`() throws {
+    for tier in try tiers() {
+      func put(_ item: inout SmallItem, _ marks: [Int64]?) throws {
+        var change = item.change([5])
+        change.marks = marks
+        try tier.apply(change)
+        item.manifest = change.manifest
+      }
+      var (a, b, other) = (SmallItem("a"), SmallItem("b"), SmallItem("c", tenant: "x"))
+      try put(&a, [1, 2, .max])
+      try put(&b, [1, .min])
+      try put(&other, [7])
+      func found(_ marks: Int64...) throws -> String? { try tier.name(marked: marks, of: "") }
+      #expect(try found() == nil && found(7) == nil && found(9, 7) == nil)
+      #expect(try [found(1), found(2), found(9, .max, 1), found(.min, 2)] == ["b", "a", "a", "b"])
+      try put(&a, nil)
+      #expect(try [found(1), found(2)] == ["b", "a"])
+      try put(&a, [1, 3])
+      #expect(try [found(1), found(3), found(2)] == ["a", "a", nil])
+      try tier.remove(b.key, because: .removed)
+      #expect(try [found(1), found(.min)] == ["a", nil])
+      try tier.copy(a.key, to: b.key, at: 5)
+      #expect(try found(1) == "a", "a copy is found by its name only")
+      try tier.remove(a.key, because: .removed)
+      #expect(try found(1) == nil && tier.name(marked: [7], of: "x") == "c")
+    }
+  }
+
   @Test func `what is on disk is there for the next process`() throws {
     var item = SmallItem("a")
     do {

@@ -1,10 +1,11 @@
 import CLibrary
 import Kernels
+import SessionRedis
 import SessionStore
 
 /// A process that saves sessions as fast as it can until it is killed, and tells which saves were acknowledged.
 ///
-/// `write STORE SEED` prints `NAME GENERATION` for each save that is safe; `check STORE` prints the same for each session that is
+/// STORE is a file, or `redis:PORT` for a server of this machine. `write STORE SEED` prints `NAME GENERATION` for each save that is safe; `check STORE` prints the same for each session that is
 /// there, once all of it was read and is what was written.
 @main
 enum SessionWriterProcess {
@@ -25,11 +26,18 @@ enum SessionWriterProcess {
   private static let fingerprint = Fingerprint(model: "m", tokenizer: "t", cache: "c")
 
   private static func open(_ path: String) throws -> SessionStore {
-    let disk = try DiskTier(path: path, byteLimit: 1 << 28, durability: .process)
-    if let notice = disk.notice { fail(notice) }
     var options = SessionStore.Options()
     options.memoryBytes = 0
-    return SessionStore(disk: disk, options: options) { 1_000_000 }
+    return SessionStore(disk: try tier(path), options: options) { 1_000_000 }
+  }
+
+  private static func tier(_ path: String) throws -> any StorageTier {
+    if path.hasPrefix("redis:"), let port = Int(path.dropFirst("redis:".count)) {
+      return RedisTier(host: "127.0.0.1", port: port, byteLimit: 1 << 28)
+    }
+    let disk = try DiskTier(path: path, byteLimit: 1 << 28, durability: .process)
+    if let notice = disk.notice { fail(notice) }
+    return disk
   }
 
   private static func write(_ path: String, seed: UInt64) throws {

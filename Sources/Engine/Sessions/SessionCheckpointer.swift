@@ -10,6 +10,10 @@ import Synchronization
 package final class SessionCheckpointer {
   package let store: SessionStore
   package let key: ItemKey
+  /// The number of the lease under which it is saved; nil where there is none.
+  package var token: Int64?
+  /// By what it is found beside its name, from the next save on.
+  package var marks: [Int64]?
   private let model: ModelFingerprint
   /// What is known to be stored, or on its way there.
   private var stored: Manifest?
@@ -156,6 +160,8 @@ package final class SessionCheckpointer {
   }
 
   private func write(_ change: ItemChange) {
+    var change = change
+    (change.token, change.marks) = (token, marks)
     stored = change.manifest
     outcome.begin()
     store.save(change) { [outcome] in outcome.end($0) }

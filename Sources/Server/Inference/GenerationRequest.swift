@@ -17,6 +17,8 @@ struct GenerationRequest: Sendable {
   let promptTokens: [Int32]
   /// Under which name its memory is stored; nil where it is not.
   var storedSession: ItemKey?
+  /// Whether its memory may outlive the server where it has no name.
+  var keepsMemory = true
   /// Whose it is: memories are shared between requests of one owner only.
   var owner = 0
   var plan: KVCache.Plan

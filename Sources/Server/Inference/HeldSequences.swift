@@ -26,14 +26,16 @@ struct HeldSequence {
 
   /// How a prompt goes on from here; nil where it does not.
   ///
-  /// A memory that would lose more than it keeps stays with the conversation that made it.
-  func match(_ prompt: [Int32]) -> Match? {
+  /// A memory that would lose more than it keeps stays with the conversation that made it, unless that has one of its own.
+  ///
+  /// - Parameter ofCopy: whether the conversation that made it keeps what it has
+  func match(_ prompt: [Int32], ofCopy: Bool = false) -> Match? {
     switch read.relation(to: prompt) {
     case .continues: return Match(takesBack: 0, symbols: read.count)
     case .takesBack(let tokens, let symbols):
-      guard tokens <= sequence.undoableTokens, tokens <= max(RequestRoom.undoDepth, read.tokens.count / 2) else {
-        return nil
-      }
+      guard tokens <= sequence.undoableTokens,
+        ofCopy || tokens <= max(RequestRoom.undoDepth, read.tokens.count / 2)
+      else { return nil }
       return Match(takesBack: tokens, symbols: symbols)
     case .differs: return nil
     }

@@ -159,10 +159,12 @@ final class RequestRoom {
     _ job: GenerationJob, _ memory: HeldSequence, _ match: HeldSequence.Match, _ use: CacheUse
   ) {
     do {
-      // A memory that another session made is stored as this one's.
+      // A memory that another session made is stored as this one's, or under a name of its own.
       var memory = memory
-      if let key = job.request.storedSession, memory.checkpointer?.key != key {
-        memory.checkpointer = stored?.checkpointer(key)
+      if let key = job.request.storedSession {
+        if memory.checkpointer?.key != key { memory.checkpointer = stored?.checkpointer(key) }
+      } else if memory.checkpointer?.key.isUnnamed == false || !StoredMemories.isSameConversation(match) {
+        memory.checkpointer = nil
       }
       try job.start(memory, match, use, tokenizer: tokenizer, constraints: engine.constraints)
       status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
@@ -176,7 +178,12 @@ final class RequestRoom {
   /// stored.
   private func waitingMemory(for request: GenerationRequest) -> (HeldSequence, HeldSequence.Match)? {
     guard var reused = held.take(for: request) else { return nil }
-    guard let session = request.storedSession, let stored else { return reused }
+    guard let stored else { return reused }
+    guard let session = request.storedSession else {
+      guard stored.knowsMore(than: reused.0, reused.1, of: request) else { return reused }
+      held.hold(reused.0)
+      return nil
+    }
     let isOwn = reused.0.checkpointer?.key == session
     // Another server may have gone on with the session.
     let isForeign = isOwn && stored.archive.store.isForeign(session)
@@ -199,12 +206,18 @@ final class RequestRoom {
       }
       return (found.memory, found.match, found.use)
     }
-    return (try newSequence(for: request), HeldSequence.Match(), .miss(.neverStored))
+    let memory = try newSequence(for: request)
+    guard let stored else { return (memory, HeldSequence.Match(), .miss(.neverStored)) }
+    let unnamed = stored.takeUnnamed(for: request, into: memory, vocabulary: engine.vocabularySize)
+    if unnamed.match.symbols == 0, let (memory, match) = held.take(for: request) {
+      return (memory, match, .hit(0, from: "active"))
+    }
+    return (unnamed.memory, unnamed.match, unnamed.use)
   }
 
   /// Saves a session that was answered.
-  func save(_ session: ItemKey, messages: SessionCheckpointer.Record) {
-    held.withMemory(of: session) { stored?.save(messages, $0, session) }
+  func save(_ session: ItemKey, messages: SessionCheckpointer.Record, token: Int64?) {
+    held.withMemory(of: session) { stored?.save(messages, $0, session, token: token) }
   }
 
   /// Has a session be stored no longer.
@@ -276,7 +289,11 @@ final class RequestRoom {
 
   private func finish(_ job: GenerationJob) {
     remove(job)
-    if let sequence = job.end(tokenizer: tokenizer) { held.hold(sequence) }
+    if let memory = job.end(tokenizer: tokenizer) {
+      // Of several answers to a prompt one is enough; one that was broken off is asked for again from where it began.
+      let isWorthStoring = job.choice == 0 && job.result.finish != .cancelled
+      held.hold(isWorthStoring ? stored?.saveUnnamed(memory, of: job.request) ?? memory : memory)
+    }
     makeRoom()
     status.noteEnd(isCancelled: job.result.finish == .cancelled)
     job.channel.send(.ended(job.result), choice: job.choice)

@@ -63,9 +63,12 @@ final class RequestScheduler: Sendable {
     await look { $0.forget(session, owner: owner) }
   }
 
-  /// Saves a session that was answered, before what is asked from now on begins.
-  func save(_ session: ItemKey, messages: [JSONValue]) {
-    thread.enqueue { [self] in confined.room.save(session, messages: SessionArchive.record(messages)) }
+  /// Saves a session that was answered, before what is asked from now on begins, and gives its lease back.
+  func save(_ session: ItemKey, messages: [JSONValue], _ lease: HeldLease?) {
+    thread.enqueue { [self] in
+      confined.room.save(session, messages: SessionArchive.record(messages), token: lease?.token)
+      if let lease { archive?.end(lease) }
+    }
   }
 
   /// Has a session be stored no longer.

@@ -30,12 +30,12 @@ final class ConversationStore: Sendable {
   private let countLimit: Int
   private let byteLimit: Int
   private let archive: SessionArchive?
-  /// Puts a conversation into the archive, with the memory that has read it.
-  private let save: @Sendable (ItemKey, [JSONValue]) -> Void
+  /// Puts a conversation into the archive, with the memory that has read it, and gives its lease back.
+  private let save: @Sendable (ItemKey, [JSONValue], HeldLease?) -> Void
 
   init(
     countLimit: Int = 4096, byteLimit: Int = 64 << 20, archive: SessionArchive? = nil,
-    save: @escaping @Sendable (ItemKey, [JSONValue]) -> Void = { _, _ in }
+    save: @escaping @Sendable (ItemKey, [JSONValue], HeldLease?) -> Void = { _, _, _ in }
   ) {
     (self.countLimit, self.byteLimit) = (countLimit, byteLimit)
     (self.archive, self.save) = (archive, save)
@@ -67,17 +67,28 @@ final class ConversationStore: Sendable {
   private static let busy = RequestError(
     status: 409, code: "session_busy", parameter: "session", message: "this session is still being answered")
 
-  /// Begins a turn of a conversation, which is a new one where the name is not known.
+  /// Begins a turn of a conversation, which is a new one where the name is not known; waits where another server answers one.
   ///
-  /// - Throws: `RequestError` of status 409 while another turn of it is answered.
-  func begin(_ name: String, owner: Int, adding messages: [JSONValue]) throws(RequestError) -> ConversationTurn {
+  /// - Throws: `RequestError` of status 409 while another turn of it is answered, and `CancellationError`.
+  func begin(_ name: String, owner: Int, adding messages: [JSONValue]) async throws -> ConversationTurn {
     let key = Key(owner: owner, name: name)
     let (isFree, held) = state.withLock { state in
       (state.busy.insert(key).inserted, state.stored[key]?.messages)
     }
     guard isFree else { throw Self.busy }
-    let before = newest(held, or: archive?.key(name, owner: owner))
-    return ConversationTurn(messages: before + messages) { [self] whole in end(key, whole) }
+    let session = archive?.key(name, owner: owner)
+    let lease: HeldLease?
+    do {
+      lease = if let archive, let session { try await archive.lease(session) } else { nil }
+    } catch {
+      state.withLock { _ = $0.busy.remove(key) }
+      throw error
+    }
+    let before = newest(held, or: session)
+    let isShared = archive?.store.isShared ?? false
+    return ConversationTurn(messages: before + messages, lease: lease, waitsForSave: isShared) { [self] whole in
+      end(key, whole, lease)
+    }
   }
 
   /// How many messages of a conversation are held.
@@ -92,10 +103,14 @@ final class ConversationStore: Sendable {
   }
 
   /// - Parameter messages: the conversation as it is now; nil leaves it as it was
-  private func end(_ key: Key, _ messages: [JSONValue]?) {
+  private func end(_ key: Key, _ messages: [JSONValue]?, _ lease: HeldLease?) {
     let bytes = messages.map { JSONValue.array($0).text.utf8.count } ?? 0
     // Before another turn can begin.
-    if let archive, let messages { save(archive.key(key.name, owner: key.owner), messages) }
+    if let archive, let messages {
+      save(archive.key(key.name, owner: key.owner), messages, lease)
+    } else if let archive, let lease {
+      archive.end(lease)
+    }
     state.withLock { state in
       state.busy.remove(key)
       guard let messages else { return }
@@ -119,20 +134,36 @@ final class ConversationStore: Sendable {
 struct ConversationTurn: Sendable {
   /// The conversation with the new messages.
   let messages: [JSONValue]
+  /// The right to write it; nil where nothing outlives the server.
+  let lease: HeldLease?
+  /// Whether the next turn may come to another server, which has to find this one.
+  private let waitsForSave: Bool
   private let end: @Sendable ([JSONValue]?) -> Void
 
-  fileprivate init(messages: [JSONValue], end: @escaping @Sendable ([JSONValue]?) -> Void) {
-    (self.messages, self.end) = (messages, end)
+  fileprivate init(
+    messages: [JSONValue], lease: HeldLease?, waitsForSave: Bool, end: @escaping @Sendable ([JSONValue]?) -> Void
+  ) {
+    (self.messages, self.lease, self.waitsForSave, self.end) = (messages, lease, waitsForSave, end)
   }
 
-  /// Keeps the answer with what was asked.
-  func finish(_ answer: Answer) {
+  /// Keeps the answer with what was asked; where servers share a store, once it is there, or after a moment.
+  ///
+  /// - Throws: `RequestError` of status 409 where another server has gone on meanwhile; the turn must be abandoned then.
+  func finish(_ answer: Answer) async throws(RequestError) {
+    if lease?.isLost ?? false {
+      throw RequestError(
+        status: 409, code: "session_taken_over", parameter: "session",
+        message: "this server stood still for too long, and another one has gone on with the session")
+    }
     var message = answer.message
     // Thoughts are not kept, and what a call says of itself must be text.
     message["reasoning_content"] = .null
     if message["content"]?.isNull ?? true { message["content"] = "" }
     end(messages + [.object(message)])
+    if waitsForSave { await lease?.waitForEnd(atMost: Self.longestWait) }
   }
+
+  private static let longestWait = Duration.seconds(2)
 
   /// Leaves the conversation as it was before.
   func abandon() { end(nil) }

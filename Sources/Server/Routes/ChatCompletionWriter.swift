@@ -57,7 +57,7 @@ struct ChatCompletionWriter: Sendable {
         case .started, .failed: break
         }
       }
-      turn?.finish(answers[0])
+      try await turn?.finish(answers[0])
       if includesUsage {
         var members = head("chat.completion.chunk")
         members["choices"] = []

@@ -16,7 +16,8 @@ extension Routes {
     let chat = try ChatFields(&fields)
     try fields.finish()
     try chat.constrain(&answer, model)
-    let turn = try chat.session.map { try conversations.begin($0, owner: owner, adding: chat.messages) }
+    var turn: ConversationTurn?
+    if let name = chat.session { turn = try await conversations.begin(name, owner: owner, adding: chat.messages) }
     var handedOver = false
     defer { if !handedOver { turn?.abandon() } }
 
@@ -41,13 +42,13 @@ extension Routes {
     if answer.streams {
       let includesUsage = answer.includesUsage
       let count = requests.count
-      return .events { events in
+      return .events { [turn] events in
         await writer.write(stream, choices: count, to: events, includesUsage: includesUsage, turn)
       }
     }
     do {
       let answers = try await stream.collect()
-      turn?.finish(answers[0])
+      try await turn?.finish(answers[0])
       return .json(writer.whole(answers), headers: answers[0].result.cache.headers)
     } catch {
       turn?.abandon()

@@ -26,20 +26,22 @@ extension Routes {
 
   func forkSession(_ name: String, _ body: JSONValue, owner: Int) async throws -> HTTPResponse {
     let archive = try await writtenArchive()
-    return try Self.explaining {
-      let tenant = archive.tenant(owner)
-      _ = try session(name, archive, owner)
-      var fields = try RequestFields(body)
-      guard let other = try fields.string("id"), (1...128).contains(other.unicodeScalars.count) else {
-        throw RequestError.bad("id", "'id' must name the new session in 1 to 128 characters")
+    var fields = try RequestFields(body)
+    guard let other = try fields.string("id"), (1...128).contains(other.unicodeScalars.count) else {
+      throw RequestError.bad("id", "'id' must name the new session in 1 to 128 characters")
+    }
+    try fields.finish()
+    let exists = RequestError(
+      status: 409, code: "session_exists", parameter: "id", message: "there is a session '\(other)' already")
+    guard !conversations.holds(other, owner: owner) else { throw exists }
+    return try await archive.withLease(archive.key(other, owner: owner)) {
+      try Self.explaining {
+        let tenant = archive.tenant(owner)
+        _ = try session(name, archive, owner)
+        guard try archive.store.session(named: other, of: tenant) == nil else { throw exists }
+        try archive.store.fork(name, as: other, of: tenant)
+        return .json(try session(other, archive, owner).json)
       }
-      try fields.finish()
-      guard try archive.store.session(named: other, of: tenant) == nil, !conversations.holds(other, owner: owner) else {
-        throw RequestError(
-          status: 409, code: "session_exists", parameter: "id", message: "there is a session '\(other)' already")
-      }
-      try archive.store.fork(name, as: other, of: tenant)
-      return .json(try session(other, archive, owner).json)
     }
   }
 
@@ -49,12 +51,11 @@ extension Routes {
     let hadMemory = await scheduler.forget(name, owner: owner)
     var wasKept = false
     if let archive {
-      await scheduler.forget(archive.key(name, owner: owner))
-      await archive.store.written()
-      wasKept = try Self.explaining {
-        guard try archive.store.session(named: name, of: archive.tenant(owner)) != nil else { return false }
-        try archive.store.remove(name, of: archive.tenant(owner))
-        return true
+      let key = archive.key(name, owner: owner)
+      wasKept = try await archive.withLease(key) {
+        await scheduler.forget(key)
+        await archive.store.written()
+        return try Self.explaining { try archive.store.remove(name, of: archive.tenant(owner)) }
       }
     }
     return .json([

@@ -12,7 +12,7 @@ struct ResponseWriter: Sendable {
   /// Nil where no probabilities were asked for.
   let probabilities: ProbabilityWriter?
   /// Gets the response once it is finished.
-  let keep: @Sendable (_ object: JSONValue, _ output: ResponseOutput) -> Void
+  let keep: @Sendable (_ object: JSONValue, _ output: ResponseOutput) async -> Void
 
   func whole(_ stream: AnswerStream) async throws -> JSONValue {
     var output = ResponseOutput()
@@ -26,7 +26,7 @@ struct ResponseWriter: Sendable {
     }
     _ = output.finish(isCut: result.finish == .limit)
     let object = object(output, result)
-    keep(object, output)
+    await keep(object, output)
     return object
   }
 
@@ -46,7 +46,7 @@ struct ResponseWriter: Sendable {
         case .ended(let result):
           for change in output.finish(isCut: result.finish == .limit) { try await events.send(change, output) }
           let object = object(output, result)
-          keep(object, output)
+          await keep(object, output)
           try await events.send("response.\(object["status"]?.string ?? "")", ["response": object])
         case .silence: try await events.sendComment()
         case .failed: break

@@ -12,8 +12,9 @@ extension Routes {
     try fields.finish()
     let rendered = try request.chat.render(request.chat.messages, model)
     let reader = request.chat.reader(rendered, request.answer, model)
-    let generation = try request.answer.request(
+    var generation = try request.answer.request(
       .text(rendered), owner: owner, reader: reader, lead: request.chat.lead(rendered, model), choice: 0, model)
+    generation.keepsMemory = request.stores
     let stream = AnswerStream(try scheduler.submit([generation]), choices: 1)
     let identifier = Self.identifier("resp_")
     let writer = ResponseWriter(
@@ -22,7 +23,7 @@ extension Routes {
       probabilities: request.answer.likeliest.map { _ in ProbabilityWriter(tokenizer: model.tokenizer) }
     ) { [responses, messages = request.messages, stores = request.stores] object, output in
       guard stores else { return }
-      responses.keep(object, identifier, messages: messages + [output.message], owner: owner)
+      await responses.keep(object, identifier, messages: messages + [output.message], owner: owner)
     }
     if request.answer.streams { return .events { await writer.write(stream, to: $0) } }
     return .json(try await writer.whole(stream))

@@ -32,7 +32,7 @@ extension Routes {
     (answer.limit, answer.sampling) = (0, .greedy)
     if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec, model) }
     try fields.finish()
-    let turn = try conversations.begin(name, owner: owner, adding: [])
+    let turn = try await conversations.begin(name, owner: owner, adding: [])
     defer { turn.abandon() }
     guard !turn.messages.isEmpty else {
       throw RequestError(

@@ -22,6 +22,32 @@ struct SessionArchive: Sendable {
 
   func key(_ name: String, owner: Int) -> ItemKey { ItemKey(tenant: tenants[owner], name: name) }
 
+  /// The key of what an owner has in the store without having named it.
+  func unnamed(_ name: String, owner: Int) -> ItemKey { .unnamed(name, of: tenants[owner]) }
+
+  /// Takes the lease of a session, for which it waits a while.
+  ///
+  /// - Throws: `RequestError` of status 409 where another server goes on using it, and `CancellationError`.
+  func lease(_ key: ItemKey) async throws -> HeldLease {
+    do {
+      return try await store.leases.take(key)
+    } catch let refusal as LeaseRefusal {
+      throw RequestError(
+        status: 409, code: "session_leased", parameter: "session",
+        message: "another server is answering this session", retryAfter: Int(refusal.milliseconds / 1000) + 1)
+    }
+  }
+
+  /// Gives a lease back once what was saved under it is written.
+  func end(_ lease: HeldLease) { store.leases.end(lease, after: store) }
+
+  /// Does something with a session that no server answers meanwhile.
+  func withLease<Result>(_ key: ItemKey, _ body: () async throws -> Result) async throws -> Result {
+    let lease = try await lease(key)
+    defer { end(lease) }
+    return try await body()
+  }
+
   /// The messages of a stored session; nil where there are none.
   func messages(of key: ItemKey) -> [JSONValue]? {
     guard case .success(let item) = store.find(key), case .some(let bytes) = try? item.record(Self.messages) else {

@@ -58,21 +58,35 @@ final class StoredMemories {
   }
 
   /// Saves a session's messages with the memory that has read them; without one where it has gone.
-  func save(_ messages: SessionCheckpointer.Record, _ memory: HeldSequence?, _ key: ItemKey) {
+  ///
+  /// - Parameter token: the number of the session's lease
+  func save(_ messages: SessionCheckpointer.Record, _ memory: HeldSequence?, _ key: ItemKey, token: Int64? = nil) {
+    let checkpointer = memory?.checkpointer ?? checkpointer(key)
+    checkpointer.token = token
     // A save that fails is counted, and written whole with the next turn; the answer is there all the same.
-    guard let memory, let checkpointer = memory.checkpointer else {
-      try? checkpointer(key).save(withoutMemory: [messages])
+    guard let memory, memory.checkpointer != nil else {
+      try? checkpointer.save(withoutMemory: [messages])
       return
     }
-    try? checkpointer.save(
-      memory.sequence,
-      beside: [
-        messages, SessionCheckpointer.Record(SessionArchive.tokens, Self.bytes(memory.read.tokens)),
-        SessionCheckpointer.Record(SessionArchive.symbols, Self.bytes(memory.read.symbols)),
+    try? save(memory.sequence, memory.read, beside: [messages], in: checkpointer)
+  }
+
+  /// Saves a memory with what it has read.
+  ///
+  /// - Throws: as `SessionCheckpointer.save`.
+  func save(
+    _ sequence: Sequence, _ read: ReadText, beside records: [SessionCheckpointer.Record],
+    in checkpointer: SessionCheckpointer
+  ) throws {
+    try checkpointer.save(
+      sequence,
+      beside: records + [
+        SessionCheckpointer.Record(SessionArchive.tokens, Self.bytes(read.tokens)),
+        SessionCheckpointer.Record(SessionArchive.symbols, Self.bytes(read.symbols)),
       ])
   }
 
-  private static func read(_ item: FoundItem) -> ReadText? {
+  static func read(_ item: FoundItem) -> ReadText? {
     guard case .some(let tokens) = try? item.record(SessionArchive.tokens),
       case .some(let symbols) = try? item.record(SessionArchive.symbols)
     else { return nil }

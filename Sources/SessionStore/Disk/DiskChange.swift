@@ -6,6 +6,7 @@ struct DiskChange {
 
   func apply(_ change: ItemChange) throws(TierError) {
     let (key, manifest) = (change.key, change.manifest)
+    guard try DiskLeases(database).admit(change.token, key) else { throw .fenced }
     let existing = try database.statement("SELECT id, generation FROM items WHERE tenant = ?1 AND name = ?2")
       .first(.text(key.tenant), .text(key.name)) { (id: $0.integer(0), generation: $0.integer(1)) }
     if let base = change.base {
@@ -34,6 +35,7 @@ struct DiskChange {
       }
       try forgetDeparture(of: key)
     }
+    if let marks = change.marks { try setMarks(marks, of: id, key.tenant) }
     for section in change.dropped {
       let places = PagePlace.numbers(ofSection: section)
       try deletePages(of: id, places.lowerBound, places.upperBound)
@@ -50,8 +52,7 @@ struct DiskChange {
 
   func remove(_ key: ItemKey, _ reason: Departure) throws(TierError) {
     guard let id = try self.id(of: key) else { return }
-    try database.run("DELETE FROM pages WHERE item = ?1", .integer(id))
-    try database.run("DELETE FROM items WHERE id = ?1", .integer(id))
+    try removeRows(of: id)
     try forgetDeparture(of: key)
     let turn = try nextTurn("departures")
     try database.run(
@@ -62,10 +63,7 @@ struct DiskChange {
 
   func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
     guard let id = try self.id(of: key) else { throw .gone }
-    if let old = try self.id(of: other) {
-      try database.run("DELETE FROM pages WHERE item = ?1", .integer(old))
-      try database.run("DELETE FROM items WHERE id = ?1", .integer(old))
-    }
+    if let old = try self.id(of: other) { try removeRows(of: old) }
     let new = try database.statement("SELECT MAX(id) + 1 FROM items").first { $0.integer(0) } ?? 1
     try database.run(
       """
@@ -75,6 +73,20 @@ struct DiskChange {
     try database.run(
       "INSERT INTO pages SELECT ?2, place, content FROM pages WHERE item = ?1", .integer(id), .integer(new))
     try forgetDeparture(of: other)
+  }
+
+  private func removeRows(of id: Int64) throws(TierError) {
+    for statement in [
+      "DELETE FROM pages WHERE item = ?1", "DELETE FROM marks WHERE item = ?1", "DELETE FROM items WHERE id = ?1",
+    ] { try database.run(statement, .integer(id)) }
+  }
+
+  private func setMarks(_ marks: [Int64], of id: Int64, _ tenant: String) throws(TierError) {
+    try database.run("DELETE FROM marks WHERE item = ?1", .integer(id))
+    for mark in marks {
+      try database.run(
+        "INSERT OR REPLACE INTO marks VALUES (?1, ?2, ?3)", .text(tenant), .integer(mark), .integer(id))
+    }
   }
 
   private func id(of key: ItemKey) throws(TierError) -> Int64? {

@@ -3,7 +3,7 @@ enum DiskSchema {
   /// A page of an item fills one of the database's (`StoredSection.pageBytes`), so a save changes as few as it can.
   static let pageBytes = 16 << 10
 
-  private static let version = 1
+  private static let version = 2
 
   /// `turn` grows with each use, so that order does not hang on a clock.
   private static let tables = """
@@ -15,6 +15,17 @@ enum DiskSchema {
     CREATE UNIQUE INDEX page_places ON pages (item, place);
     CREATE TABLE departures (
       turn INTEGER PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, UNIQUE (tenant, name));
+    """
+
+  /// What version 2 has more; times of leases are in milliseconds since 1970.
+  private static let additions = """
+    CREATE TABLE leases (
+      tenant TEXT NOT NULL, name TEXT NOT NULL, owner TEXT NOT NULL, token INTEGER NOT NULL, ends INTEGER NOT NULL,
+      lifetime INTEGER NOT NULL, PRIMARY KEY (tenant, name));
+    CREATE INDEX lease_ends ON leases (ends);
+    CREATE TABLE marks (
+      tenant TEXT NOT NULL, mark INTEGER NOT NULL, item INTEGER NOT NULL, PRIMARY KEY (tenant, mark)) WITHOUT ROWID;
+    CREATE INDEX mark_items ON marks (item);
     PRAGMA user_version = \(version);
     """
 
@@ -27,7 +38,8 @@ enum DiskSchema {
     guard try currentVersion(database) != version else { return }
     try database.transaction { () throws(TierError) in
       switch try currentVersion(database) {
-      case 0: try database.execute(tables)
+      case 0: try database.execute(tables + additions)
+      case 1: try database.execute(additions)
       // Another process was faster.
       case version: return
       case let other: throw .corrupt("a session store of version \(other), this program reads \(version)")

@@ -21,6 +21,8 @@ package final class DiskTier: StorageTier {
   package let notice: String?
   private let writer: Mutex<SQLiteDatabase>
   private let reader: Mutex<SQLiteDatabase>
+  /// A lease need not outlive a loss of power, so nobody waits for the disk to take one.
+  private let leaseWriter: Mutex<SQLiteDatabase>
 
   /// Opens a store, which is made where it is not there.
   ///
@@ -41,6 +43,7 @@ package final class DiskTier: StorageTier {
     self.notice = notice
     writer = Mutex(database)
     reader = Mutex(try Self.open(path, byteLimit, durability))
+    leaseWriter = Mutex(try Self.open(path, byteLimit, .process))
   }
 
   /// The file a database is made in, its settings, and its tables.
@@ -76,6 +79,15 @@ package final class DiskTier: StorageTier {
     try writer.withLock { database throws(TierError) in
       let database = database
       return try database.transaction { () throws(TierError) in try body(database) }
+    }
+  }
+
+  func changeLeases<Result: Sendable>(
+    _ body: (DiskLeases) throws(TierError) -> Result
+  ) throws(TierError) -> Result {
+    try leaseWriter.withLock { database throws(TierError) in
+      let database = database
+      return try database.transaction { () throws(TierError) in try body(DiskLeases(database)) }
     }
   }
 
@@ -158,6 +170,17 @@ package final class DiskTier: StorageTier {
     try look { (database) throws(TierError) in
       try database.statement("SELECT reason FROM departures WHERE tenant = ?1 AND name = ?2")
         .first(.text(key.tenant), .text(key.name)) { Departure(rawValue: $0.text(0)) } ?? nil
+    }
+  }
+
+  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+    try look { (database) throws(TierError) in
+      let statement = try database.statement(
+        "SELECT name FROM marks JOIN items ON items.id = marks.item WHERE marks.tenant = ?1 AND mark = ?2")
+      for mark in marks {
+        if let name = try statement.first(.text(tenant), .integer(mark), body: { $0.text(0) }) { return name }
+      }
+      return nil
     }
   }
 

@@ -14,6 +14,11 @@ package struct ItemChange: Sendable {
   let dropped: [Int]
   /// Where parts became shorter: pages from here to the part's end are void.
   let cut: [(from: PagePlace, to: PagePlace)]
+  /// By what the item is found beside its name, in place of all such marks that it had; nil leaves them. Of items of a tenant
+  /// that have a mark in common the one that was saved last is found.
+  package var marks: [Int64]?
+  /// The number of the lease under which it was made; nil where there was none.
+  package var token: Int64?
 
   /// The numbers of pages that stood in the item and do not any more, for tiers that find no ranges of them.
   ///

@@ -5,4 +5,13 @@ package struct ItemKey: Sendable, Hashable {
   package let name: String
 
   package init(tenant: String = "", name: String) { (self.tenant, self.name) = (tenant, name) }
+
+  /// An item to which no user gave the name: it makes room before any that has one.
+  package static func unnamed(_ name: String, of tenant: String) -> ItemKey {
+    ItemKey(tenant: unnamed + tenant, name: name)
+  }
+
+  package var isUnnamed: Bool { tenant.hasPrefix(Self.unnamed) }
+
+  private static let unnamed = "unnamed:"
 }

@@ -10,6 +10,7 @@ package final class MemoryTier: StorageTier {
     var facts: TierItem
     var manifest: Manifest
     var blocks: [Int: SectionBlock] = [:]
+    var marks: [Int64] = []
     /// Grows with each use.
     var turn: Int64
 
@@ -18,16 +19,40 @@ package final class MemoryTier: StorageTier {
     }
   }
 
+  private struct Mark: Hashable {
+    let tenant: String
+    let number: Int64
+  }
+
   private struct State {
     var items: [ItemKey: Item] = [:]
     var bytes = 0
     var turn: Int64 = 0
     var departures = Departures()
+    var marked: [Mark: String] = [:]
+    var leases = LeaseTable()
+
+    mutating func setMarks(_ marks: [Int64], of item: Item) {
+      let key = item.facts.key
+      for number in item.marks {
+        let mark = Mark(tenant: key.tenant, number: number)
+        if marked[mark] == key.name { marked[mark] = nil }
+      }
+      for number in marks { marked[Mark(tenant: key.tenant, number: number)] = key.name }
+      item.marks = marks
+    }
   }
 
   private let state = Mutex(State())
 
-  package init(byteLimit: Int) { self.byteLimit = byteLimit }
+  private let milliseconds: @Sendable () -> Int64
+
+  /// - Parameter milliseconds: the clock of leases; nil takes one that only goes forward
+  package init(byteLimit: Int, milliseconds: (@Sendable () -> Int64)? = nil) {
+    self.byteLimit = byteLimit
+    let start = ContinuousClock.now
+    self.milliseconds = milliseconds ?? { Int64((ContinuousClock.now - start) / .milliseconds(1)) }
+  }
 
   package func bytes() -> Int { state.withLock { $0.bytes } }
 
@@ -40,7 +65,9 @@ package final class MemoryTier: StorageTier {
   package func manifest(of key: ItemKey) -> [UInt8]? { state.withLock { $0.items[key]?.manifest.encoded } }
 
   package func apply(_ change: ItemChange) throws(TierError) {
+    let now = milliseconds()
     let problem = state.withLock { state -> TierError? in
+      guard state.leases.admits(change.token, change.key, at: now) else { return .fenced }
       let existing = state.items[change.key]
       if let base = change.base {
         guard let existing else { return .gone }
@@ -63,6 +90,8 @@ package final class MemoryTier: StorageTier {
       state.turn += 1
       state.bytes += item.facts.bytes - (existing?.facts.bytes ?? 0)
       state.items[change.key] = item
+      item.marks = existing?.marks ?? []
+      if let marks = change.marks { state.setMarks(marks, of: item) }
       state.departures.forget(change.key)
       return nil
     }
@@ -83,6 +112,7 @@ package final class MemoryTier: StorageTier {
   package func remove(_ key: ItemKey, because reason: Departure) {
     state.withLock { state in
       guard let item = state.items.removeValue(forKey: key) else { return }
+      state.setMarks([], of: item)
       state.bytes -= item.facts.bytes
       state.departures.note(key, reason)
     }
@@ -119,6 +149,32 @@ package final class MemoryTier: StorageTier {
       return nil
     }
     if let problem { throw problem }
+  }
+}
+
+extension MemoryTier {
+  package func name(marked marks: [Int64], of tenant: String) -> String? {
+    state.withLock { state in
+      for number in marks {
+        if let name = state.marked[Mark(tenant: tenant, number: number)] { return name }
+      }
+      return nil
+    }
+  }
+
+  package func lease(_ key: ItemKey, to owner: String, milliseconds: Int64) -> LeaseAnswer {
+    let now = self.milliseconds()
+    return state.withLock { $0.leases.take(key, owner, for: milliseconds, at: now) }
+  }
+
+  package func renewLease(_ lease: Lease, milliseconds: Int64) -> Bool {
+    let now = self.milliseconds()
+    return state.withLock { $0.leases.renew(lease, for: milliseconds, at: now) }
+  }
+
+  package func endLease(_ lease: Lease) {
+    let now = milliseconds()
+    state.withLock { $0.leases.end(lease, at: now) }
   }
 }
 

@@ -66,18 +66,35 @@ extension SessionStore {
   }
 
   private func makeRoom(for change: ItemChange, in tier: any StorageTier) throws(TierError) {
+    if change.key.isUnnamed, tier === base { try makeRoomAmongUnnamed(for: change) }
     let there = try tier.item(change.key)?.bytes ?? 0
     while try tier.bytes() - there + change.manifest.bytes > tier.byteLimit {
       guard try evict(from: tier, except: change.key) else { throw .full }
     }
   }
 
-  /// Has the item go that was used longest ago, or that has expired.
+  /// Keeps conversations without a name within their bytes.
+  private func makeRoomAmongUnnamed(for change: ItemChange) throws(TierError) {
+    guard change.manifest.bytes <= options.unnamedBytes else { throw .full }
+    let others = try base.items().filter { $0.key.isUnnamed && $0.key != change.key }
+    var bytes = others.reduce(change.manifest.bytes) { $0 + $1.bytes }
+    for item in others where bytes > options.unnamedBytes {
+      try base.remove(item.key, because: hasExpired(item) ? .expired : .evicted)
+      note { $0.evictions += 1 }
+      bytes -= item.bytes
+    }
+  }
+
+  /// Has the item go that has expired, or that was used longest ago of those without a name, or of all; none that has a name
+  /// leaves the store for one that has none.
   ///
   /// - Returns: whether there was one.
   private func evict(from tier: any StorageTier, except key: ItemKey) throws(TierError) -> Bool {
     let items = try tier.items().filter { !$0.isPinned && $0.key != key }
-    guard let victim = items.first(where: hasExpired) ?? items.first else { return false }
+    let named = key.isUnnamed && tier === base ? nil : items.first
+    guard let victim = items.first(where: hasExpired) ?? items.first(where: \.key.isUnnamed) ?? named else {
+      return false
+    }
     try tier.remove(victim.key, because: hasExpired(victim) ? .expired : .evicted)
     if tier === base { note { $0.evictions += 1 } }
     return true
@@ -85,7 +102,8 @@ extension SessionStore {
 
   /// Whether an item may go; a clock that was set back makes none expire.
   func hasExpired(_ item: TierItem) -> Bool {
-    guard let lifetime = options.lifetime, !item.isPinned else { return false }
+    let limit = item.key.isUnnamed ? options.unnamedLifetime : options.lifetime
+    guard let lifetime = limit, !item.isPinned else { return false }
     return now() - item.used > lifetime
   }
 
