@@ -22,10 +22,11 @@ package final class Scheduler {
     batch = Batch(capacity: engine.chunk)
   }
 
-  /// The most rows of prompts in a step in which others write; all that are free where nothing is said.
-  package var promptRows: Int {
-    get { turns.promptRows }
-    set { turns.promptRows = newValue }
+  /// What parts of a step cost, where those who write shall keep half of their speed while prompts are read; nil lets prompts
+  /// have all rows that are free.
+  package var costs: StepCosts? {
+    get { turns.costs }
+    set { turns.costs = newValue }
   }
 
   /// Has a sequence take part from the next step on, whenever it has something to read; does nothing where it does.
@@ -52,7 +53,7 @@ package final class Scheduler {
     let hasRows = !turns.shares.isEmpty
     if hasRows { compute(receive) }
     guard let sequence = turns.layerwise else { return hasRows }
-    advance(sequence, receive)
+    advance(sequence, rows: turns.layerwiseRows, receive)
     return true
   }
 
@@ -93,9 +94,9 @@ package final class Scheduler {
     }
   }
 
-  private func advance(_ sequence: Sequence, _ receive: Receiver) {
+  private func advance(_ sequence: Sequence, rows: Int, _ receive: Receiver) {
     guard let reading = sequence.layerwise else { return }
-    reading.advance(engine)
+    reading.advance(engine, rows: rows)
     guard reading.isFinished else { return }
     sequence.acceptLayerwise()
     receive(sequence, engine.logits(row: reading.lastRow))

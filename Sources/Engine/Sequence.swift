@@ -80,6 +80,9 @@ package final class Sequence {
 
   /// Whether one token is all that its logits still need, as at every token of an answer.
   package var needsOneRow: Bool { wantsLogits && waitingTokens == 1 && layerwise == nil }
+  /// The slots to which its next token attends.
+  package var attendedSlots: Int { layerwise?.attendedSlots ?? memory.attendedSlots }
+
 
   /// Takes in tokens of a prompt, which ends where logits are asked for.
   package func append(_ tokens: [Int32]) {

@@ -13,8 +13,6 @@ final class RequestRoom {
     var running = 32
     /// Bytes of all memories.
     var bytes = 1 << 30
-    /// Rows of prompts in a step in which others write.
-    var promptRows = 32
   }
 
   /// The newest tokens that a memory can take back, where the plan does not keep all.
@@ -42,7 +40,7 @@ final class RequestRoom {
     (engine, tokenizer) = (loaded.engine, loaded.tokenizer)
     (self.slotType, self.limits, self.status) = (slotType, limits, status)
     scheduler = Scheduler(engine: engine)
-    scheduler.promptRows = limits.promptRows
+    scheduler.costs = engine.stepCosts
   }
 
   func take(_ jobs: [GenerationJob]) { waiting += jobs }
