@@ -25,6 +25,8 @@ final class GenerationJob: @unchecked Sendable {
   /// Whether its sequence wants the logits of the next token.
   private(set) var isWaiting = false
 
+  /// When it came to the queue, counted from the first.
+  var arrival = 0
   /// The job that reads the same prompt for this one, too.
   var promptReader: GenerationJob?
   /// Whether logits after the prompt are still to come.

@@ -27,6 +27,8 @@ final class RequestRoom {
   private var waiting: [GenerationJob] = []
   private var running: [GenerationJob] = []
   private var held = HeldSequences()
+  /// Requests that ever came.
+  private var arrivals = 0
   /// Prompts that were read in the step under way, for further answers.
   private var copies: [PromptCopy] = []
   /// Where memories of sessions outlive the server; nil where they do not.
@@ -43,7 +45,14 @@ final class RequestRoom {
     scheduler.costs = engine.stepCosts
   }
 
-  func take(_ jobs: [GenerationJob]) { waiting += jobs }
+  func take(_ jobs: [GenerationJob]) {
+    for job in jobs {
+      arrivals += 1
+      job.arrival = arrivals
+      held.claim(for: job.request, arrivals)
+    }
+    waiting += jobs
+  }
 
   /// Makes one step for all who run.
   ///
@@ -101,7 +110,10 @@ final class RequestRoom {
   }
 
   private func letCancelledGo() {
-    for job in waiting where job.channel.isCancelled { job.channel.send(.ended(job.result), choice: job.choice) }
+    for job in waiting where job.channel.isCancelled {
+      held.release(job.arrival)
+      job.channel.send(.ended(job.result), choice: job.choice)
+    }
     waiting.removeAll { $0.channel.isCancelled }
     for job in running where job.channel.isCancelled { finish(job) }
   }
@@ -123,10 +135,10 @@ final class RequestRoom {
           if match.symbols > 0 { held.hold(memory) }
           return
         }
-        waiting.remove(at: index)
+        leaveQueue(job)
         start(job, memory, match, use)
       } catch {
-        waiting.remove(at: index)
+        leaveQueue(job)
         fail(job, error)
       }
       makeRoom()
@@ -134,6 +146,11 @@ final class RequestRoom {
   }
 
   /// Whether the bytes of a request are free, those of memories that wait not counted; one alone always may run.
+  private func leaveQueue(_ job: GenerationJob) {
+    waiting.removeAll { $0 === job }
+    held.release(job.arrival)
+  }
+
   private func fits(_ job: GenerationJob) -> Bool { running.isEmpty || runningBytes + job.bytes <= limits.bytes }
 
   private var runningBytes: Int { running.reduce(0) { $0 + $1.bytes } }
@@ -244,14 +261,14 @@ final class RequestRoom {
         let need = running.reduce(job.request.bytes) { $0 + $1.bytes }
         guard running.count < limits.running, need <= limits.bytes else { return nil }
         while need + held.bytes > limits.bytes, held.evict() {}
-        waiting.removeAll { $0 === job }
+        leaveQueue(job)
         return try newSequence(for: job.request)
       } accept: { job, logits in
         status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
         running.append(job)
         accept(job, logits)
       } fail: { job, error in
-        waiting.removeAll { $0 === job }
+        leaveQueue(job)
         fail(job, error)
       }
     }
