@@ -16,6 +16,8 @@ package final class Scheduler {
   package let engine: InferenceEngine
   private var turns = Turns()
   private let batch: Batch
+  /// Guesses that went through the model so far, and those of them that came true.
+  package private(set) var guesses = (tried: 0, confirmed: 0)
 
   package init(engine: InferenceEngine) {
     self.engine = engine
@@ -78,6 +80,7 @@ package final class Scheduler {
     for index in turns.shares.indices {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
       if sequence.accept(chunk) == .endsPrompt { engine.finishPrompt(of: sequence.memory) }
+      guesses.tried += chunk.guesses
     }
     var (next, row) = (0, 0)
     engine.forEachLogits(of: batch.logitRows) { block, logits in
@@ -87,6 +90,7 @@ package final class Scheduler {
         // Behind a wrong guess logits follow what was never said.
         if row == 0 || sequence.trial.confirmed == row {
           let start = logits + place * engine.vocabularySize
+          if row > 0 { guesses.confirmed += 1 }
           receive(sequence, UnsafeMutableBufferPointer(start: start, count: engine.vocabularySize))
         }
         row += 1

@@ -33,6 +33,7 @@ struct ServedModel: Sendable {
   let plan: KVCache.Plan
   let slotType: KVCache.SlotType
   /// Bytes of all memories together.
+  let speculation: Speculation
   let memoryBytes: Int
   private let layers: [AttentionLayer]
   /// Answers' constraints by their schema.
@@ -45,11 +46,11 @@ struct ServedModel: Sendable {
   /// - Throws: `RequestError` where the plan does not fit the model or the bytes of all memories.
   init(
     _ loaded: LanguageModel.Loaded, identifier: String, aliases: [String], plan: KVCache.Plan?,
-    slotType: KVCache.SlotType, memoryBytes: Int, created: Int
+    slotType: KVCache.SlotType, speculation: Speculation = .off, memoryBytes: Int, created: Int
   ) throws {
     let configuration = loaded.engine.model.configuration
     (self.identifier, self.aliases, self.slotType) = (identifier, aliases, slotType)
-    (self.memoryBytes, self.created) = (memoryBytes, created)
+    (self.speculation, self.memoryBytes, self.created) = (speculation, memoryBytes, created)
     tokenizer = loaded.tokenizer
     let template = loaded.template
     self.template = template
@@ -94,8 +95,10 @@ struct ServedModel: Sendable {
     } catch {
       throw .bad("cache", error.description, code: "invalid_value")
     }
-    let undo = plan.capacity == nil ? 0 : RequestRoom.undoDepth
-    let bytes = [(plan, tokens), (.full, undo)].reduce(0) {
+    let (guesses, guesser) =
+      speculation == .off ? (0, 0) : (Speculation.largestCount + 1, PromptLookup.bytes(tokens: stream))
+    let undo = plan.capacity == nil ? 0 : RequestRoom.undoDepth + guesses
+    let bytes = [(plan, tokens), (.full, undo)].reduce(guesser) {
       $0 + KVCache.bytes(plan: $1.0, layers: layers, slotType: slotType, tokens: $1.1)
     }
     guard bytes <= memoryBytes else {

@@ -17,6 +17,8 @@ package final class SluiceServer: Sendable {
     /// What is remembered where a request does not say; nil is StreamingLLM of the trained length, at most 4,096 tokens.
     package var plan: KVCache.Plan?
     package var slotType = KVCache.SlotType.float16
+    /// Whether answers' next tokens are guessed, where their cache can take guesses back.
+    package var speculation = Speculation.automatic
     /// Bytes of all memories together.
     package var memoryBytes = 1 << 30
     /// Requests that are computed together.
@@ -59,11 +61,13 @@ package final class SluiceServer: Sendable {
     let archive = options.sessions.map { SessionArchive($0, model: loaded.fingerprint, access: access) }
     let scheduler = RequestScheduler(
       loaded, slotType: options.slotType,
-      limits: RequestRoom.Limits(running: options.parallel, bytes: options.memoryBytes), queueLimit: options.queue,
+      limits: RequestRoom.Limits(
+        running: options.parallel, bytes: options.memoryBytes, speculation: options.speculation),
+      queueLimit: options.queue,
       archive: archive)
     let model = try ServedModel(
       loaded, identifier: name, aliases: options.aliases, plan: options.plan, slotType: options.slotType,
-      memoryBytes: options.memoryBytes, created: ConversationStore.now())
+      speculation: options.speculation, memoryBytes: options.memoryBytes, created: ConversationStore.now())
     let conversations = ConversationStore(archive: archive) { scheduler.save($0, messages: $1) }
     let responder = HTTPResponder(
       access: access,

@@ -13,6 +13,7 @@ final class RequestRoom {
     var running = 32
     /// Bytes of all memories.
     var bytes = 1 << 30
+    var speculation = Speculation.off
   }
 
   /// The newest tokens that a memory can take back, where the plan does not keep all.
@@ -26,9 +27,9 @@ final class RequestRoom {
   private let status: ServerStatus
   private var waiting: [GenerationJob] = []
   private var running: [GenerationJob] = []
-  private var held = HeldSequences()
   /// Requests that ever came.
   private var arrivals = 0
+  private var held = HeldSequences()
   /// Prompts that were read in the step under way, for further answers.
   private var copies: [PromptCopy] = []
   /// Where memories of sessions outlive the server; nil where they do not.
@@ -74,7 +75,7 @@ final class RequestRoom {
       answer(sequence, logits)
     }
     shareCopies()
-    status.noteStep(tokens: tokens, duration: .now - clock)
+    status.noteStep(tokens: tokens, guesses: scheduler.guesses, duration: .now - clock)
     note()
     return true
   }
@@ -145,12 +146,12 @@ final class RequestRoom {
     }
   }
 
-  /// Whether the bytes of a request are free, those of memories that wait not counted; one alone always may run.
   private func leaveQueue(_ job: GenerationJob) {
     waiting.removeAll { $0 === job }
     held.release(job.arrival)
   }
 
+  /// Whether the bytes of a request are free, those of memories that wait not counted; one alone always may run.
   private func fits(_ job: GenerationJob) -> Bool { running.isEmpty || runningBytes + job.bytes <= limits.bytes }
 
   private var runningBytes: Int { running.reduce(0) { $0 + $1.bytes } }
@@ -230,6 +231,8 @@ final class RequestRoom {
     if request.session != nil { sequence.memory.recordTokens() }
     // Tokens that melt together cannot be taken back: such a memory is read anew instead.
     try? sequence.keepUndoLog(depth: Self.undoDepth)
+    // Nor are guesses, and such an answer is written without.
+    try? sequence.speculate(limits.speculation, costs: engine.guessCosts)
     return HeldSequence(sequence: sequence, owner: request.owner, plan: request.plan)
   }
 
