@@ -77,10 +77,11 @@ package final class Scheduler {
       }
     }
     engine.step(batch)
+    addHiddenStates()
     for index in turns.shares.indices {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
-      if sequence.accept(chunk) == .endsPrompt { engine.finishPrompt(of: sequence.memory) }
       guesses.tried += chunk.guesses
+      if sequence.accept(chunk) == .endsPrompt { engine.finishPrompt(of: sequence.memory) }
     }
     var (next, row) = (0, 0)
     engine.forEachLogits(of: batch.logitRows) { block, logits in
@@ -89,12 +90,21 @@ package final class Scheduler {
         let sequence = turns.shares[next].sequence
         // Behind a wrong guess logits follow what was never said.
         if row == 0 || sequence.trial.confirmed == row {
-          let start = logits + place * engine.vocabularySize
           if row > 0 { guesses.confirmed += 1 }
+          let start = logits + place * engine.vocabularySize
           receive(sequence, UnsafeMutableBufferPointer(start: start, count: engine.vocabularySize))
         }
         row += 1
       }
+    }
+  }
+
+  private func addHiddenStates() {
+    var row = 0
+    for index in turns.shares.indices {
+      let rows = row..<row + turns.shares[index].chunk.count
+      if let mean = turns.shares[index].sequence.hiddenMean { engine.add(rows, to: mean) }
+      row = rows.upperBound
     }
   }
 

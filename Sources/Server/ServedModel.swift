@@ -29,11 +29,12 @@ struct ServedModel: Sendable {
   let samplingDefaults: SamplingOptions
   let trainedLength: Int
   let vocabularySize: Int
+  let hiddenSize: Int
   /// What is remembered where a request does not say.
   let plan: KVCache.Plan
   let slotType: KVCache.SlotType
-  /// Bytes of all memories together.
   let speculation: Speculation
+  /// Bytes of all memories together.
   let memoryBytes: Int
   private let layers: [AttentionLayer]
   /// Answers' constraints by their schema.
@@ -57,7 +58,7 @@ struct ServedModel: Sendable {
     formats = (try? template.get()).map(Formats.init)
     samplingDefaults = loaded.samplingDefaults.options
     trainedLength = configuration.trainedLength
-    vocabularySize = configuration.vocabularySize
+    (vocabularySize, hiddenSize) = (configuration.vocabularySize, configuration.hiddenSize)
     layers = configuration.layers
     vocabulary = loaded.engine.constraints?.vocabulary ?? ConstraintVocabulary(loaded.tokenizer)
     let window = max(4, min(4096, trainedLength) - 4)
@@ -86,10 +87,11 @@ struct ServedModel: Sendable {
     }
   }
 
-  /// Bytes of a memory after so many tokens, with what is kept to take tokens back.
+  /// Bytes of a memory after so many tokens, with what is kept to take tokens back and to guess the next ones.
   ///
+  /// - Parameter stream: tokens that will ever come
   /// - Throws: `RequestError` where the plan does not fit the model, or more than all memories may take.
-  func bytes(of plan: KVCache.Plan, tokens: Int) throws(RequestError) -> Int {
+  func bytes(of plan: KVCache.Plan, tokens: Int, stream: Int = 0) throws(RequestError) -> Int {
     do {
       _ = try KVCache.stages(of: plan, layers: layers, slotType: slotType, tokens: tokens)
     } catch {

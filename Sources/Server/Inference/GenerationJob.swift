@@ -79,6 +79,7 @@ final class GenerationJob: @unchecked Sendable {
 
   private func begin(_ sequence: Sequence, _ tokenizer: Tokenizer, _ constraints: ConstraintTables?) {
     self.sequence = sequence
+    if request.embeds { sequence.hiddenMean = HiddenMean() }
     answerStart = sequence.count
     reader = request.reader
     let controls = reader?.shownControls(of: tokenizer) ?? .none
@@ -156,6 +157,11 @@ final class GenerationJob: @unchecked Sendable {
     result.stopString = generation.stopString
     result.answerTokens = generation.generatedTokens
     result.evictedTokens = max(0, sequence.count - sequence.waitingTokens - sequence.memory.heldTokens)
+    if let mean = sequence.hiddenMean {
+      result.embedding = mean.values
+      self.sequence = nil
+      return nil
+    }
     let answer = answerTokens(of: sequence)
     read.append(answer, symbols: tokenizer.symbols(answer))
     self.sequence = nil
