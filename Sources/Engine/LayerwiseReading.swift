@@ -37,15 +37,28 @@ package final class LayerwiseReading {
   /// Bytes of keys and values, and of what decides on them, held now.
   package var bytes: Int { prompt.bytes }
 
+  /// Layers that all tokens go through.
+  package var layers: Int { prompt.layers }
+
+  /// Tokens that have not gone through the current layer yet.
+  var waitingRows: Int { tokens.count - position }
+
+  /// Tokens that have gone through a layer, over all layers.
+  package var rowsRead: Int { layer * tokens.count + position }
+
+  /// The slots to which the next token attends in the current layer.
+  var attendedSlots: Int { prompt.layerCache.attendedSlots }
+
   /// Brings the next chunk through the current layer.
   ///
+  /// - Parameter rows: the most tokens of the chunk; no more than the engine takes at once
   /// - Precondition: it is not finished, and the engine is always the same.
-  package func advance(_ engine: InferenceEngine) {
+  package func advance(_ engine: InferenceEngine, rows: Int = .max) {
     precondition(!isFinished, "a prompt that has been read")
     let (model, workspace) = (engine.model, engine.workspace)
     let width = model.configuration.hiddenSize
     let state = begin(engine)
-    let range = position..<min(position + engine.chunk, tokens.count)
+    let range = position..<min(position + min(rows, engine.chunk), tokens.count)
     let kept = state.hidden.pointer + position * width
     // What stands beside the residual stream is made anew for each layer, and not held.
     if layer == 0 || model.buffers.beside != nil {

@@ -16,16 +16,19 @@ package final class Scheduler {
   package let engine: InferenceEngine
   private var turns = Turns()
   private let batch: Batch
+  /// Guesses that went through the model so far, and those of them that came true.
+  package private(set) var guesses = (tried: 0, confirmed: 0)
 
   package init(engine: InferenceEngine) {
     self.engine = engine
     batch = Batch(capacity: engine.chunk)
   }
 
-  /// The most rows of prompts in a step in which others write; all that are free where nothing is said.
-  package var promptRows: Int {
-    get { turns.promptRows }
-    set { turns.promptRows = newValue }
+  /// What parts of a step cost, where those who write shall keep half of their speed while prompts are read; nil lets prompts
+  /// have all rows that are free.
+  package var costs: StepCosts? {
+    get { turns.costs }
+    set { turns.costs = newValue }
   }
 
   /// Has a sequence take part from the next step on, whenever it has something to read; does nothing where it does.
@@ -52,7 +55,7 @@ package final class Scheduler {
     let hasRows = !turns.shares.isEmpty
     if hasRows { compute(receive) }
     guard let sequence = turns.layerwise else { return hasRows }
-    advance(sequence, receive)
+    advance(sequence, rows: turns.layerwiseRows, receive)
     return true
   }
 
@@ -74,8 +77,10 @@ package final class Scheduler {
       }
     }
     engine.step(batch)
+    addHiddenStates()
     for index in turns.shares.indices {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
+      guesses.tried += chunk.guesses
       if sequence.accept(chunk) == .endsPrompt { engine.finishPrompt(of: sequence.memory) }
     }
     var (next, row) = (0, 0)
@@ -85,6 +90,7 @@ package final class Scheduler {
         let sequence = turns.shares[next].sequence
         // Behind a wrong guess logits follow what was never said.
         if row == 0 || sequence.trial.confirmed == row {
+          if row > 0 { guesses.confirmed += 1 }
           let start = logits + place * engine.vocabularySize
           receive(sequence, UnsafeMutableBufferPointer(start: start, count: engine.vocabularySize))
         }
@@ -93,9 +99,18 @@ package final class Scheduler {
     }
   }
 
-  private func advance(_ sequence: Sequence, _ receive: Receiver) {
+  private func addHiddenStates() {
+    var row = 0
+    for index in turns.shares.indices {
+      let rows = row..<row + turns.shares[index].chunk.count
+      if let mean = turns.shares[index].sequence.hiddenMean { engine.add(rows, to: mean) }
+      row = rows.upperBound
+    }
+  }
+
+  private func advance(_ sequence: Sequence, rows: Int, _ receive: Receiver) {
     guard let reading = sequence.layerwise else { return }
-    reading.advance(engine)
+    reading.advance(engine, rows: rows)
     guard reading.isFinished else { return }
     sequence.acceptLayerwise()
     receive(sequence, engine.logits(row: reading.lastRow))

@@ -39,6 +39,8 @@ package final class Sequence {
   /// Guesses that went through the model so far, and those of them that came true.
   package private(set) var guesses = (tried: 0, confirmed: 0)
   private var undoDepth = 0
+  /// Takes in the last hidden state of every token that is read in chunks; nil where nobody asks for it.
+  package var hiddenMean: HiddenMean?
   /// Whether tokens came from outside since the last logits.
   package private(set) var isInPrompt = false
   /// Whether the logits after all tokens are asked for; until then the last ones wait, since more may come.
@@ -77,6 +79,9 @@ package final class Sequence {
 
   /// Bytes that the sequence holds now.
   package var bytes: Int { (layerwise?.bytes ?? memory.bytes) + (guesser?.bytes ?? 0) }
+
+  /// The slots to which its next token attends.
+  package var attendedSlots: Int { layerwise?.attendedSlots ?? memory.attendedSlots }
 
   /// Whether one token is all that its logits still need, as at every token of an answer.
   package var needsOneRow: Bool { wantsLogits && waitingTokens == 1 && layerwise == nil }

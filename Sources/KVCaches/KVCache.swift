@@ -74,6 +74,16 @@ public final class KVCache: SequenceMemory {
   /// Tokens held apart now, by the heads that keep most.
   public var heldTokens: Int { groups[0].ledger.heldTokens }
 
+  /// The slots to which a token attends now, in the mean over heads.
+  package var attendedSlots: Int {
+    var (slots, heads) = (0, 0)
+    for group in groups {
+      slots += group.heads.count * group.ledger.heldTokens
+      heads += group.heads.count
+    }
+    return heads == 0 ? 0 : slots / heads
+  }
+
   /// Bytes of keys, values, what absorbed them, what decides on them (scores, queries, bounds of pages), and of the log
   /// from which they are taken back, held now.
   public var bytes: Int { groups.reduce(recurrent.bytes) { $0 + $1.bytes } }

@@ -30,6 +30,14 @@ package protocol DecoderModel: Sendable {
   func forward<Attention: LayerAttention>(
     layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam)
 
+  /// The last hidden state of rows of the step, in any order: what their logits are made of, behind the last norm.
+  ///
+  /// - Precondition: there are at most `workspace.logitRows` rows, and at least one.
+  /// - Returns: `[row, hidden]`, valid until the next call of anything.
+  func lastHidden(
+    of rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam
+  ) -> UnsafePointer<Float>
+
   /// Projects rows of the step onto the vocabulary, in any order: row i of `workspace.logits` is that of `rows[i]`.
   ///
   /// - Precondition: there are at most `workspace.logitRows` rows.

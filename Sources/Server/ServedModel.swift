@@ -29,9 +29,11 @@ struct ServedModel: Sendable {
   let samplingDefaults: SamplingOptions
   let trainedLength: Int
   let vocabularySize: Int
+  let hiddenSize: Int
   /// What is remembered where a request does not say.
   let plan: KVCache.Plan
   let slotType: KVCache.SlotType
+  let speculation: Speculation
   /// Bytes of all memories together.
   let memoryBytes: Int
   let layers: [AttentionLayer]
@@ -45,18 +47,18 @@ struct ServedModel: Sendable {
   /// - Throws: `RequestError` where the plan does not fit the model or the bytes of all memories.
   init(
     _ loaded: LanguageModel.Loaded, identifier: String, aliases: [String], plan: KVCache.Plan?,
-    slotType: KVCache.SlotType, memoryBytes: Int, created: Int
+    slotType: KVCache.SlotType, speculation: Speculation = .off, memoryBytes: Int, created: Int
   ) throws {
     let configuration = loaded.engine.model.configuration
     (self.identifier, self.aliases, self.slotType) = (identifier, aliases, slotType)
-    (self.memoryBytes, self.created) = (memoryBytes, created)
+    (self.speculation, self.memoryBytes, self.created) = (speculation, memoryBytes, created)
     tokenizer = loaded.tokenizer
     let template = loaded.template
     self.template = template
     formats = (try? template.get()).map(Formats.init)
     samplingDefaults = loaded.samplingDefaults.options
     trainedLength = configuration.trainedLength
-    vocabularySize = configuration.vocabularySize
+    (vocabularySize, hiddenSize) = (configuration.vocabularySize, configuration.hiddenSize)
     layers = configuration.layers
     vocabulary = loaded.engine.constraints?.vocabulary ?? ConstraintVocabulary(loaded.tokenizer)
     let window = max(4, min(4096, trainedLength) - 4)
@@ -85,17 +87,20 @@ struct ServedModel: Sendable {
     }
   }
 
-  /// Bytes of a memory after so many tokens, with what is kept to take tokens back.
+  /// Bytes of a memory after so many tokens, with what is kept to take tokens back and to guess the next ones.
   ///
+  /// - Parameter stream: tokens that will ever come
   /// - Throws: `RequestError` where the plan does not fit the model, or more than all memories may take.
-  func bytes(of plan: KVCache.Plan, tokens: Int) throws(RequestError) -> Int {
+  func bytes(of plan: KVCache.Plan, tokens: Int, stream: Int = 0) throws(RequestError) -> Int {
     do {
       _ = try KVCache.stages(of: plan, layers: layers, slotType: slotType, tokens: tokens)
     } catch {
       throw .bad("cache", error.description, code: "invalid_value")
     }
-    let undo = plan.capacity == nil ? 0 : RequestRoom.undoDepth
-    let bytes = [(plan, tokens), (.full, undo)].reduce(0) {
+    let (guesses, guesser) =
+      speculation == .off ? (0, 0) : (Speculation.largestCount + 1, PromptLookup.bytes(tokens: stream))
+    let undo = plan.capacity == nil ? 0 : RequestRoom.undoDepth + guesses
+    let bytes = [(plan, tokens), (.full, undo)].reduce(guesser) {
       $0 + KVCache.bytes(plan: $1.0, layers: layers, slotType: slotType, tokens: $1.1)
     }
     guard bytes <= memoryBytes else {

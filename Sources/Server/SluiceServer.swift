@@ -19,6 +19,8 @@ package final class SluiceServer: Sendable {
     package var cache: CacheRequest?
     /// F16 without it, unless a cache that is chosen takes another.
     package var slotType: KVCache.SlotType?
+    /// Whether answers' next tokens are guessed, where their cache can take guesses back.
+    package var speculation = Speculation.automatic
     /// Bytes of all memories together.
     package var memoryBytes = 1 << 30
     /// Requests that are computed together.
@@ -67,11 +69,12 @@ package final class SluiceServer: Sendable {
     }
     let scheduler = RequestScheduler(
       loaded, slotType: slotType,
-      limits: RequestRoom.Limits(running: options.parallel, bytes: options.memoryBytes), queueLimit: options.queue,
-      archive: archive)
+      limits: RequestRoom.Limits(
+        running: options.parallel, bytes: options.memoryBytes, speculation: options.speculation),
+      queueLimit: options.queue, archive: archive)
     let model = try ServedModel(
       loaded, identifier: name, aliases: options.aliases, plan: memory?.plan, slotType: slotType,
-      memoryBytes: options.memoryBytes, created: ConversationStore.now())
+      speculation: options.speculation, memoryBytes: options.memoryBytes, created: ConversationStore.now())
     let conversations = ConversationStore(archive: archive) { scheduler.save($0, messages: $1, $2) }
     let responder = HTTPResponder(
       access: access,

@@ -42,6 +42,12 @@ struct ServerCommand: AsyncParsableCommand {
   var cacheType: String?
   @Option(name: .long, help: "MiB of all conversations' memories together.")
   var cacheMemory = 2048
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Guess tokens that repeat the text and check several in one step: auto, off, or up to so many.",
+      valueName: "auto|off|N"))
+  var speculate = "auto"
   @Option(name: .long, help: "A file in which sessions outlive the server; made where it is not there.")
   var sessionStore: String?
   @Option(
@@ -105,6 +111,10 @@ struct ServerCommand: AsyncParsableCommand {
     }
     guard Logger.Level(rawValue: logLevel) != nil else {
       throw ValidationError("--log-level must be debug, info, notice, warning or error")
+    }
+    guard Speculation(argument: speculate) != nil else {
+      throw ValidationError(
+        "--speculate must be auto, off, or a number from 1 to \(Speculation.largestCount), but is '\(speculate)'")
     }
     if let cacheType, KVCache.SlotType(rawValue: cacheType) == nil {
       let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
@@ -171,6 +181,7 @@ struct ServerCommand: AsyncParsableCommand {
     (options.host, options.port, options.keys, options.aliases) = (host, port, apiKey, alias)
     options.cache = try cache.map { try CacheRequest($0) }
     options.slotType = cacheType.flatMap { KVCache.SlotType(rawValue: $0) }
+    options.speculation = Speculation(argument: speculate) ?? .automatic
     options.memoryBytes = cacheMemory << 20
     (options.parallel, options.queue) = (parallel, queue)
     let (format, level) = (LineLogHandler.Format(rawValue: logFormat), Logger.Level(rawValue: logLevel))

@@ -23,8 +23,8 @@ struct ServerSettings {
   var arguments: [String] { layers.flatMap(\.arguments) }
 
   static let names = [
-    "model", "host", "port", "cache", "cache-type", "cache-memory", "parallel", "queue", "threads", "log-format",
-    "log-level", "session-store", "session-redis", "session-memory", "session-disk", "session-lifetime",
+    "model", "host", "port", "cache", "cache-type", "cache-memory", "speculate", "parallel", "queue", "threads",
+    "log-format", "log-level", "session-store", "session-redis", "session-memory", "session-disk", "session-lifetime",
   ]
   /// Those that may be given several times: a stronger place replaces all of a weaker one's.
   static let repeatedNames = ["api-key", "alias"]

@@ -13,16 +13,11 @@ struct SpeculationOption: ParsableArguments {
     transform: Self.speculation)
   var speculate = Speculation.automatic
 
-  static func speculation(_ text: String) throws -> Speculation {
-    switch text {
-    case "auto": return .automatic
-    case "off": return .off
-    default:
-      guard let count = Int(text), (1...Speculation.largestCount).contains(count) else {
-        throw ValidationError(
-          "--speculate is auto, off, or a number from 1 to \(Speculation.largestCount), not '\(text)'")
-      }
-      return .fixed(count)
+  private static func speculation(_ text: String) throws -> Speculation {
+    guard let speculation = Speculation(argument: text) else {
+      throw ValidationError(
+        "--speculate is auto, off, or a number from 1 to \(Speculation.largestCount), not '\(text)'")
     }
+    return speculation
   }
 }

@@ -118,10 +118,53 @@ import Testing
       let read = readers.map(\.sequence.memory.tokenCount)
       #expect(read.reduce(0, +) == Int64(13 * step) && (read.max() ?? 0) - (read.min() ?? 0) <= 13)
     }
-    scheduler.promptRows = 5
-    let before = readers.reduce(0) { $0 + $1.sequence.memory.tokenCount }
-    scheduler.step()
-    #expect(readers.reduce(0) { $0 + $1.sequence.memory.tokenCount } == before + 5)
+  }
+
+  /// By counts, and with long prompts whose rows cost more and more.
+  @Test(
+    arguments: [1, 3, 20],
+    ["full", "streaming-llm:4+60", "snapkv:24[window=4]", "snapkv:24[window=4,order=layer-major]"])
+  func `prompts cost no more than those who write, and get all of that`(count: Int, plan: String) throws {
+    let loaded = try loadTiny(chunk: 64)
+    let scheduler = Scheduler(engine: loaded.engine)
+    let costs = StepCosts(step: 6, slot: 0.05)
+    scheduler.costs = costs
+    let writers = try (0..<count).map { try Writer(loaded.engine, "window:16", prompt: [Int32(10 + $0)]) }
+    let readers = try (0..<2).map { try Writer(loaded.engine, plan, prompt: randomIDs(900, seed: UInt64($0))) }
+    for writer in writers + readers { scheduler.add(writer.sequence) }
+    var (written, read, largest) = (0.0, 0.0, 0.0)
+    var (step, isOver) = (0, false)
+    while !isOver {
+      let slots = (writers + readers).map(\.sequence.attendedSlots)
+      let before = readers.map { Self.rows(of: $0.sequence) }
+      scheduler.step { sequence, logits in
+        if let writer = writers.first(where: { $0.sequence === sequence }) {
+          writer.take(logits, limit: .max)
+        } else {
+          isOver = true
+        }
+      }
+      step += 1
+      #expect(writers.allSatisfy { $0.tokens.count == step })
+      if isOver { break }
+      let layers = readers.map { Double($0.sequence.layerwise?.layers ?? 1) }
+      let costsNow = readers.indices.map {
+        (Self.rows(of: readers[$0].sequence) - before[$0]) * costs.row(slots: slots[count + $0]) / layers[$0]
+      }
+      written += costs.step + slots[..<count].reduce(0) { $0 + costs.row(slots: $1) }
+      read += costsNow.reduce(0, +)
+      largest = max(largest, costsNow.reduce(0, +))
+      #expect(read <= written + 1e-6, "step \(step)")
+      // What is left over is less than what a prompt waits for.
+      #expect(written - read <= 5 * (costs.step + Double(count) * costs.row(slots: 16)), "step \(step)")
+    }
+    #expect(step > 10 && largest > 0)
+  }
+
+  /// Rows of a prompt that were read, those of one layer where it goes layer by layer.
+  private static func rows(of sequence: Sequence) -> Double {
+    guard let reading = sequence.layerwise else { return Double(sequence.memory.tokenCount) }
+    return Double(reading.rowsRead)
   }
 
   @Test(arguments: [1, 2, 8])

@@ -86,6 +86,12 @@ import Testing
       for (choice, names) in [
         ("required", ["weather", "now"]), (["type": "function", "function": ["name": "now"]], ["now"]),
         (["type": "function", "function": ["name": "weather"]], ["weather"]),
+        (
+          [
+            "type": "allowed_tools",
+            "allowed_tools": ["mode": "required", "tools": [["type": "function", "function": ["name": "now"]]]],
+          ], ["now"]
+        ),
       ] as [(JSONValue, [String])] {
         for seed in 1...3 {
           var fields: JSONValue = [

@@ -56,6 +56,17 @@ import Testing
       let without = try await prompt(
         subject, ["messages": .array(Self.history), "tools": [Self.weather], "tool_choice": "none"])
       #expect(!without.contains("# Tools") && without.contains("<tool_response>\nrain"))
+      let allowed = try await prompt(
+        subject,
+        [
+          "messages": [user("How is it?")],
+          "tools": [Self.weather, ["type": "function", "function": ["name": "search"]]],
+          "tool_choice": [
+            "type": "allowed_tools",
+            "allowed_tools": ["mode": "auto", "tools": [["type": "function", "function": ["name": "search"]]]],
+          ],
+        ])
+      #expect(allowed.contains("\"name\": \"search\"") && !allowed.contains("\"name\": \"weather\""))
     }
   }
 
@@ -160,6 +171,28 @@ import Testing
       (["tools": "all"], "tools"), (["tools": [5]], "tools[0]"), (["tool_choice": "sometimes"], "tool_choice"),
       (["tool_choice": ["type": "function", "function": ["name": "other"]]], "tool_choice"),
       (["tool_choice": ["type": "custom"]], "tool_choice.type"), (["tool_choice": "required"], "tool_choice"),
+      (["tool_choice": ["type": "allowed_tools"]], "tool_choice.allowed_tools"),
+      (
+        ["tool_choice": ["type": "allowed_tools", "allowed_tools": ["mode": "some"]]], "tool_choice.allowed_tools.mode"
+      ),
+      (
+        ["tool_choice": ["type": "allowed_tools", "allowed_tools": ["mode": "auto"]]], "tool_choice.allowed_tools.tools"
+      ),
+      (
+        [
+          "tools": [["type": "function", "function": ["name": "a"]]],
+          "tool_choice": [
+            "type": "allowed_tools",
+            "allowed_tools": ["mode": "auto", "tools": [["type": "function", "function": ["name": "b"]]]],
+          ],
+        ], "tool_choice.allowed_tools.tools[0]"
+      ),
+      (
+        [
+          "tools": [["type": "function", "function": ["name": "a"]]],
+          "tool_choice": ["type": "function", "function": ["name": "a", "more": 1]],
+        ], "tool_choice.function.more"
+      ),
       (
         [
           "tools": [

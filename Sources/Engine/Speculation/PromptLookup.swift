@@ -70,11 +70,18 @@ package struct PromptLookup: Sendable {
   }
 
   private mutating func grow(_ log: TokenLog) {
-    var size = table.count
-    while size < Self.largestTable, log.count * Self.groups.count > size / 8 { size *= 2 }
-    table = [UInt32](repeating: 0, count: size)
+    table = [UInt32](repeating: 0, count: Self.entries(tokens: log.count, from: table.count))
     indexed = 0
   }
+
+  private static func entries(tokens: Int, from size: Int = 1 << 12) -> Int {
+    var size = size
+    while size < largestTable, tokens > size / (8 * groups.count) { size *= 2 }
+    return size
+  }
+
+  /// The most bytes for a sequence of so many tokens.
+  package static func bytes(tokens: Int) -> Int { entries(tokens: tokens) * MemoryLayout<UInt32>.stride }
 
   /// The entry of the group whose last token stands `back` places before the newest.
   private func slot(_ group: Int, in log: TokenLog, back: Int) -> Int {

@@ -13,6 +13,17 @@ public enum Speculation: Sendable, Hashable {
   /// The most guesses of a step.
   public static let largestCount = 16
 
+  /// As commands and settings write it: `auto`, `off`, or the number of tokens.
+  package init?(argument: String) {
+    switch argument {
+    case "auto": self = .automatic
+    case "off": self = .off
+    default:
+      guard let count = Int(argument), (1...Self.largestCount).contains(count) else { return nil }
+      self = .fixed(count)
+    }
+  }
+
   /// The most guesses of a step, 0 where there are none.
   package var mostGuesses: Int {
     switch self {

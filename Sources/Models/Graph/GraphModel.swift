@@ -88,8 +88,27 @@ final class GraphModel: DecoderModel {
   }
 
   func logits(of rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam) {
-    precondition(rows.count <= workspace.logitRows, "more rows than get logits at once")
     guard !rows.isEmpty else { return }
+    let executor = choose(rows, workspace: workspace, team: team)
+    for instruction in part(configuration.layers.count) { executor.run(instruction, projections.pointer) }
+  }
+
+  func lastHidden(
+    of rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam
+  ) -> UnsafePointer<Float> {
+    let executor = choose(rows, workspace: workspace, team: team)
+    for instruction in part(configuration.layers.count) {
+      if case .project(_, let input) = instruction { return UnsafePointer(executor.row0(input)) }
+      executor.run(instruction, projections.pointer)
+    }
+    preconditionFailure("logits need a matrix")
+  }
+
+  /// Puts rows of the step where logits are made from.
+  private func choose(
+    _ rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam
+  ) -> GraphExecutor {
+    precondition(rows.count <= workspace.logitRows, "more rows than get logits at once")
     let width = configuration.hiddenSize
     let executor = GraphExecutor(workspace: workspace, team: team, rows: rows.count)
     let chosen = executor.row0(BufferPlan.chosen)
@@ -97,7 +116,7 @@ final class GraphModel: DecoderModel {
       precondition(row >= 0 && row < workspace.rows, "no such row")
       (chosen + index * width).update(from: workspace.hidden.pointer + Int(row) * width, count: width)
     }
-    for instruction in part(configuration.layers.count) { executor.run(instruction, projections.pointer) }
+    return executor
   }
 
   private func part(_ index: Int) -> UnsafeBufferPointer<Instruction> {

@@ -25,6 +25,8 @@ final class GenerationJob: @unchecked Sendable {
   /// Whether its sequence wants the logits of the next token.
   private(set) var isWaiting = false
 
+  /// When it came to the queue, counted from the first.
+  var arrival = 0
   /// The job that reads the same prompt for this one, too.
   var promptReader: GenerationJob?
   /// Whether logits after the prompt are still to come.
@@ -77,6 +79,7 @@ final class GenerationJob: @unchecked Sendable {
 
   private func begin(_ sequence: Sequence, _ tokenizer: Tokenizer, _ constraints: ConstraintTables?) {
     self.sequence = sequence
+    if request.embeds { sequence.hiddenMean = HiddenMean() }
     answerStart = sequence.count
     reader = request.reader
     let controls = reader?.shownControls(of: tokenizer) ?? .none
@@ -154,6 +157,11 @@ final class GenerationJob: @unchecked Sendable {
     result.stopString = generation.stopString
     result.answerTokens = generation.generatedTokens
     result.evictedTokens = max(0, sequence.count - sequence.waitingTokens - sequence.memory.heldTokens)
+    if let mean = sequence.hiddenMean {
+      result.embedding = mean.values
+      self.sequence = nil
+      return nil
+    }
     let answer = answerTokens(of: sequence)
     read.append(answer, symbols: tokenizer.symbols(answer))
     self.sequence = nil

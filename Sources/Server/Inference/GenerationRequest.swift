@@ -36,12 +36,14 @@ struct GenerationRequest: Sendable {
   var reader: AnswerReader?
   /// What the answer must be, with what may stand before it.
   var constraint: Constraint?
+  /// Whether the mean of the prompt's last hidden states is asked for; such a memory is of use to nobody else.
+  var embeds = false
   /// Bytes of its memory once all tokens are there.
   var bytes = 0
 
   /// Whether a memory that has read the other's prompt has read this one's.
   func sharesPrompt(with other: GenerationRequest) -> Bool {
-    owner == other.owner && plan == other.plan && promptTokens == other.promptTokens
+    !embeds && owner == other.owner && plan == other.plan && promptTokens == other.promptTokens
   }
 }
 
@@ -71,4 +73,6 @@ struct GenerationResult: Sendable, Hashable {
   var thinkingTokens = 0
   /// Tokens of prompt and answer that the memory no longer holds apart.
   var evictedTokens = 0
+  /// The mean of the prompt's last hidden states, where it was asked for.
+  var embedding: [Float] = []
 }

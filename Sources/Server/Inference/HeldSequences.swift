@@ -18,6 +18,8 @@ struct HeldSequence {
   let plan: KVCache.Plan
   /// The conversation that used it last, where the server holds that.
   var session: String?
+  /// When the request came that waits to go on from here; nil where none does.
+  fileprivate(set) var claim: Int?
   /// Where the session is stored whose memory it is; nil where it is not.
   var checkpointer: SessionCheckpointer?
 
@@ -67,14 +69,31 @@ struct HeldSequences {
 
   /// Takes out the memory that has read most of a prompt of the same owner under the same plan.
   mutating func take(for request: GenerationRequest) -> (HeldSequence, HeldSequence.Match)? {
+    guard let (index, match) = best(for: request) else { return nil }
+    return (sequences.remove(at: index), match)
+  }
+
+  /// Keeps the memory that a request will go on from, which has come to the queue, for longer than those that nobody waits for.
+  ///
+  /// - Parameter claim: when it came, counted from the first
+  mutating func claim(for request: GenerationRequest, _ claim: Int) {
+    guard let (index, _) = best(for: request) else { return }
+    sequences[index].claim = sequences[index].claim ?? claim
+  }
+
+  /// Takes note that a request has left the queue.
+  mutating func release(_ claim: Int) {
+    for index in sequences.indices where sequences[index].claim == claim { sequences[index].claim = nil }
+  }
+
+  private func best(for request: GenerationRequest) -> (index: Int, match: HeldSequence.Match)? {
     guard case .text(let prompt) = request.prompt else { return nil }
     var best: (index: Int, match: HeldSequence.Match)?
     for (index, held) in sequences.enumerated() where held.owner == request.owner && held.plan == request.plan {
       guard let match = held.match(prompt.symbols), match.symbols > (best?.match.symbols ?? 0) else { continue }
       best = (index, match)
     }
-    guard let best else { return nil }
-    return (sequences.remove(at: best.index), best.match)
+    return best
   }
 
   /// Calls `body` with the memory of a stored session; with nil where it is not held.
@@ -89,15 +108,17 @@ struct HeldSequences {
     }
   }
 
-  /// Lets go of one memory: the oldest one of the owner who holds most bytes, so that one owner's many conversations do
-  /// not throw out another's only one.
+  /// Lets go of one memory of the owner who holds most bytes, so that one owner's many conversations do not throw out
+  /// another's only one: the oldest that nobody waits for, else the one whose request came last, whose turn is farthest off.
   ///
   /// - Returns: whether there was one.
   mutating func evict() -> Bool {
     var bytes: [Int: Int] = [:]
     for held in sequences { bytes[held.owner, default: 0] += held.bytes }
     guard let owner = bytes.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })?.key,
-      let index = sequences.firstIndex(where: { $0.owner == owner })
+      let index = sequences.firstIndex(where: { $0.owner == owner && $0.claim == nil })
+        ?? sequences.indices.filter({ sequences[$0].owner == owner })
+        .max(by: { sequences[$0].claim ?? 0 < sequences[$1].claim ?? 0 })
     else { return false }
     sequences.remove(at: index)
     return true

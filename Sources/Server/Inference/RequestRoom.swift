@@ -13,8 +13,7 @@ final class RequestRoom {
     var running = 32
     /// Bytes of all memories.
     var bytes = 1 << 30
-    /// Rows of prompts in a step in which others write.
-    var promptRows = 32
+    var speculation = Speculation.off
   }
 
   /// The newest tokens that a memory can take back, where the plan does not keep all.
@@ -28,6 +27,8 @@ final class RequestRoom {
   private let status: ServerStatus
   private var waiting: [GenerationJob] = []
   private var running: [GenerationJob] = []
+  /// Requests that ever came.
+  private var arrivals = 0
   private var held = HeldSequences()
   /// Prompts that were read in the step under way, for further answers.
   private var copies: [PromptCopy] = []
@@ -42,10 +43,17 @@ final class RequestRoom {
     (engine, tokenizer) = (loaded.engine, loaded.tokenizer)
     (self.slotType, self.limits, self.status) = (slotType, limits, status)
     scheduler = Scheduler(engine: engine)
-    scheduler.promptRows = limits.promptRows
+    scheduler.costs = engine.stepCosts
   }
 
-  func take(_ jobs: [GenerationJob]) { waiting += jobs }
+  func take(_ jobs: [GenerationJob]) {
+    for job in jobs {
+      arrivals += 1
+      job.arrival = arrivals
+      held.claim(for: job.request, arrivals)
+    }
+    waiting += jobs
+  }
 
   /// Makes one step for all who run.
   ///
@@ -67,7 +75,7 @@ final class RequestRoom {
       answer(sequence, logits)
     }
     shareCopies()
-    status.noteStep(tokens: tokens, duration: .now - clock)
+    status.noteStep(tokens: tokens, guesses: scheduler.guesses, duration: .now - clock)
     note()
     return true
   }
@@ -103,7 +111,10 @@ final class RequestRoom {
   }
 
   private func letCancelledGo() {
-    for job in waiting where job.channel.isCancelled { job.channel.send(.ended(job.result), choice: job.choice) }
+    for job in waiting where job.channel.isCancelled {
+      held.release(job.arrival)
+      job.channel.send(.ended(job.result), choice: job.choice)
+    }
     waiting.removeAll { $0.channel.isCancelled }
     for job in running where job.channel.isCancelled { finish(job) }
   }
@@ -125,14 +136,19 @@ final class RequestRoom {
           if match.symbols > 0 { held.hold(memory) }
           return
         }
-        waiting.remove(at: index)
+        leaveQueue(job)
         start(job, memory, match, use)
       } catch {
-        waiting.remove(at: index)
+        leaveQueue(job)
         fail(job, error)
       }
       makeRoom()
     }
+  }
+
+  private func leaveQueue(_ job: GenerationJob) {
+    waiting.removeAll { $0 === job }
+    held.release(job.arrival)
   }
 
   /// Whether the bytes of a request are free, those of memories that wait not counted; one alone always may run.
@@ -228,6 +244,8 @@ final class RequestRoom {
     if request.session != nil { sequence.memory.recordTokens() }
     // Tokens that melt together cannot be taken back: such a memory is read anew instead.
     try? sequence.keepUndoLog(depth: Self.undoDepth)
+    // Nor are guesses, and such an answer is written without.
+    try? sequence.speculate(limits.speculation, costs: engine.guessCosts)
     return HeldSequence(sequence: sequence, owner: request.owner, plan: request.plan)
   }
 
@@ -259,14 +277,14 @@ final class RequestRoom {
         let need = running.reduce(job.request.bytes) { $0 + $1.bytes }
         guard running.count < limits.running, need <= limits.bytes else { return nil }
         while need + held.bytes > limits.bytes, held.evict() {}
-        waiting.removeAll { $0 === job }
+        leaveQueue(job)
         return try newSequence(for: job.request)
       } accept: { job, logits in
         status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
         running.append(job)
         accept(job, logits)
       } fail: { job, error in
-        waiting.removeAll { $0 === job }
+        leaveQueue(job)
         fail(job, error)
       }
     }

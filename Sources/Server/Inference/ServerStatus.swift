@@ -11,6 +11,8 @@ final class ServerStatus: Sendable {
     var promptTokens = 0
     var cachedTokens = 0
     var answerTokens = 0
+    /// Tokens that were guessed, and those of them that the model agreed with.
+    var guesses = (tried: 0, confirmed: 0)
     var steps = 0
     var stepSeconds = 0.0
     var finished = 0
@@ -75,10 +77,12 @@ final class ServerStatus: Sendable {
     }
   }
 
-  func noteStep(tokens: Int, duration: Duration) {
+  /// - Parameter guesses: those of all steps so far
+  func noteStep(tokens: Int, guesses: (tried: Int, confirmed: Int), duration: Duration) {
     let seconds = Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
     state.withLock { state in
       state.counters.answerTokens += tokens
+      state.counters.guesses = guesses
       state.counters.steps += 1
       state.counters.stepSeconds += seconds
     }

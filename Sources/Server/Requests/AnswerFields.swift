@@ -130,7 +130,8 @@ struct AnswerFields {
     if let seed = sampling.seed { request.sampling.seed = seed &+ UInt64(choice) }
     let (total, overflows) = tokens.count.addingReportingOverflow(most)
     request.bytes = try model.bytes(
-      of: plan, tokens: overflows ? .max / 2 : min(total, model.trainedLength + tokens.count))
+      of: plan, tokens: overflows ? .max / 2 : min(total, model.trainedLength + tokens.count),
+      stream: overflows ? .max : total)
     return request
   }
 }

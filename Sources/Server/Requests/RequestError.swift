@@ -32,9 +32,6 @@ struct RequestError: Error, Sendable, Hashable, CustomStringConvertible {
   static let stopped = Self(
     status: 503, type: "server_error", code: "stopped", message: "the server stops", retryAfter: 10)
 
-  static let noEmbeddings = Self(
-    status: 501, code: "embeddings_not_supported", message: "this server writes text; it has no embeddings")
-
   /// Nobody reads it; the log shows the status that other servers use.
   static let gone = Self(status: 499, message: "the client has gone")
 

@@ -26,7 +26,8 @@ struct ResponseInput {
 
   private mutating func add(_ item: JSONValue, at place: String) throws(RequestError) {
     guard item.object != nil else { throw .bad(place, "an item must be an object, not \(item.kind)") }
-    switch item["type"]?.string ?? "message" {
+    let kind = item["type"].flatMap { $0.isNull ? nil : $0 } ?? "message"
+    switch kind.string ?? kind.kind {
     case "message": try addMessage(item, at: place)
     case "function_call":
       guard let identifier = item["call_id"]?.string, let name = item["name"]?.string,

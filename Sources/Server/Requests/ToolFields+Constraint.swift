@@ -24,7 +24,7 @@ extension ToolFields {
       throw .bad("tools", "with this model an answer is either kept to a format or may call tools")
     }
     var tools: [(name: String, parameters: JSONValue)] = []
-    for tool in all {
+    for tool in told {
       guard let function = tool["function"], let name = function["name"]?.string else { continue }
       if case .named(let wanted) = choice, wanted != name { continue }
       tools.append((name, function["parameters"] ?? [:]))

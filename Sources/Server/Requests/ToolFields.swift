@@ -15,13 +15,19 @@ struct ToolFields: Sendable {
   /// The tools as OpenAI's chat API describes them, the form that templates know.
   private(set) var all: [JSONValue] = []
   private(set) var choice = Choice.automatic
+  /// Those that may be called; nil where all may.
+  private var allowed: Set<String>?
   /// Whether an answer may have several calls.
   private(set) var isParallel = true
 
   init() {}
 
-  /// The tools that the model is told of: none where it is to call none.
-  var told: [JSONValue] { choice == .none ? [] : all }
+  /// The tools that the model is told of: those that it may call.
+  var told: [JSONValue] {
+    guard choice != .none else { return [] }
+    guard let allowed else { return all }
+    return all.filter { $0["function"]?["name"]?.string.map(allowed.contains) ?? false }
+  }
 
   var signatures: ToolSignatures { ToolSignatures(told) }
 
@@ -51,11 +57,12 @@ struct ToolFields: Sendable {
     try fields.refuse(["functions"]) { $0.array?.isEmpty ?? false }
     try fields.refuse(["function_call"]) { ["none", "auto"].contains($0.string) }
     tools.isParallel = try fields.bool("parallel_tool_calls") ?? true
-    try tools.readChoice(&fields) { choice throws(RequestError) in
+    try tools.readChoice(&fields, allowedIn: "allowed_tools") { choice throws(RequestError) in
       try choice.checkKind(["function"])
       guard var function = try choice.fields("function") else { return nil }
-      defer { try? function.finish() }
-      return try function.string("name")
+      let name = try function.string("name")
+      try function.finish()
+      return name
     }
     return tools
   }
@@ -144,12 +151,27 @@ struct ToolFields: Sendable {
     all.append(["type": "function", "function": .object(function)])
   }
 
-  /// - Parameter named: reads the name of a tool from an object
+  /// - Parameters:
+  ///   - nested: the member that has what `allowed_tools` says, where that stands in an object of its own
+  ///   - named: reads the name of a tool from an object
   private mutating func readChoice(
-    _ fields: inout RequestFields, named: (inout RequestFields) throws(RequestError) -> String?
+    _ fields: inout RequestFields, allowedIn nested: String? = nil,
+    named: (inout RequestFields) throws(RequestError) -> String?
   ) throws(RequestError) {
     guard let value = fields.value("tool_choice") else { return }
-    if value.object != nil, var object = try fields.fields("tool_choice") {
+    if value["type"]?.string == "allowed_tools", var object = try fields.fields("tool_choice") {
+      try object.checkKind(["allowed_tools"])
+      if let nested {
+        guard var inner = try object.fields(nested) else {
+          throw .bad(object.path(nested), "'\(object.path(nested))' is missing")
+        }
+        try readAllowed(&inner, named: named)
+        try inner.finish()
+      } else {
+        try readAllowed(&object, named: named)
+      }
+      try object.finish()
+    } else if value.object != nil, var object = try fields.fields("tool_choice") {
       guard let name = try named(&object) else { throw .bad("tool_choice", "'tool_choice' must name a function") }
       try object.finish()
       choice = .named(name)
@@ -163,6 +185,29 @@ struct ToolFields: Sendable {
       }
     }
     try checkChoice()
+  }
+
+  /// The mode and the tools of `allowed_tools`.
+  private mutating func readAllowed(
+    _ fields: inout RequestFields, named: (inout RequestFields) throws(RequestError) -> String?
+  ) throws(RequestError) {
+    switch try fields.string("mode") {
+    case "auto": choice = .automatic
+    case "required": choice = .required
+    default: throw .bad(fields.path("mode"), "'\(fields.path("mode"))' must be auto or required")
+    }
+    let place = fields.path("tools")
+    var names: Set<String> = []
+    for (index, tool) in try fields.array("tools")?.enumerated().map({ $0 }) ?? [] {
+      var tool = try RequestFields(tool, at: "\(place)[\(index)]")
+      guard let name = try named(&tool), all.contains(where: { $0["function"]?["name"]?.string == name }) else {
+        throw .bad("\(place)[\(index)]", "'\(place)[\(index)]' must name a tool of the request")
+      }
+      try tool.finish()
+      names.insert(name)
+    }
+    guard !names.isEmpty else { throw .bad(place, "'\(place)' must name a tool") }
+    allowed = names
   }
 
   private func checkChoice() throws(RequestError) {

@@ -35,27 +35,30 @@ extension Routes {
   }
 
   /// A prompt is a text or a list of ids, and there may be a list of either.
-  private func prompts(_ fields: inout RequestFields) throws(RequestError) -> [GenerationRequest.Prompt] {
-    let wrong = RequestError.bad("prompt", "'prompt' must be a string, an array of ids, or an array of these")
-    guard let value = fields.value("prompt") else { throw wrong }
-    if let prompt = try prompt(value) { return [prompt] }
-    guard let elements = value.array, !elements.isEmpty, elements.count <= 64 else { throw wrong }
+  func prompts(
+    _ fields: inout RequestFields, _ name: String = "prompt", limit: Int = 64
+  ) throws(RequestError) -> [GenerationRequest.Prompt] {
+    let wrong = RequestError.bad(
+      name, "'\(name)' must be a string, an array of ids, or an array of up to \(limit) of these")
+    guard let value = fields.value(name) else { throw wrong }
+    if let prompt = try prompt(value, name) { return [prompt] }
+    guard let elements = value.array, !elements.isEmpty, elements.count <= limit else { throw wrong }
     var prompts: [GenerationRequest.Prompt] = []
     for element in elements {
-      guard let prompt = try prompt(element) else { throw wrong }
+      guard let prompt = try prompt(element, name) else { throw wrong }
       prompts.append(prompt)
     }
     return prompts
   }
 
-  private func prompt(_ value: JSONValue) throws(RequestError) -> GenerationRequest.Prompt? {
+  private func prompt(_ value: JSONValue, _ name: String) throws(RequestError) -> GenerationRequest.Prompt? {
     if let text = value.string {
       var prompt = PromptText()
       prompt.append(text, isContent: true)
       return .text(RenderedConversation(prompt, tokenizer: model.tokenizer))
     }
     guard let elements = value.array, !elements.isEmpty, elements.allSatisfy({ $0.double != nil }) else { return nil }
-    return .ids(try ids(elements, "prompt"))
+    return .ids(try ids(elements, name))
   }
 
   /// - Throws: `RequestError` where something is no id of the vocabulary.

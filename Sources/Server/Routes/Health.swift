@@ -23,6 +23,10 @@ extension Routes {
         "\(counters.cachedTokens)"
       ),
       ("answer_tokens_total", "counter", "Tokens of answers.", "\(counters.answerTokens)"),
+      ("guesses_total", "counter", "Next tokens that were guessed.", "\(counters.guesses.tried)"),
+      (
+        "guesses_confirmed_total", "counter", "Guesses that the model agreed with.", "\(counters.guesses.confirmed)"
+      ),
       ("steps_total", "counter", "Passes through the model.", "\(counters.steps)"),
       ("step_seconds_total", "counter", "Seconds of these passes.", "\(counters.stepSeconds)"),
       ("requests_finished_total", "counter", "Requests that were answered.", "\(counters.finished)"),

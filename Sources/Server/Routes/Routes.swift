@@ -20,7 +20,7 @@ struct Routes: Sendable {
     "/v1/chat/completions": (.POST, { try await $0.chatCompletion($1.json(), owner: $2) }),
     "/v1/completions": (.POST, { try await $0.completion($1.json(), owner: $2) }),
     "/v1/responses": (.POST, { try await $0.response($1.json(), owner: $2) }),
-    "/v1/embeddings": (.POST, { _, _, _ in throw RequestError.noEmbeddings }),
+    "/v1/embeddings": (.POST, { try await $0.embeddings($1.json(), owner: $2) }),
     "/v1/sessions": (.GET, { routes, _, owner in try await routes.sessionList(owner: owner) }),
     "/v1/messages": (.POST, { try await $0.message($1.json(), owner: $2) }),
     "/v1/messages/count_tokens": (.POST, { routes, request, _ in try routes.countTokens(request.json()) }),

@@ -8,7 +8,7 @@ import sys
 from typing import Literal
 
 import openai
-from openai.types import Completion, Model
+from openai.types import Completion, CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 from pydantic import BaseModel, Field
@@ -54,6 +54,17 @@ assert chunks[-1].usage.completion_tokens == 12
 turns = [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": "and?"}]
 following = client.chat.completions.create(model="tiny", messages=turns, temperature=0, max_tokens=12)
 assert checked(ChatCompletion, following).usage.prompt_tokens_details.cached_tokens > 0
+
+# Embeddings: the client asks for base64 by itself.
+texts = ["the sea", "the mountain and the river"]
+embeddings = checked(CreateEmbeddingResponse, client.embeddings.create(model="tiny", input=texts))
+floats = checked(CreateEmbeddingResponse, client.embeddings.create(model="tiny", input=texts, encoding_format="float"))
+assert [entry.index for entry in embeddings.data] == [0, 1] and embeddings.usage.prompt_tokens > 2
+for entry, other in zip(embeddings.data, floats.data):
+    assert len(entry.embedding) == 32 and abs(sum(value * value for value in entry.embedding) - 1) < 1e-5
+    assert all(abs(a - b) < 1e-7 for a, b in zip(entry.embedding, other.embedding))
+refused(openai.BadRequestError, "dimensions",
+        lambda: client.embeddings.create(model="tiny", input="the sea", dimensions=8))
 
 with client.chat.completions.stream(model="tiny", messages=messages, temperature=0, max_tokens=12) as stream:
     try:

@@ -33,6 +33,9 @@ package final class LayerwisePrompt {
     (self.cache, self.layerCache, self.tokens, self.budgets) = (cache, layerCache, tokens, budgets)
   }
 
+  /// Layers of the model.
+  package var layers: Int { cache.attention.count }
+
   /// The most bytes that a cache takes while it reads a prompt of so many tokens, or more than that; whether it goes
   /// through the model layer by layer or not.
   package static func peakBytes(
