@@ -1,6 +1,9 @@
 import ArgumentParser
+import Engine
 import Evaluation
+import Kernels
 import ModelJSON
+import Models
 import Simulation
 
 struct CalibrateCommand: ParsableCommand {

@@ -1,7 +1,10 @@
 import ArgumentParser
+import Engine
 import Evaluation
 import Kernels
+import Kernels
 import ModelJSON
+import Models
 import Simulation
 
 struct CheckCommand: ParsableCommand {
