@@ -6,6 +6,8 @@ package enum PublishedSystem: String, CaseIterable, Sendable {
   case subGen = "subgen"
   case sketch
   case infini
+  case attentionStore = "attentionstore"
+  case lamina
 
   /// How users name it.
   package var name: String { rawValue }
@@ -18,6 +20,8 @@ package enum PublishedSystem: String, CaseIterable, Sendable {
     case .subGen: "SubGen"
     case .sketch: "One-pass sketch"
     case .infini: "Infini-attention"
+    case .attentionStore: "AttentionStore (CachedAttention)"
+    case .lamina: "Lamina"
     }
   }
 
@@ -30,6 +34,8 @@ package enum PublishedSystem: String, CaseIterable, Sendable {
     case .subGen: "2402.06082"
     case .sketch: "2311.14652"
     case .infini: "2404.07143"
+    case .attentionStore: "2403.19708"
+    case .lamina: "2405.01814"
     }
   }
 
@@ -42,6 +48,8 @@ package enum PublishedSystem: String, CaseIterable, Sendable {
     case .subGen: Experiment.subGen
     case .sketch: Experiment.sketch
     case .infini: Experiment.infini
+    case .attentionStore: Experiment.attentionStore
+    case .lamina: Experiment.lamina
     }
   }
 }
