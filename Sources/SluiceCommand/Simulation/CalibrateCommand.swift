@@ -1,6 +1,10 @@
 import ArgumentParser
+import Engine
 import Evaluation
+import KVCaches
+import Kernels
 import ModelJSON
+import Models
 import Simulation
 
 struct CalibrateCommand: ParsableCommand {
