@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import Evaluation
+import KVCaches
 import Kernels
 import ModelJSON
 import Models
