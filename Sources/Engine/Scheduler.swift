@@ -16,6 +16,8 @@ package final class Scheduler {
   package let engine: InferenceEngine
   private var turns = Turns()
   private let batch: Batch
+  /// Rows of the last step.
+  package private(set) var rows = 0
 
   package init(engine: InferenceEngine) {
     self.engine = engine
@@ -50,6 +52,7 @@ package final class Scheduler {
       batch.removeAll()
     }
     let hasRows = !turns.shares.isEmpty
+    rows = 0
     if hasRows { compute(receive) }
     guard let sequence = turns.layerwise else { return hasRows }
     advance(sequence, receive)
@@ -73,6 +76,7 @@ package final class Scheduler {
         batch.append($0, memory: sequence.memory, logitRows: chunk.logitRows)
       }
     }
+    rows = batch.count
     engine.step(batch)
     for index in turns.shares.indices {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
