@@ -144,8 +144,8 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests",
       dependencies: [
-        "Evaluation", "Engine", "Kernels", "KVCaches", "ModelJSON", "Models", "Tokenizers", "TestSupport",
-        "CacheTestSupport",
+        "Evaluation", "Engine", "Kernels", "KVCaches", "ModelJSON", "Models", "SessionStore", "Tokenizers",
+        "TestSupport", "CacheTestSupport",
       ],
       swiftSettings: strict),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Kernels"], swiftSettings: fast),

@@ -18,6 +18,8 @@ package final class Scheduler {
   private let batch: Batch
   /// Guesses that went through the model so far, and those of them that came true.
   package private(set) var guesses = (tried: 0, confirmed: 0)
+  /// Rows of the last step.
+  package private(set) var rows = 0
 
   package init(engine: InferenceEngine) {
     self.engine = engine
@@ -53,6 +55,7 @@ package final class Scheduler {
       batch.removeAll()
     }
     let hasRows = !turns.shares.isEmpty
+    rows = 0
     if hasRows { compute(receive) }
     guard let sequence = turns.layerwise else { return hasRows }
     advance(sequence, rows: turns.layerwiseRows, receive)
@@ -76,6 +79,7 @@ package final class Scheduler {
         batch.append($0, memory: sequence.memory, logitRows: chunk.logitRows)
       }
     }
+    rows = batch.count
     engine.step(batch)
     addHiddenStates()
     for index in turns.shares.indices {

@@ -3,6 +3,7 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
   private enum Code: Hashable {
     case badSpecification(String, reason: String)
     case badSnapshot(String)
+    case late
     case cannotUndo(String)
   }
 
@@ -19,12 +20,16 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
 
   package static func badSnapshot(_ reason: String) -> Self { Self(code: .badSnapshot(reason)) }
 
+  /// Layers of a snapshot that were waited for and did not come in time.
+  package static var late: Self { Self(code: .late) }
+
   package static func cannotUndo(_ reason: String) -> Self { Self(code: .cannotUndo(reason)) }
 
   public var description: String {
     switch code {
     case .badSpecification(let text, let reason): "cache '\(text)': \(reason)"
     case .badSnapshot(let reason): "cache snapshot: \(reason)"
+    case .late: "cache snapshot: layers of it did not come in time"
     case .cannotUndo(let reason): "cache undo: \(reason)"
     }
   }

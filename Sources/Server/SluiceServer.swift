@@ -49,7 +49,7 @@ package final class SluiceServer: Sendable {
   package let port: Int
   private let group: MultiThreadedEventLoopGroup
   private let listener: any Channel
-  private let scheduler: RequestScheduler
+  let scheduler: RequestScheduler
   private let drainTime: Duration
   private let closingTime: Duration
   private let sessions: SessionStore?

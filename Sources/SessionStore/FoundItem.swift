@@ -83,7 +83,7 @@ package struct FoundItem: Sendable {
   }
 
   /// Calls `body` with the counters of all groups, in their order.
-  private func withCounters<Result>(
+  func withCounters<Result>(
     in sections: [StoredSection], _ body: ([UnsafeRawBufferPointer]) throws -> Result
   ) throws -> Result {
     var counters: [UnsafeMutableRawBufferPointer] = []

@@ -24,6 +24,9 @@ public final class SessionStore: Sendable {
     public var unnamedLifetime: Int64? = 86_400
     /// Bytes that wait to be written, beyond which the store says that it is behind.
     public var pendingBytes = 256 << 20
+    /// Seconds for which a session is waited for before it is computed again; nil takes 2, and a tenth for every 1,024 tokens,
+    /// at most 30.
+    public var loadSeconds: Double?
     /// Whether a save that is acknowledged survives a loss of power, not the end of the process only.
     public var survivesPowerLoss = true
 
@@ -41,6 +44,7 @@ public final class SessionStore: Sendable {
   private let thread = StoreThread()
   /// For what is small and waited for.
   private let fastThread = StoreThread()
+  let reader = StoreThread()
   let state = Mutex(State())
   /// What was found wrong with the store when it was opened.
   public let notice: String?
@@ -52,6 +56,10 @@ public final class SessionStore: Sendable {
     var unwritten: [ItemKey: Int] = [:]
     var statistics = StoreStatistics()
     var generations = KnownGenerations()
+    /// Loads under way, by item.
+    var loading: [ItemKey: Int] = [:]
+    var estimates = LoadEstimates()
+    var expectation = Expectation()
   }
 
   /// - Parameter path: the file of the store, made where it is not there; nil keeps sessions in memory only
@@ -186,4 +194,6 @@ public struct StoreStatistics: Sendable, Hashable {
   /// Items that were not found or of no use, by `Miss.code`.
   public var misses: [String: Int] = [:]
   public var evictions = 0
+  /// Items that were brought from disk to memory before anybody asked.
+  public var prefetches = 0
 }

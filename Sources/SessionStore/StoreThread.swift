@@ -1,11 +1,12 @@
 import CLibrary
 
-/// The thread on which a store writes; jobs run one after another, in the order in which they come.
+/// A thread on which a store writes or reads; jobs run one after another, in the order in which they come.
 final class StoreThread: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   // All guarded by `mutex`.
   private var jobs: [@Sendable () -> Void] = []
+  private var urgentJobs: [@Sendable () -> Void] = []
   private var isRunning = false
   private var unfinished = 0
 
@@ -23,10 +24,10 @@ final class StoreThread: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  /// Has the thread run a job after those that wait already.
-  func enqueue(_ job: @escaping @Sendable () -> Void) {
+  /// Has the thread run a job after those that wait already, an urgent one before those that are not.
+  func enqueue(urgent: Bool = false, _ job: @escaping @Sendable () -> Void) {
     pthread_mutex_lock(mutex)
-    jobs.append(job)
+    if urgent { urgentJobs.append(job) } else { jobs.append(job) }
     unfinished += 1
     let starts = !isRunning
     isRunning = true
@@ -86,6 +87,7 @@ final class StoreThread: @unchecked Sendable {
   private func next() -> (@Sendable () -> Void)? {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
+    if !urgentJobs.isEmpty { return urgentJobs.removeFirst() }
     guard !jobs.isEmpty else {
       isRunning = false
       return nil

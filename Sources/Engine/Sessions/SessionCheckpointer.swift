@@ -52,46 +52,42 @@ package final class SessionCheckpointer {
   }
 
   /// Has an empty sequence be what is stored; where that fails it stays empty.
-  package func load(into sequence: Sequence, vocabulary: Int) -> Found {
-    var found = tryToLoad(into: sequence, vocabulary)
-    // Another process may have saved it while it was read.
-    if found.resumption.miss == .evicted { found = tryToLoad(into: sequence, vocabulary) }
-    return found
+  ///
+  /// - Parameter hasDeadline: false waits as long as it takes
+  package func load(into sequence: Sequence, vocabulary: Int, hasDeadline: Bool = true) -> Found {
+    var terms = LoadTerms()
+    terms.hasDeadline = hasDeadline
+    let load = beginLoad(into: sequence, vocabulary: vocabulary, terms: terms)
+    load.wait()
+    return load.finish()
   }
 
-  private func tryToLoad(into sequence: Sequence, _ vocabulary: Int) -> Found {
-    let fingerprint = model.fingerprint(cache: sequence.memory.identity)
-    switch store.find(key, for: fingerprint) {
-    case .failure(let miss):
-      // What was said may still serve.
-      guard case .otherModel = miss, let item = try? store.find(key).get() else {
-        return Found(resumption: .miss(miss))
-      }
-      // Saved without a memory, which had gone by then.
-      if item.manifest.tokens == 0 { return Found(resumption: .miss(.evicted), item: item) }
-      var record = Self.record(of: item)
-      if item.manifest.fingerprint.tokenizer != fingerprint.tokenizer { record?.sequence = .empty }
-      return Found(resumption: .miss(miss), record: record, item: item)
-    case .success(let item):
-      let record = Self.record(of: item)
-      do throws(Miss) {
-        guard let record, record.sequence.fits(tokens: item.manifest.tokens, vocabulary: vocabulary) else {
-          throw .corrupt
-        }
-        try item.restore(sequence.memory)
-        guard sequence.memory.tokenCount == item.manifest.tokens else { throw .corrupt }
-        sequence.resume(record.sequence)
-        stored = item.manifest
-        return Found(resumption: .hit(Int(item.manifest.tokens), from: item.tier), record: record, item: item)
-      } catch {
-        store.noteMiss(error)
-        sequence.restart()
-        return Found(resumption: .miss(error), record: record, item: item)
-      }
-    }
+  /// Begins to bring what is stored into an empty sequence; returns at once.
+  ///
+  /// - Parameter records: names of further records that are wanted
+  package func beginLoad(
+    into sequence: Sequence, vocabulary: Int, records: [String] = [], terms: LoadTerms
+  ) -> SessionLoad {
+    SessionLoad(
+      self, model.fingerprint(cache: sequence.memory.identity), into: sequence, vocabulary: vocabulary,
+      records: records, terms: terms)
   }
 
-  private static func record(of item: FoundItem) -> SessionRecord? {
+  /// What serves where the memory of an item cannot be used.
+  func found(instead miss: Miss, _ record: SessionRecord?, _ item: FoundItem?, of sequence: Sequence) -> Found {
+    guard case .otherModel = miss, let item else { return Found(resumption: .miss(miss), record: record, item: item) }
+    // Saved without a memory, which had gone by then.
+    if item.manifest.tokens == 0 { return Found(resumption: .miss(.evicted), item: item) }
+    var record = record
+    let tokenizer = model.fingerprint(cache: sequence.memory.identity).tokenizer
+    if item.manifest.fingerprint.tokenizer != tokenizer { record?.sequence = .empty }
+    return Found(resumption: .miss(miss), record: record, item: item)
+  }
+
+  /// Notes what is known to be stored.
+  func note(stored manifest: Manifest?) { stored = manifest }
+
+  static func record(of item: FoundItem) -> SessionRecord? {
     guard case .some(let bytes) = try? item.record(recordName), let json = try? JSONValue(parsing: bytes) else {
       return nil
     }

@@ -48,9 +48,11 @@ extension SessionState {
 extension SessionCheckpointer {
   /// Goes on where a stored text stands; what cannot be taken up of it waits to be read again.
   ///
+  /// However long it takes: of a stream without end only the newest tokens could be read again.
+  ///
   /// - Throws: `LanguageModelError` where the session is a conversation.
   package func resume(_ sequence: Sequence, vocabulary: Int) throws(LanguageModelError) -> Resumption {
-    let found = load(into: sequence, vocabulary: vocabulary)
+    let found = load(into: sequence, vocabulary: vocabulary, hasDeadline: false)
     guard let record = found.record else { return found.resumption }
     guard record.conversation == nil else {
       throw .badOptions("the session '\(key.name)' is a conversation, which 'run' cannot continue")

@@ -80,15 +80,16 @@ package final class Restoration: @unchecked Sendable {
   /// Has the cache be what the sections say from now on: it can go on at once, and attention waits in each layer for what is
   /// still missing there.
   ///
+  /// - Parameter deadline: when it waits no longer, and the cache is not to be used any more (`KVCache.failure`)
   /// - Precondition: none of `sectionsBeforeOpening` is missing.
-  package func open() {
+  package func open(until deadline: ContinuousClock.Instant? = nil) {
     precondition(sectionsBeforeOpening.isEmpty && arrival == nil, "sections that a cache cannot begin without")
     var counts = [Int](repeating: 0, count: cache.attention.count)
     for name in missing {
       counts[name.layer] += 1
       targets[name] = groups[name.group].slotRanges(of: name)
     }
-    let arrival = LayerArrival(missing: counts)
+    let arrival = LayerArrival(missing: counts, deadline: deadline)
     self.arrival = arrival
     settle()
     cache.replace(groups, recurrent, arrival: arrival)
@@ -113,6 +114,12 @@ package final class Restoration: @unchecked Sendable {
     settle()
     cache.replace(groups, recurrent)
   }
+
+  /// Says that what has not come will not come: a cache that was opened is not to be used any more.
+  package func fail(_ error: KVCacheError) { arrival?.fail(error) }
+
+  /// Why a cache that was opened is not to be used any more.
+  package var failure: KVCacheError? { arrival?.failure }
 
   deinit {
     if !missing.isEmpty { arrival?.fail(.badSnapshot("the rest of it did not come")) }

@@ -1,5 +1,6 @@
 import Engine
 import KVCaches
+import SessionStore
 import Tokenizers
 
 /// A request on its way through the model; only the model's thread touches what changes.
@@ -22,6 +23,8 @@ final class GenerationJob: @unchecked Sendable {
   private var answerStart = 0
   private(set) var result = GenerationResult()
   private var checkpointer: SessionCheckpointer?
+  /// Brings layers of its memory that are still to come.
+  private var load: SessionLoad?
   /// Whether its sequence wants the logits of the next token.
   private(set) var isWaiting = false
 
@@ -48,14 +51,15 @@ final class GenerationJob: @unchecked Sendable {
 
   /// Begins with a memory that may have read the start of the prompt.
   ///
+  /// - Parameter load: brings what of the memory is still to come
   /// - Throws: `KVCacheError` where tokens cannot be taken back.
   func start(
-    _ held: HeldSequence, _ relation: HeldSequence.Match, _ use: CacheUse, tokenizer: Tokenizer,
-    constraints: ConstraintTables?
+    _ held: HeldSequence, _ match: HeldSequence.Match, _ use: CacheUse, load: SessionLoad? = nil,
+    tokenizer: Tokenizer, constraints: ConstraintTables?
   ) throws {
     let sequence = held.sequence
-    checkpointer = held.checkpointer
-    var tokens = try take(held, relation, tokenizer)
+    (checkpointer, self.load) = (held.checkpointer, load)
+    var tokens = try take(held, match, tokenizer)
     if tokens.isEmpty, sequence.waitingTokens == 0 {
       // Logits need a token that they follow: the last one is read again.
       let last = sequence.log[back: 0]
@@ -87,7 +91,33 @@ final class GenerationJob: @unchecked Sendable {
       sequence, tokenizer: tokenizer, sampling: request.sampling, stopStrings: request.stopStrings,
       limit: request.limit, showing: controls, matcher: request.constraint.flatMap { constraints?.matcher(of: $0) })
     probabilities = request.likeliest.map { TokenProbabilities(count: $0, tokenizer: tokenizer, showing: controls) }
-    channel.send(.started(cachedTokens: result.cachedTokens), choice: choice)
+    if load == nil { noteStart() }
+  }
+
+  private func noteStart() { channel.send(.started(cachedTokens: result.cachedTokens), choice: choice) }
+
+  /// Whether layers of its memory are still to come.
+  var isLoading: Bool { load != nil }
+
+  /// Looks whether the rest of its memory has come since; where it will not, all of the prompt is read again.
+  ///
+  /// - Parameter hasComputed: whether a step has gone through all of its layers, and waited for them
+  /// - Returns: whether the memory is what it should be.
+  func settleLoad(hasComputed: Bool) -> Bool {
+    guard let load, let sequence else { return true }
+    let outcome = load.outcome
+    if outcome == .coming, !hasComputed { return true }
+    self.load = nil
+    defer { noteStart() }
+    guard case .failed(let miss) = outcome else { return true }
+    sequence.restart()
+    (read, result.cachedTokens, result.cache) = (ReadText(), 0, .miss(miss))
+    guard case .text(let prompt) = request.prompt else { preconditionFailure("a session without messages") }
+    read.append(request.promptTokens, symbols: prompt.symbols)
+    sequence.append(request.promptTokens)
+    answerStart = sequence.count
+    if isWaiting { sequence.requestLogits() }
+    return false
   }
 
   /// - Returns: the tokens of the prompt that are still to be read.
@@ -165,6 +195,8 @@ final class GenerationJob: @unchecked Sendable {
     let answer = answerTokens(of: sequence)
     read.append(answer, symbols: tokenizer.symbols(answer))
     self.sequence = nil
+    // Layers that nobody waits for any more may never come.
+    if let load, load.outcome != .whole { return nil }
     guard sequence.memory.failure == nil else { return nil }
     return HeldSequence(
       sequence: sequence, read: read, owner: request.owner, plan: request.plan, session: request.session,

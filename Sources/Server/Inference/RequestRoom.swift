@@ -19,26 +19,34 @@ final class RequestRoom {
   /// The newest tokens that a memory can take back, where the plan does not keep all.
   static let undoDepth = 128
 
-  private let engine: InferenceEngine
-  private let tokenizer: Tokenizer
+  let engine: InferenceEngine
+  let tokenizer: Tokenizer
   private let slotType: KVCache.SlotType
   private let scheduler: Scheduler
-  private let limits: Limits
+  let limits: Limits
   private let status: ServerStatus
-  private var waiting: [GenerationJob] = []
-  private var running: [GenerationJob] = []
+  private(set) var waiting: [GenerationJob] = []
+  /// Whether others wait or run than the store was told.
+  var queueHasChanged = false
+  private(set) var running: [GenerationJob] = []
+  /// Requests that have their place and whose memories are on their way from the store.
+  var loading: [LoadingRequest] = []
+  /// How long steps take.
+  var estimates = StepEstimates()
+  let wake: @Sendable () -> Void
   /// Requests that ever came.
   private var arrivals = 0
-  private var held = HeldSequences()
+  var held = HeldSequences()
   /// Prompts that were read in the step under way, for further answers.
   private var copies: [PromptCopy] = []
   /// Where memories of sessions outlive the server; nil where they do not.
-  private let stored: StoredMemories?
+  let stored: StoredMemories?
 
   init(
     _ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: Limits, status: ServerStatus,
-    archive: SessionArchive? = nil
+    archive: SessionArchive? = nil, wake: @escaping @Sendable () -> Void = {}
   ) {
+    self.wake = wake
     stored = archive.map { StoredMemories($0) }
     (engine, tokenizer) = (loaded.engine, loaded.tokenizer)
     (self.slotType, self.limits, self.status) = (slotType, limits, status)
@@ -53,6 +61,7 @@ final class RequestRoom {
       held.claim(for: job.request, arrivals)
     }
     waiting += jobs
+    queueHasChanged = true
   }
 
   /// Makes one step for all who run.
@@ -60,7 +69,9 @@ final class RequestRoom {
   /// - Returns: whether there may be more to do at once.
   func step() -> Bool {
     letCancelledGo()
+    beginLoaded()
     admit()
+    tellQueue()
     var asks = false
     for job in running {
       if let sequence = job.requestToken() { scheduler.add(sequence) }
@@ -75,7 +86,10 @@ final class RequestRoom {
       answer(sequence, logits)
     }
     shareCopies()
-    status.noteStep(tokens: tokens, guesses: scheduler.guesses, duration: .now - clock)
+    let duration = ContinuousClock.now - clock
+    estimates.note(rows: scheduler.rows, seconds: duration / .seconds(1))
+    for job in running where job.isLoading { settleLoad(of: job) }
+    status.noteStep(tokens: tokens, guesses: scheduler.guesses, duration: duration)
     note()
     return true
   }
@@ -106,8 +120,9 @@ final class RequestRoom {
 
   private func note() {
     status.note(
-      running: running.count, waiting: waiting.count, held: held.count,
-      runningBytes: running.reduce(0) { $0 + ($1.sequence?.bytes ?? 0) }, heldBytes: held.bytes)
+      running: running.count + loading.count, waiting: waiting.count, held: held.count,
+      runningBytes: running.reduce(0) { $0 + ($1.sequence?.bytes ?? 0) }
+        + loading.reduce(0) { $0 + $1.memory.memory.sequence.bytes }, heldBytes: held.bytes)
   }
 
   private func letCancelledGo() {
@@ -116,28 +131,43 @@ final class RequestRoom {
       job.channel.send(.ended(job.result), choice: job.choice)
     }
     waiting.removeAll { $0.channel.isCancelled }
+    for request in loading where request.job.channel.isCancelled {
+      request.memory.load.cancel()
+      request.job.channel.send(.ended(request.job.result), choice: request.job.choice)
+    }
+    loading.removeAll { $0.job.channel.isCancelled }
     for job in running where job.channel.isCancelled { finish(job) }
   }
 
   /// Lets requests in, in turn by owner, while there is room.
   private func admit() {
-    while running.count < limits.running, let index = next() {
+    while running.count + loading.count < limits.running, let index = next() {
       let job = waiting[index]
       // What waits to be written has to be less before more comes to be written.
-      if let stored, job.request.storedSession != nil, stored.isBehind, !running.isEmpty { return }
+      if let stored, job.request.storedSession != nil, stored.isBehind, !isEmpty { return }
       // Its turn comes when others have ended; nobody overtakes it.
       guard fits(job) else { return }
       let reused = waitingMemory(for: job.request)
       if reused == nil { makeRoom(for: job.bytes) }
       do {
-        let (memory, match, use) = try memory(for: job.request, reused)
-        job.madeBytes = memory.sequence.bytes
-        guard fits(job) else {
-          if match.symbols > 0 { held.hold(memory) }
-          return
+        if let (memory, match) = reused {
+          job.madeBytes = memory.sequence.bytes
+          guard fits(job) else { return held.hold(memory) }
+          leaveQueue(job)
+          start(job, StoredMemories.Found(memory: memory, match: match, use: .hit(0, from: "active")))
+        } else {
+          let memory = try newSequence(for: job.request)
+          job.madeBytes = memory.sequence.bytes
+          guard fits(job) else { return }
+          leaveQueue(job)
+          if let load = stored?.begin(
+            job.request, into: memory, vocabulary: engine.vocabularySize, terms: terms(of: job.request))
+          {
+            loading.append(LoadingRequest(job: job, memory: load))
+          } else {
+            start(job, StoredMemories.Found(memory: memory, use: .miss(.neverStored)))
+          }
         }
-        leaveQueue(job)
-        start(job, memory, match, use)
       } catch {
         leaveQueue(job)
         fail(job, error)
@@ -149,45 +179,51 @@ final class RequestRoom {
   private func leaveQueue(_ job: GenerationJob) {
     waiting.removeAll { $0 === job }
     held.release(job.arrival)
+    queueHasChanged = true
   }
 
   /// Whether the bytes of a request are free, those of memories that wait not counted; one alone always may run.
-  private func fits(_ job: GenerationJob) -> Bool { running.isEmpty || runningBytes + job.bytes <= limits.bytes }
+  private func fits(_ job: GenerationJob) -> Bool { isEmpty || runningBytes + job.bytes <= limits.bytes }
 
-  private var runningBytes: Int { running.reduce(0) { $0 + $1.bytes } }
+  private var isEmpty: Bool { running.isEmpty && loading.isEmpty }
+
+  private var runningBytes: Int { (running + loading.map(\.job)).reduce(0) { $0 + $1.bytes } }
 
   /// Lets memories that wait go until all are within the limit.
-  private func makeRoom(for bytes: Int = 0) {
+  func makeRoom(for bytes: Int = 0) {
     while runningBytes + bytes + held.bytes > limits.bytes, held.evict() {}
   }
 
   /// The oldest request of the owner who has fewest under way.
   private func next() -> Int? {
     var counts: [Int: Int] = [:]
-    for job in running { counts[job.request.owner, default: 0] += 1 }
+    for job in running + loading.map(\.job) { counts[job.request.owner, default: 0] += 1 }
     let ready = waiting.indices.filter { !(waiting[$0].promptReader?.isReading ?? false) }
     return ready.min { a, b in
       (counts[waiting[a].request.owner, default: 0], a) < (counts[waiting[b].request.owner, default: 0], b)
     }
   }
 
-  private func start(
-    _ job: GenerationJob, _ memory: HeldSequence, _ match: HeldSequence.Match, _ use: CacheUse
-  ) {
+  func start(_ job: GenerationJob, _ found: StoredMemories.Found) {
     do {
       // A memory that another session made is stored as this one's, or under a name of its own.
-      var memory = memory
+      var memory = found.memory
       if let key = job.request.storedSession {
         if memory.checkpointer?.key != key { memory.checkpointer = stored?.checkpointer(key) }
-      } else if memory.checkpointer?.key.isUnnamed == false || !StoredMemories.isSameConversation(match) {
+      } else if memory.checkpointer?.key.isUnnamed == false || !StoredMemories.isSameConversation(found.match) {
         memory.checkpointer = nil
       }
-      try job.start(memory, match, use, tokenizer: tokenizer, constraints: engine.constraints)
-      status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
+      try job.start(
+        memory, found.match, found.use, load: found.load, tokenizer: tokenizer, constraints: engine.constraints)
+      if !job.isLoading { noteStart(job) }
       running.append(job)
     } catch {
       fail(job, error)
     }
+  }
+
+  func noteStart(_ job: GenerationJob) {
+    status.noteStart(promptTokens: job.result.promptTokens, cachedTokens: job.result.cachedTokens)
   }
 
   /// A memory that waits here and has read the start of a prompt; another conversation's only where the session's own is not
@@ -203,32 +239,10 @@ final class RequestRoom {
     let isOwn = reused.0.checkpointer?.key == session
     // Another server may have gone on with the session.
     let isForeign = isOwn && stored.archive.store.isForeign(session)
-    guard !isOwn || isForeign, stored.holds(session) else { return reused }
+    guard !isOwn || isForeign else { return reused }
     if isForeign { reused.0.checkpointer = nil }
     held.hold(reused.0)
     return nil
-  }
-
-  /// The memory that a request begins with: one that waits here, one that is stored, or an empty one.
-  private func memory(
-    for request: GenerationRequest, _ reused: (HeldSequence, HeldSequence.Match)?
-  ) throws -> (HeldSequence, HeldSequence.Match, CacheUse) {
-    if let (memory, match) = reused { return (memory, match, .hit(0, from: "active")) }
-    let found = try stored?.take(for: request, vocabulary: engine.vocabularySize) { try newSequence(for: request) }
-    if let found {
-      // What is stored may be of no use where another conversation's memory is.
-      if found.match.symbols == 0, let (memory, match) = held.take(for: request) {
-        return (memory, match, .hit(0, from: "active"))
-      }
-      return (found.memory, found.match, found.use)
-    }
-    let memory = try newSequence(for: request)
-    guard let stored else { return (memory, HeldSequence.Match(), .miss(.neverStored)) }
-    let unnamed = stored.takeUnnamed(for: request, into: memory, vocabulary: engine.vocabularySize)
-    if unnamed.match.symbols == 0, let (memory, match) = held.take(for: request) {
-      return (memory, match, .hit(0, from: "active"))
-    }
-    return (unnamed.memory, unnamed.match, unnamed.use)
   }
 
   /// Saves a session that was answered.
@@ -253,6 +267,8 @@ final class RequestRoom {
     guard let job = running.first(where: { $0.sequence === sequence }) else {
       return assertionFailure("logits that nobody asked for")
     }
+    // Computed without layers that did not come: the prompt is read again.
+    guard settleLoad(of: job, hasComputed: true) else { return }
     if job.isReading, waiting.contains(where: { $0.promptReader === job }), let copy = PromptCopy(job, logits) {
       copies.append(copy)
     }
@@ -274,8 +290,8 @@ final class RequestRoom {
       copy.begin(
         waiting.filter { $0.promptReader === copy.reader }, tokenizer: tokenizer, constraints: engine.constraints
       ) { job in
-        let need = running.reduce(job.request.bytes) { $0 + $1.bytes }
-        guard running.count < limits.running, need <= limits.bytes else { return nil }
+        let need = runningBytes + job.request.bytes
+        guard running.count + loading.count < limits.running, need <= limits.bytes else { return nil }
         while need + held.bytes > limits.bytes, held.evict() {}
         leaveQueue(job)
         return try newSequence(for: job.request)
@@ -293,8 +309,9 @@ final class RequestRoom {
 
   /// Ends all requests with an error.
   func failAll(_ error: RequestError) {
-    let jobs = waiting + running
-    waiting = []
+    let jobs = waiting + running + loading.map(\.job)
+    for request in loading { request.memory.load.cancel() }
+    (waiting, loading) = ([], [])
     for job in running { remove(job) }
     for job in jobs { fail(job, error) }
     note()
@@ -307,6 +324,7 @@ final class RequestRoom {
 
   private func finish(_ job: GenerationJob) {
     remove(job)
+    queueHasChanged = true
     if let memory = job.end(tokenizer: tokenizer) {
       // Of several answers to a prompt one is enough; one that was broken off is asked for again from where it began.
       let isWorthStoring = job.choice == 0 && job.result.finish != .cancelled

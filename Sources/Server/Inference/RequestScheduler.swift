@@ -2,6 +2,7 @@ import Engine
 import KVCaches
 import ModelJSON
 import SessionStore
+import Synchronization
 
 /// The door to the model's thread: takes requests in without waiting, and bounds how many wait.
 final class RequestScheduler: Sendable {
@@ -20,13 +21,23 @@ final class RequestScheduler: Sendable {
     init(_ room: RequestRoom) { self.room = room }
   }
 
+  /// Wakes the model's thread, once there is a scheduler that has it.
+  private final class Waker: Sendable {
+    private let wake = Mutex<(@Sendable () -> Void)?>(nil)
+    func set(_ wake: @escaping @Sendable () -> Void) { self.wake.withLock { $0 = wake } }
+    func callAsFunction() { wake.withLock { $0 }?() }
+  }
+
   init(
     _ loaded: LanguageModel.Loaded, slotType: KVCache.SlotType, limits: RequestRoom.Limits, queueLimit: Int,
     archive: SessionArchive? = nil
   ) {
     status = ServerStatus()
     (self.queueLimit, self.archive) = (queueLimit, archive)
-    confined = Confined(RequestRoom(loaded, slotType: slotType, limits: limits, status: status, archive: archive))
+    let waker = Waker()
+    confined = Confined(
+      RequestRoom(loaded, slotType: slotType, limits: limits, status: status, archive: archive) { waker() })
+    waker.set { [weak self] in self?.wake() }
   }
 
   /// Puts the choices of a request into the queue.
@@ -34,7 +45,6 @@ final class RequestScheduler: Sendable {
   /// - Throws: `RequestError` with a status of 503 where the queue is full or the server is about to stop.
   func submit(_ requests: [GenerationRequest]) throws(RequestError) -> GenerationChannel {
     guard status.reserve(requests.count, limit: queueLimit) else { throw .overloaded }
-    if let archive, let session = requests.first?.storedSession { archive.store.prefetch(session) }
     let channel = GenerationChannel { [self] in wake() }
     var jobs: [GenerationJob] = []
     for (choice, request) in requests.enumerated() {
@@ -91,7 +101,11 @@ final class RequestScheduler: Sendable {
     confined.isStepQueued = true
     thread.enqueue { [self] in
       confined.isStepQueued = false
-      if confined.room.step() { queueStep() }
+      if confined.room.step() { return queueStep() }
+      // A load that hangs tells nobody that its time is up.
+      guard let deadline = confined.room.nextDeadline else { return }
+      _ = thread.waitForJob(atMost: deadline - .now)
+      queueStep()
     }
   }
 }

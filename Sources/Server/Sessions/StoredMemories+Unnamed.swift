@@ -10,22 +10,6 @@ extension StoredMemories {
   /// Below so many tokens reading again is as fast.
   static let fewestTokens = 16
 
-  /// Has an empty memory be the stored one that has read most of a prompt; where none is of use it stays empty.
-  func takeUnnamed(for request: GenerationRequest, into memory: HeldSequence, vocabulary: Int) -> Found {
-    let none = Found(memory: memory, use: .miss(.neverStored))
-    guard case .text(let prompt) = request.prompt, let key = find(request, like: memory, after: 0) else { return none }
-    var memory = memory
-    let checkpointer = checkpointer(key)
-    let found = checkpointer.load(into: memory.sequence, vocabulary: vocabulary)
-    memory.read = found.item.flatMap(Self.read) ?? ReadText()
-    guard let tier = found.resumption.tier, let match = memory.match(prompt.symbols, ofCopy: true) else {
-      memory.sequence.restart()
-      return Found(memory: none.memory, use: .miss(found.resumption.miss ?? .neverStored))
-    }
-    memory.checkpointer = checkpointer
-    return Found(memory: memory, match: match, use: .hit(0, from: tier))
-  }
-
   /// Whether there may be a stored memory that has read more of a prompt than one that waits in the server: where servers share
   /// the store, or the one that waits is another conversation's.
   func knowsMore(than memory: HeldSequence, _ match: HeldSequence.Match, of request: GenerationRequest) -> Bool {
@@ -34,7 +18,7 @@ extension StoredMemories {
   }
 
   /// The stored memory of no name that has read most of a prompt, and more than some of its symbols.
-  private func find(_ request: GenerationRequest, like memory: HeldSequence, after symbols: Int) -> ItemKey? {
+  func find(_ request: GenerationRequest, like memory: HeldSequence, after symbols: Int) -> ItemKey? {
     guard request.storedSession == nil, request.keepsMemory, archive.store.keepsUnnamed,
       case .text(let prompt) = request.prompt, request.promptTokens.count >= Self.fewestTokens
     else { return nil }

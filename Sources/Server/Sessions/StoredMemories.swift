@@ -12,10 +12,10 @@ final class StoredMemories {
   /// Whether so much waits to be written that requests should wait too.
   var isBehind: Bool { archive.store.isBehind }
 
-  /// Whether a memory of a session is stored.
-  func holds(_ session: ItemKey) -> Bool {
-    guard case .success(let item) = archive.store.find(session) else { return false }
-    return item.manifest.tokens > 0
+  /// The memory of a request's session on its way from the store.
+  struct Loading {
+    var memory: HeldSequence
+    let load: SessionLoad
   }
 
   /// What came of looking for the memory of a request's session.
@@ -24,31 +24,54 @@ final class StoredMemories {
     /// How the prompt goes on from there; nothing of it is read where the memory is empty.
     var match = HeldSequence.Match()
     var use: CacheUse
+    /// Brings layers that are still to come; nil where all are there or none.
+    var load: SessionLoad?
   }
 
-  /// The memory of a request's session, or an empty one; nil where the request has none.
+  /// Begins to bring the memory of a request's session, or of a conversation without a name that the prompt goes on with; nil
+  /// where there is none.
   ///
-  /// - Parameter make: an empty memory for the request
-  func take(
-    for request: GenerationRequest, vocabulary: Int, make: () throws -> HeldSequence
-  ) rethrows -> Found? {
-    guard let key = request.storedSession, case .text(let prompt) = request.prompt else { return nil }
-    var memory = try make()
+  /// - Parameters:
+  ///   - memory: an empty one for the request
+  ///   - terms: what computing takes
+  func begin(
+    _ request: GenerationRequest, into memory: HeldSequence, vocabulary: Int, terms: LoadTerms
+  ) -> Loading? {
+    guard case .text = request.prompt, let key = request.storedSession ?? find(request, like: memory, after: 0) else {
+      return nil
+    }
+    var memory = memory
     let checkpointer = checkpointer(key)
     memory.checkpointer = checkpointer
-    let found = checkpointer.load(into: memory.sequence, vocabulary: vocabulary)
-    guard let tier = found.resumption.tier, let read = found.item.flatMap(Self.read) else {
+    let load = checkpointer.beginLoad(
+      into: memory.sequence, vocabulary: vocabulary, records: [SessionArchive.tokens, SessionArchive.symbols],
+      terms: terms)
+    return Loading(memory: memory, load: load)
+  }
+
+  /// The memory that has come, or the empty one.
+  func finish(_ loading: Loading, for request: GenerationRequest) -> Found {
+    var memory = loading.memory
+    let found = loading.load.finish()
+    // What is stored without a name stays what it is where it is of no use.
+    let isUnnamed = request.storedSession == nil
+    guard let tier = found.resumption.tier, let read = Self.read(loading.load) else {
+      loading.load.abandon(.corrupt)
       memory.sequence.restart()
+      if isUnnamed { memory.checkpointer = nil }
       return Found(memory: memory, use: .miss(found.resumption.miss ?? .corrupt))
     }
+    guard case .text(let prompt) = request.prompt else { preconditionFailure("a session without messages") }
     memory.read = read
-    if let match = memory.match(prompt.symbols) {
-      return Found(memory: memory, match: match, use: .hit(0, from: tier))
+    if let match = memory.match(prompt.symbols, ofCopy: isUnnamed) {
+      let isWhole = loading.load.outcome == .whole
+      return Found(memory: memory, match: match, use: .hit(0, from: tier), load: isWhole ? nil : loading.load)
     }
     let common = zip(read.symbols, prompt.symbols).prefix { $0 == $1 }.count
     let miss = Miss.diverged(token: request.promptTokens.count - prompt.tokens(after: common).count)
-    archive.store.noteMiss(miss)
+    loading.load.abandon(miss)
     memory.sequence.restart()
+    if isUnnamed { memory.checkpointer = nil }
     memory.read = ReadText()
     return Found(memory: memory, use: .miss(miss))
   }
@@ -86,10 +109,10 @@ final class StoredMemories {
       ])
   }
 
-  static func read(_ item: FoundItem) -> ReadText? {
-    guard case .some(let tokens) = try? item.record(SessionArchive.tokens),
-      case .some(let symbols) = try? item.record(SessionArchive.symbols)
-    else { return nil }
+  private static func read(_ load: SessionLoad) -> ReadText? {
+    guard let tokens = load.record(SessionArchive.tokens), let symbols = load.record(SessionArchive.symbols) else {
+      return nil
+    }
     var read = ReadText()
     read.append(numbers(tokens), symbols: numbers(symbols))
     return read

@@ -16,6 +16,8 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
   case diverged(token: Int)
   /// It did not arrive in time.
   case timedOut
+  /// Computing it again is faster than loading it.
+  case slower
   /// What was stored is damaged.
   case corrupt
   /// A tier did not answer, or answered with an error.
@@ -32,6 +34,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .otherVersion: "other-version"
     case .diverged: "diverged"
     case .timedOut: "timed-out"
+    case .slower: "slower"
     case .corrupt: "corrupt"
     case .unavailable: "unavailable"
     }
@@ -47,6 +50,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .otherVersion(let version): "it was written in version \(version), this program reads \(Manifest.version)"
     case .diverged(let token): "the text goes another way from token \(token) on"
     case .timedOut: "it did not arrive in time"
+    case .slower: "computing it again is faster than loading it"
     case .corrupt: "what was stored is damaged"
     case .unavailable: "the store did not answer"
     }

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What the store's thread does with a change.
 extension SessionStore {
   func write(_ change: ItemChange) throws(TierError) {
@@ -11,65 +13,68 @@ extension SessionStore {
       statistics.saves += 1
       statistics.savedBytes += change.bytes
     }
+    state.withLock { $0.expectation.itemBytes.note(Double(change.manifest.bytes)) }
     if hasDisk { copyToPool(change) }
   }
 
   /// Brings the pool to what is on disk; where it cannot, the item is on disk only.
   private func copyToPool(_ change: ItemChange) {
+    let place = place(of: change.key)
     do throws(TierError) {
-      try put(change, into: pool)
+      try put(change, into: pool, place: place)
     } catch {
       pool.remove(change.key, because: .evicted)
-      if error == .gone || error == .outOfStep { promote(change.key) }
-    }
-  }
-
-  /// Brings an item from disk to the pool, on the store's thread, for whoever will want it soon.
-  package func prefetch(_ key: ItemKey) {
-    guard hasDisk else { return }
-    later { store in
-      guard store.pool.item(key) == nil else { return }
-      store.promote(key)
+      if error == .gone || error == .outOfStep { promote(change.key, place: place) }
     }
   }
 
   /// Puts a copy of an item on disk into the pool.
-  private func promote(_ key: ItemKey) {
+  ///
+  /// - Parameter place: how far back the queue asks for it
+  /// - Returns: whether it is there.
+  @discardableResult
+  func promote(_ key: ItemKey, place: Int) -> Bool {
     guard let bytes = try? base.manifest(of: key),
       let manifest = try? bytes.withUnsafeBytes({ try Manifest($0) }), manifest.bytes <= pool.byteLimit / 2
-    else { return }
+    else { return false }
     let item = FoundItem(key, manifest, in: [base])
     var pages: [ItemChange.Page] = []
     for section in manifest.sections {
+      let clock = ContinuousClock.now
       let isThere: ()? = try? item.read(section) { bytes in
         section.forEachPage { place, range, _ in
           pages.append(ItemChange.Page(place: place, bytes: Array(bytes[range])))
         }
       }
-      guard isThere != nil else { return }
+      guard isThere != nil else { return false }
+      noteRead(bytes: section.bytes, seconds: (.now - clock) / .seconds(1), from: item.tier)
     }
     let whole = ItemChange(key: key, manifest: manifest, base: nil, pages: pages, dropped: [], cut: [])
-    try? put(whole, into: pool)
+    return (try? put(whole, into: pool, place: place)) != nil
   }
 
   /// Writes into a tier, for which others may have to go.
-  private func put(_ change: ItemChange, into tier: any StorageTier) throws(TierError) {
+  ///
+  /// - Parameter place: how far back the queue asks for it: nobody goes who is asked for sooner; nil where it has to have room
+  private func put(_ change: ItemChange, into tier: any StorageTier, place: Int? = nil) throws(TierError) {
     guard change.manifest.bytes <= tier.byteLimit else { throw .full }
-    try makeRoom(for: change, in: tier)
+    try makeRoom(for: change, in: tier, place)
     while true {
       do throws(TierError) {
         return try tier.apply(change)
       } catch .full {
-        guard try evict(from: tier, except: change.key) else { throw .full }
+        guard try evict(from: tier, except: change.key, place) else { throw .full }
       }
     }
   }
 
-  private func makeRoom(for change: ItemChange, in tier: any StorageTier) throws(TierError) {
+  private func makeRoom(
+    for change: ItemChange, in tier: any StorageTier, _ place: Int?
+  ) throws(TierError) {
     if change.key.isUnnamed, tier === base { try makeRoomAmongUnnamed(for: change) }
     let there = try tier.item(change.key)?.bytes ?? 0
     while try tier.bytes() - there + change.manifest.bytes > tier.byteLimit {
-      guard try evict(from: tier, except: change.key) else { throw .full }
+      guard try evict(from: tier, except: change.key, place) else { throw .full }
     }
   }
 
@@ -78,24 +83,31 @@ extension SessionStore {
     guard change.manifest.bytes <= options.unnamedBytes else { throw .full }
     let others = try base.items().filter { $0.key.isUnnamed && $0.key != change.key }
     var bytes = others.reduce(change.manifest.bytes) { $0 + $1.bytes }
-    for item in others where bytes > options.unnamedBytes {
+    let read = state.withLock { $0.loading }
+    for item in others where bytes > options.unnamedBytes && read[item.key] == nil {
       try base.remove(item.key, because: hasExpired(item) ? .expired : .evicted)
       note { $0.evictions += 1 }
       bytes -= item.bytes
     }
   }
 
-  /// Has the item go that has expired, or that was used longest ago of those without a name, or of all; none that has a name
-  /// leaves the store for one that has none.
+  /// Has the item go that has expired, or that the queue asks for last, or that was used longest ago: of those without a name, or
+  /// of all; none that has a name leaves the store for one that has none.
   ///
   /// - Returns: whether there was one.
-  private func evict(from tier: any StorageTier, except key: ItemKey) throws(TierError) -> Bool {
-    let items = try tier.items().filter { !$0.isPinned && $0.key != key }
-    let named = key.isUnnamed && tier === base ? nil : items.first
-    guard let victim = items.first(where: hasExpired) ?? items.first(where: \.key.isUnnamed) ?? named else {
+  private func evict(
+    from tier: any StorageTier, except key: ItemKey, _ place: Int?
+  ) throws(TierError) -> Bool {
+    let read = state.withLock { $0.loading }
+    let items = try tier.items().filter { !$0.isPinned && $0.key != key && read[$0.key] == nil }
+    let expired = items.first(where: hasExpired)?.key
+    let unnamed = items.filter(\.key.isUnnamed)
+    let isGuest = key.isUnnamed && tier === base
+    let others = isGuest ? [] : items
+    guard let victim = expired ?? victim(among: unnamed, for: place) ?? victim(among: others, for: place) else {
       return false
     }
-    try tier.remove(victim.key, because: hasExpired(victim) ? .expired : .evicted)
+    try tier.remove(victim, because: expired == nil ? .evicted : .expired)
     if tier === base { note { $0.evictions += 1 } }
     return true
   }
