@@ -18,7 +18,7 @@ struct SluiceCommand: ParsableCommand {
       RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, TemplateCommand.self,
       EvaluateCommand.self, BenchCommand.self, PullCommand.self, ModelsCommand.self, RemoveCommand.self,
       SessionsCommand.self,
-      DemoCommand.self, ServeCommand.self,
+      DemoCommand.self, ServeCommand.self, WorkerCommand.self,
     ])
 
   /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.
