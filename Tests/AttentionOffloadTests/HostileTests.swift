@@ -131,7 +131,7 @@ struct HostileTests {
       (FrameHeader(.rollBack, epoch: 1, batch: 1), [1, 0, 0, 0, 0, 0, 0, 0]),
       (
         FrameHeader(.open, epoch: 1, batch: 3),
-        SequenceDescription(plan: try KVCache.Plan("window:2000000000"), slotType: .float32).encoded()
+        SequenceDescription(plan: try KVCache.Plan("window:200000000"), slotType: .float32).encoded()
       ),
     ]
     for (header, bytes) in asked {

@@ -3,6 +3,7 @@ import CacheTestSupport
 import Engine
 import KVCaches
 import Kernels
+import Models
 import Testing
 
 @Suite("A worker that is lost")

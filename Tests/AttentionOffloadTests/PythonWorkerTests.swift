@@ -3,6 +3,7 @@ import Engine
 import Foundation
 import KVCaches
 import Kernels
+import Models
 import TestSupport
 import Testing
 
@@ -23,9 +24,7 @@ struct PythonWorkerTests {
       let engine = try FamilyModels.engine(model)
       let heads = engine.model.configuration.layers.map(\.keyValueHeads).max() ?? 0
       for (division, format) in [(WorkDivision(heads: min(2, heads)), WireFormat.float32), (WorkDivision(), .float16)] {
-        let connectors = workers.map { worker -> RemoteAttention.Connector in
-          { () throws(OffloadError) in try SocketChannel.connect(to: worker.address, patience: 20_000) }
-        }
+        let connectors = workers.map { SocketChannel.connector(to: $0.address, patience: 20_000) }
         let remote = try RemoteAttention(
           layers: engine.model.configuration.layers, division: division, workers: connectors,
           key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current,

@@ -4,6 +4,7 @@ import Engine
 import Foundation
 import KVCaches
 import Kernels
+import Models
 import TestSupport
 import Testing
 
@@ -15,7 +16,7 @@ struct SocketTests {
   }
 
   private func connector(_ address: SocketAddress) -> RemoteAttention.Connector {
-    { () throws(OffloadError) in try SocketChannel.connect(to: address, patience: 20_000) }
+    SocketChannel.connector(to: address, patience: 20_000)
   }
 
   private func engine(

@@ -22,10 +22,14 @@ final class TestWorkers {
   }
 
   var connectors: [RemoteAttention.Connector] {
-    workers.indices.map { index in { () throws(OffloadError) in try self.connect(index) } }
+    workers.indices.map { connector($0) }
   }
 
-  func connect(_ index: Int) throws(OffloadError) -> InProcessChannel {
+  private func connector(_ index: Int) -> RemoteAttention.Connector {
+    { () throws(OffloadError) -> any FrameChannel in try self.connect(index) }
+  }
+
+  private func connect(_ index: Int) throws(OffloadError) -> any FrameChannel {
     if gone.contains(index) { throw .lost("worker \(index) is gone") }
     let channel = InProcessChannel(workers[index])
     channels[index].append(channel)

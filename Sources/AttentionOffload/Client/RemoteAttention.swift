@@ -69,7 +69,7 @@ package final class RemoteAttention: AttentionService {
         layers: layers)
       return WorkerLink(model, key: key, epoch: options.epoch)
     }
-    for index in links.indices { try links[index].connect(ways(to: index)) }
+    for index in links.indices { try links[index].connect([connectors[index]]) }
   }
 
   /// The ways to a worker for a part: its own first, then the others'.

@@ -102,6 +102,10 @@ package struct StepDescription: Sendable, Hashable {
     package var rows: Int
     /// The sequence's tokens before the step.
     package var position: Int64
+
+    package init(sequence: UInt64, rows: Int, position: Int64) {
+      (self.sequence, self.rows, self.position) = (sequence, rows, position)
+    }
   }
 
   package var parts: [Part] = []

@@ -1,8 +1,8 @@
 import Kernels
 
 /// A worker in this process that answers each frame as it is sent, on the thread that sends it: the same frames and the
-/// same checks as over a socket, without time.
-package final class InProcessChannel: FrameChannel {
+/// same checks as over a socket, without time. For one thread.
+package final class InProcessChannel: FrameChannel, @unchecked Sendable {
   private var desk: WorkerDesk
   private var replies: [(header: FrameHeader, bytes: [UInt8])] = []
   private var contents: [UInt8] = []
@@ -37,9 +37,9 @@ package final class InProcessChannel: FrameChannel {
     }
     let result: Result<Void, OffloadError> = bytes.withUnsafeMutableBytes { bytes in
       Result { () throws(OffloadError) in
-        try desk.take(sent, UnsafeRawBufferPointer(bytes)) { header, first in
-          replies.append((header, Array(first)))
-        }
+        try desk.take(
+          sent, UnsafeRawBufferPointer(bytes), end: { [weak self] in self?.close() },
+          { header, first in replies.append((header, Array(first))) })
       }
     }
     try result.get()

@@ -71,6 +71,14 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
     return SocketChannel(descriptor: descriptor, name: "attention worker \(address)", patience: patience)
   }
 
+  /// Connects to a worker whenever it is asked.
+  package static func connector(to address: SocketAddress, patience: Int) -> RemoteAttention.Connector {
+    { () throws(OffloadError) -> any FrameChannel in
+      let channel: any FrameChannel = try connect(to: address, patience: patience)
+      return channel
+    }
+  }
+
   package func close() {
     guard !isClosed.exchange(true, ordering: .relaxed) else { return }
     _ = shutdown(descriptor, Int32(SHUT_RDWR))

@@ -53,6 +53,7 @@ package final class AttentionWorker: @unchecked Sendable {
   ) throws(OffloadError) -> WorkerSession {
     // The thread of an earlier connection is out after the layer that it computes.
     for _ in 0..<10_000 {
+      var earlier: (@Sendable () -> Void)?
       let outcome: Result<WorkerSession, OffloadError>? = sessions.withLock { sessions in
         Self.sweep(&sessions, olderThan: options.keptSeconds)
         guard let entry = sessions[model.session] else {
@@ -66,8 +67,8 @@ package final class AttentionWorker: @unchecked Sendable {
         guard epoch > entry.epoch else {
           return .failure(.refused(.request, "epoch \(epoch) is past, a connection of epoch \(entry.epoch) was there"))
         }
-        if let end = entry.end {
-          end()
+        if entry.end != nil {
+          earlier = entry.end
           return nil
         }
         let session = entry.session.model == model ? entry.session : makeSession(model)
@@ -75,6 +76,7 @@ package final class AttentionWorker: @unchecked Sendable {
         return .success(session)
       }
       if let outcome { return try outcome.get() }
+      earlier?()
       usleep(1000)
     }
     throw .refused(.request, "an earlier connection does not end")

@@ -114,7 +114,8 @@ final class WorkerSession: @unchecked Sendable {
   }
 
   private func open(_ id: UInt64, _ description: SequenceDescription) throws(OffloadError) {
-    guard sequences[id] == nil else { throw .refused(.request, "the sequence is here already") }
+    sequences[id] = nil
+    if step.contains(id) { step.forget() }
     let bytes =
       KVCache.bytes(
         plan: description.plan, layers: model.layers, slotType: description.slotType, tokens: 0) / model.heads.count

@@ -59,11 +59,12 @@ struct WorkerStep {
     (self.description, self.batch, self.counters) = (description, batch, counters)
     (done, hasQueries) = (0, false)
     let rows = description.rows
-    let largest = { (width: (AttentionLayer) -> Int) in (model.layers.map(width).max() ?? 0) * rows }
-    Self.reserve(&queries, largest { $0.queryHeads * $0.headDim })
-    Self.reserve(&output, queries.count)
-    Self.reserve(&keys, largest { $0.keyValueHeads * $0.headDim })
-    Self.reserve(&values, keys.count)
+    let queryWidth = model.layers.map { $0.queryHeads * $0.headDim }.max() ?? 0
+    let keyWidth = model.layers.map { $0.keyValueHeads * $0.headDim }.max() ?? 0
+    Self.reserve(&queries, rows * queryWidth)
+    Self.reserve(&output, rows * queryWidth)
+    Self.reserve(&keys, rows * keyWidth)
+    Self.reserve(&values, rows * keyWidth)
     if model.slots.count > 1 {
       let heads = model.layers.map(\.queryHeads).max() ?? 0
       let dim = model.layers.map(\.headDim).max() ?? 0

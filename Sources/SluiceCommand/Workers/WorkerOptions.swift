@@ -44,9 +44,7 @@ struct WorkerOptions: ParsableArguments {
     options.format = wire == "f16" ? .float16 : .float32
     options.overlaps = !noOverlap
     options.rows = engine.chunk
-    let connectors = addresses.map { address -> RemoteAttention.Connector in
-      { () throws(OffloadError) in try SocketChannel.connect(to: address, patience: 5000) }
-    }
+    let connectors = addresses.map { SocketChannel.connector(to: $0, patience: 5000) }
     engine.attend(
       by: try RemoteAttention(
         layers: engine.model.configuration.layers, division: WorkDivision(partition, workers: addresses.count),
