@@ -145,7 +145,8 @@ let package = Package(
     .testTarget(
       name: "AttentionOffloadTests",
       dependencies: [
-        "AttentionOffload", "AttentionWorkerProcess", "KVCaches", "Kernels", "CLibrary", "Models", "Weights", "Engine", "Tokenizers", "ModelJSON",
+        "AttentionOffload", "AttentionWorkerProcess", "KVCaches", "Kernels", "CLibrary", "Models", "Weights", "Engine",
+        "ModelJSON",
         "TestSupport", "CacheTestSupport",
       ],
       swiftSettings: strict),
