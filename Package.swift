@@ -39,6 +39,7 @@ let package = Package(
     .target(name: "Tokenizers", dependencies: ["ModelJSON"], swiftSettings: fast),
     .target(name: "ChatTemplates", dependencies: ["CLibrary", "ModelJSON"], swiftSettings: fast),
     .target(name: "KVCaches", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
+    .target(name: "AttentionOffload", dependencies: ["CLibrary", "Kernels", "KVCaches"], swiftSettings: fast),
     // As CCurl: looked up when the first store on disk is opened.
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(
@@ -64,7 +65,7 @@ let package = Package(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "SessionStore", "Engine", "Evaluation", "Reproduction", "Simulation", argumentParser,
+        "AttentionOffload", "SessionStore", "Engine", "Evaluation", "Reproduction", "Simulation", argumentParser,
       ],
       swiftSettings: strict),
     .target(
@@ -139,6 +140,18 @@ let package = Package(
       dependencies: [
         "Engine", "Kernels", "KVCaches", "ModelHub", "ModelJSON", "Models", "Tokenizers", "ChatTemplates", "Weights",
         "Constraints", "SessionStore", "TestSupport", "CacheTestSupport", "CAllocationCounter",
+      ],
+      swiftSettings: strict),
+    // Killed by tests in the middle of a generation.
+    .executableTarget(
+      name: "AttentionWorkerProcess", dependencies: ["AttentionOffload", "CLibrary", "Kernels"],
+      path: "Tests/AttentionWorkerProcess", swiftSettings: strict),
+    .testTarget(
+      name: "AttentionOffloadTests",
+      dependencies: [
+        "AttentionOffload", "AttentionWorkerProcess", "KVCaches", "Kernels", "CLibrary", "Models", "Weights", "Engine",
+        "ModelJSON",
+        "TestSupport", "CacheTestSupport",
       ],
       swiftSettings: strict),
     .testTarget(

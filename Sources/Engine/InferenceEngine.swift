@@ -12,6 +12,8 @@ package final class InferenceEngine {
   package let team: WorkerTeam
   package let workspace: ForwardWorkspace
   private let attention: LocalAttention
+  /// Attends in place of this process, for all caches that it makes; nil where this process does.
+  private var service: (any AttentionService<KVCache>)?
   /// 0, 1, 2…
   private let rowNumbers: Buffer<Int32>
 
@@ -44,6 +46,9 @@ package final class InferenceEngine {
     for row in 0..<chunk { rowNumbers.pointer[row] = Int32(row) }
   }
 
+  /// Has another service make all caches from now on, and attend.
+  package func attend(by service: any AttentionService<KVCache>) { self.service = service }
+
   package var vocabularySize: Int { model.configuration.vocabularySize }
 
   /// An empty sequence for this model.
@@ -59,6 +64,7 @@ package final class InferenceEngine {
   ///
   /// - Throws: `KVCacheError` where the plan does not fit the model, or takes more than this machine's memory.
   package func makeCache(_ plan: KVCache.Plan, slotType: KVCache.SlotType) throws(KVCacheError) -> KVCache {
+    if let service { return try service.makeMemory(plan, slotType: slotType) }
     let bytes = KVCache.bytes(plan: plan, layers: model.configuration.layers, slotType: slotType, tokens: 0)
     let memory = ProcessInfo.processInfo.physicalMemory
     guard UInt64(bytes) < memory else {
@@ -72,12 +78,18 @@ package final class InferenceEngine {
   ///
   /// - Precondition: ids are in the vocabulary, and there is a row.
   package func step(_ batch: Batch) {
+    if let service { step(batch, service) } else { step(batch, attention) }
+  }
+
+  private func step(_ batch: Batch, _ attention: some AttentionService<KVCache>) {
     attention.beginStep(batch.segments)
     model.forward(batch.tokens, attention: attention, workspace: workspace, team: team)
   }
 
   /// Says that a sequence's prompt has ended, once its last token has gone through the model.
-  package func finishPrompt(of cache: KVCache) { attention.endPrompt(of: cache) }
+  package func finishPrompt(of cache: KVCache) {
+    if let service { service.endPrompt(of: cache) } else { attention.endPrompt(of: cache) }
+  }
 
   /// The logits of one row of the last step, valid until the next call.
   package func logits(row: Int) -> UnsafeMutableBufferPointer<Float> {

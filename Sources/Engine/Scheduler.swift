@@ -48,6 +48,7 @@ package final class Scheduler {
   /// - Returns: whether there was anything to do.
   @discardableResult
   package func step(_ receive: Receiver = { _, _ in }) -> Bool {
+    turns.recover()
     turns.divide(rows: batch.capacity)
     defer {
       // Whoever leaves between steps shall not be kept in memory by the last one.
@@ -85,7 +86,8 @@ package final class Scheduler {
     for index in turns.shares.indices {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
       guesses.tried += chunk.guesses
-      if sequence.accept(chunk) == .endsPrompt { engine.finishPrompt(of: sequence.memory) }
+      if sequence.endsPrompt(with: chunk) { engine.finishPrompt(of: sequence.memory) }
+      if !sequence.isLost { _ = sequence.accept(chunk) }
     }
     var (next, row) = (0, 0)
     engine.forEachLogits(of: batch.logitRows) { block, logits in
@@ -93,7 +95,7 @@ package final class Scheduler {
         while row == turns.shares[next].chunk.logitRows { (next, row) = (next + 1, 0) }
         let sequence = turns.shares[next].sequence
         // Behind a wrong guess logits follow what was never said.
-        if row == 0 || sequence.trial.confirmed == row {
+        if !sequence.isLost, row == 0 || sequence.trial.confirmed == row {
           if row > 0 { guesses.confirmed += 1 }
           let start = logits + place * engine.vocabularySize
           receive(sequence, UnsafeMutableBufferPointer(start: start, count: engine.vocabularySize))

@@ -45,6 +45,10 @@ package final class Sequence {
   package private(set) var isInPrompt = false
   /// Whether the logits after all tokens are asked for; until then the last ones wait, since more may come.
   package private(set) var wantsLogits = false
+  /// Tokens after which prompts ended, ascending; noted where the memory may be lost.
+  private var promptEnds: [Int] = []
+  /// Tokens that were read before the memory was lost: up to there prompts end where they did.
+  private var readBefore = 0
   /// The prompt's way through the model one layer after another, while it is under way; no chunks are offered then.
   package private(set) var layerwise: LayerwiseReading?
 
@@ -74,6 +78,7 @@ package final class Sequence {
     precondition(waiting.count <= newest.count && newest.count <= count, "more tokens than came")
     log = TokenLog(limit: log.limit, total: count, newest: newest)
     (pending, read, self.isInPrompt, wantsLogits, layerwise) = (waiting, 0, isInPrompt, false, nil)
+    (promptEnds, readBefore) = ([], 0)
     forgetGuesses()
   }
 
@@ -134,6 +139,7 @@ package final class Sequence {
   package func next(limit: Int) -> Chunk? {
     guard limit > 0, isReady(limit: limit), !readsByLayers() else { return nil }
     let waiting = waitingTokens
+    let limit = min(limit, tokensReadTogether)
     let count = memory.admissibleChunk(min(limit, wantsLogits ? wantedRows : waiting))
     return Chunk(count: count, needsLogits: wantsLogits && count >= waiting, guesses: max(0, count - waiting))
   }
@@ -146,8 +152,12 @@ package final class Sequence {
   /// Notes that a chunk went through the model, and, where it needs logits, that they are there.
   package func accept(_ chunk: Chunk) -> Event {
     precondition(chunk.count <= wantedRows, "a chunk that was never offered")
+    let endsPrompt = endsPrompt(with: chunk)
     read += chunk.count
-    guard chunk.needsLogits else { return .reads }
+    if endsPrompt, memory.distantHeads != nil, promptEnds.last ?? 0 < count - waitingTokens {
+      promptEnds.append(count - waitingTokens)
+    }
+    guard chunk.needsLogits else { return endsPrompt ? .endsPrompt : .reads }
     pending.removeLast(pending.count - read)
     trial.begin(guesses: chunk.guesses)
     guesses.tried += chunk.guesses
@@ -168,6 +178,49 @@ package final class Sequence {
     // The room of a long prompt is given back, that of an answer's tokens is kept.
     if trial.unconfirmed == 0 { dropPending() }
     return isInPrompt ? .endsPrompt : .answers
+  }
+
+  // Memory that is lost.
+
+  /// Whether the memory is lost and all tokens are known, so that they can be read again.
+  package var isLost: Bool {
+    guard let distant = memory.distantHeads, memory.failure != nil else { return false }
+    return distant.isRecoverable && log.count == log.total
+  }
+
+  /// Whether a prompt ends with a chunk that was offered: now, or before the memory was lost.
+  package func endsPrompt(with chunk: Chunk) -> Bool {
+    chunk.needsLogits ? isInPrompt : chunk.count == tokensToPromptEnd
+  }
+
+  /// The most tokens that may be read at once so that a memory that was lost becomes what it was.
+  ///
+  /// Where a chunk reads otherwise than its tokens one by one, those behind the first prompt come one by one, as those of an
+  /// answer did.
+  private var tokensReadTogether: Int {
+    let position = count - waitingTokens
+    guard position < readBefore else { return .max }
+    if let first = promptEnds.first, position >= first, !memory.plan.slidesExactly { return 1 }
+    return tokensToPromptEnd
+  }
+
+  /// Tokens up to the next end of a prompt that was there before the memory was lost.
+  private var tokensToPromptEnd: Int {
+    guard !promptEnds.isEmpty else { return .max }
+    let position = count - waitingTokens
+    guard position < readBefore, let end = promptEnds.first(where: { $0 > position }) else { return .max }
+    return end - position
+  }
+
+  /// Empties a memory that was lost, and has all tokens be read again; what was asked for stays asked for.
+  package func readAgain() {
+    precondition(isLost, "a memory that is there")
+    readBefore = max(readBefore, count - waitingTokens)
+    memory.reset()
+    pending = (0..<count).reversed().map { log[back: $0] }
+    read = 0
+    trial = Trial()
+    guesser?.forget()
   }
 
   private func dropPending() {
@@ -229,6 +282,7 @@ package final class Sequence {
     memory.reset()
     log = TokenLog(limit: log.limit)
     (pending, read, isInPrompt, wantsLogits, layerwise) = ([], 0, false, false, nil)
+    (promptEnds, readBefore) = ([], 0)
     forgetGuesses()
   }
 
@@ -247,6 +301,7 @@ package final class Sequence {
     read = 0
     if tokens > 0 { (wantsLogits, layerwise) = (false, nil) }
     log.removeLast(tokens)
+    promptEnds.removeAll { $0 > Int(clamping: memory.tokenCount) }
     if tokens > 0 { forgetGuesses() }
   }
 

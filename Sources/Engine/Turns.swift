@@ -48,6 +48,11 @@ struct Turns {
   /// Whether nobody has anything to read in a step of so many rows.
   func isIdle(rows: Int) -> Bool { !queue.contains { $0.sequence.isReady(limit: rows) } }
 
+  /// Has sequences be read again whose memory was lost.
+  mutating func recover() {
+    for entry in queue where entry.sequence.isLost { entry.sequence.readAgain() }
+  }
+
   /// Divides the rows of a step.
   mutating func divide(rows: Int) {
     clear()

@@ -15,12 +15,12 @@ final class HeadGroup {
   /// An empty group.
   ///
   /// - Throws: `KVCacheError` where the plan or the slot type does not fit the heads.
-  init(_ part: GroupPart, slotType: KVCache.SlotType) throws(KVCacheError) {
+  init(_ part: GroupPart, slotType: KVCache.SlotType, slots share: SlotShare = .all) throws(KVCacheError) {
     (plan, heads, attention, self.slotType) = (part.plan, part.heads, part.attention, slotType)
     site = part.site(slotType)
     try Self.check(part, slotType: slotType)
     slots = SlotStore(
-      plan.stages, type: slotType.elementType, heads: heads.count, headDim: attention.headDim)
+      plan.stages, type: slotType.elementType, heads: heads.count, headDim: attention.headDim, share: share)
     ledger = StageLedger(plan, places: slots.places, positions: attention.positions)
     states = plan.states.map { $0.makeState(site) }
   }

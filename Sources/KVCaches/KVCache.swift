@@ -10,6 +10,9 @@ public final class KVCache: SequenceMemory {
   public let slotType: SlotType
   /// What attention is in each layer of the model.
   package let attention: [AttentionLayer]
+  /// Which KV heads are stored here, and which of their slots.
+  package let heads: HeadShare
+  package let slots: SlotShare
   /// Heads that follow the same stages, those that keep most first.
   private(set) var groups: [HeadGroup]
   /// The states of layers that keep no keys.
@@ -20,14 +23,24 @@ public final class KVCache: SequenceMemory {
   /// The fewest tokens that the cache has had since it was saved: up to there its stream is the one that was saved.
   private var fewestTokens = Int64.max
 
+  /// Who keeps the heads that are not stored here; nil where all are, or nobody needs to be told.
+  package private(set) var distantHeads: (any DistantHeads)?
+
   /// An empty cache.
   ///
+  /// - Parameters:
+  ///   - heads: which KV heads of each layer it stores; what it counts is the same for all
+  ///   - slots: which slots of these heads it stores
+  ///   - distant: who keeps the others, and is told of all that becomes of the sequence between two steps
   /// - Throws: `KVCacheError` where the plan or the slot type does not fit the model.
   package init(
-    plan: Plan, layers: [AttentionLayer], slotType: SlotType = .float16
+    plan: Plan, layers: [AttentionLayer], slotType: SlotType = .float16, heads: HeadShare = .all,
+    slots: SlotShare = .all, distant: (any DistantHeads)? = nil
   ) throws(KVCacheError) {
     (self.plan, self.slotType, attention) = (plan, slotType, layers.map { $0.resolved(for: plan) })
-    groups = try Self.makeGroups(plan, attention, slotType)
+    (self.heads, self.slots, distantHeads) = (heads, slots, distant)
+    if slots != .all, let problem = plan.slotShareProblem { throw .badSpecification(plan.description, problem) }
+    groups = try Self.makeGroups(plan, attention, slotType, heads, slots)
     recurrent = RecurrentMemory(RecurrentLayout(layers))
   }
 
@@ -39,15 +52,17 @@ public final class KVCache: SequenceMemory {
   }
 
   private static func makeGroups(
-    _ plan: Plan, _ layers: [AttentionLayer], _ slotType: SlotType
+    _ plan: Plan, _ layers: [AttentionLayer], _ slotType: SlotType, _ heads: HeadShare, _ slots: SlotShare
   ) throws(KVCacheError) -> [HeadGroup] {
     var groups: [HeadGroup] = []
-    for part in try plan.parts(for: layers) { groups.append(try HeadGroup(part, slotType: slotType)) }
+    for part in try plan.parts(for: layers, storing: heads) {
+      groups.append(try HeadGroup(part, slotType: slotType, slots: slots))
+    }
     return groups
   }
 
   /// Empty groups like those of this cache.
-  func makeGroups() throws(KVCacheError) -> [HeadGroup] { try Self.makeGroups(plan, attention, slotType) }
+  func makeGroups() throws(KVCacheError) -> [HeadGroup] { try Self.makeGroups(plan, attention, slotType, heads, slots) }
 
   /// Takes up groups that were restored; what the plan did not ask for is made anew for them.
   ///
@@ -85,12 +100,12 @@ public final class KVCache: SequenceMemory {
   }
 
   /// Bytes of keys, values, what absorbed them, what decides on them (scores, queries, bounds of pages), and of the log
-  /// from which they are taken back, held now.
-  public var bytes: Int { groups.reduce(recurrent.bytes) { $0 + $1.bytes } }
+  /// from which they are taken back, held now; of heads that are kept elsewhere too.
+  public var bytes: Int { groups.reduce(recurrent.bytes + (distantHeads?.bytes(of: self) ?? 0)) { $0 + $1.bytes } }
 
   /// Why what the cache answers is not to be used, until it is reset: layers of a snapshot with which it went on did not
-  /// come. Nil while all is well.
-  package var failure: KVCacheError? { arrival?.failure }
+  /// come, or who keeps heads elsewhere is lost. Nil while all is well.
+  package var failure: KVCacheError? { arrival?.failure ?? distantHeads?.failure }
 
   /// Layers that a step has to wait for.
   func takeArrival() -> LayerArrival? {
@@ -105,6 +120,7 @@ public final class KVCache: SequenceMemory {
     for group in groups { group.reset() }
     recurrent.reset()
     fewestTokens = 0
+    distantHeads?.reset()
   }
 
   /// Notes that tokens were taken back.
@@ -153,5 +169,6 @@ public final class KVCache: SequenceMemory {
     for group in groups {
       for state in group.states { state.endPrompt(of: group, team: team, kernels: kernels) }
     }
+    distantHeads?.endPrompt(of: self)
   }
 }

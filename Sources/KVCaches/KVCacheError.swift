@@ -5,6 +5,7 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
     case badSnapshot(String)
     case late
     case cannotUndo(String)
+    case lostElsewhere(String)
   }
 
   private let code: Code
@@ -25,12 +26,16 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
 
   package static func cannotUndo(_ reason: String) -> Self { Self(code: .cannotUndo(reason)) }
 
+  /// What is kept in other processes cannot be had.
+  package static func lostElsewhere(_ reason: String) -> Self { Self(code: .lostElsewhere(reason)) }
+
   public var description: String {
     switch code {
     case .badSpecification(let text, let reason): "cache '\(text)': \(reason)"
     case .badSnapshot(let reason): "cache snapshot: \(reason)"
     case .late: "cache snapshot: layers of it did not come in time"
     case .cannotUndo(let reason): "cache undo: \(reason)"
+    case .lostElsewhere(let reason): "cache in other processes: \(reason)"
     }
   }
 }

@@ -23,6 +23,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var sampling: SamplingFlags
   @OptionGroup var template: ChatTemplateOption
   @OptionGroup var speculation: SpeculationOption
+  @OptionGroup var workers: WorkerOptions
 
   @Option(name: [.short, .long], help: "The text to continue.")
   var prompt: String?
@@ -45,6 +46,9 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--predict must be 0 or more, or -1 for no limit, but is \(predict)")
     }
     guard !stop.contains("") else { throw ValidationError("--stop needs a text, but is empty") }
+    guard workers.workers.isEmpty || session.session == nil else {
+      throw ValidationError("--session keeps what is in this process, so it cannot be used with --workers")
+    }
     guard chat || template.chatTemplate == nil else { throw ValidationError("--chat-template needs --chat") }
     guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 || session.session != nil else {
       throw ValidationError("there is no text: give --prompt, --file, or a pipe")
@@ -58,6 +62,7 @@ struct RunCommand: ParsableCommand {
     let loaded = try model.load()
     let (plan, slotType) = try session.cache(
       request, cacheType, for: loaded.engine.model.configuration, in: store)
+    try workers.attend(loaded.engine)
     var writer = try TextWriter(loaded, plan: plan, slotType: slotType, speculation: speculation.speculate)
     if let store, let name = session.session {
       try writer.resume(name, in: store, saveEvery: .seconds(session.saveEvery))

@@ -19,7 +19,7 @@ struct SluiceCommand: ParsableCommand {
       EvaluateCommand.self, ReproduceCommand.self, BenchCommand.self, SimulateCommand.self, PullCommand.self,
       ModelsCommand.self, RemoveCommand.self,
       SessionsCommand.self,
-      DemoCommand.self, ServeCommand.self,
+      DemoCommand.self, ServeCommand.self, WorkerCommand.self,
     ])
 
   /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.

@@ -15,10 +15,11 @@ struct GroupPart {
 extension KVCache.Plan {
   /// Which heads of a model follow which plan, those that keep most first.
   ///
-  /// Layers with a native window keep that window and nothing else, whatever the plan; the plan rules the others.
+  /// Layers with a native window keep that window and nothing else, whatever the plan; the plan rules the others. The groups are
+  /// the same whichever heads of them are stored.
   ///
   /// - Throws: `KVCacheError` where the plan is one for another model.
-  func parts(for layers: [AttentionLayer]) throws(KVCacheError) -> [GroupPart] {
+  func parts(for layers: [AttentionLayer], storing share: HeadShare = .all) throws(KVCacheError) -> [GroupPart] {
     guard layers.contains(where: { $0.window == nil && $0.keepsKeys }) else {
       throw .badSpecification(description, "no layer of this model is without a window of its own")
     }
@@ -33,8 +34,11 @@ extension KVCache.Plan {
         throw .badSpecification(description, "a layer reads keys that are not those of the last layer of its kind")
       }
       let heads = members.flatMap { $0 * kind.keyValueHeads..<($0 + 1) * kind.keyValueHeads }
-      let stored = {
-        StoredHeads($0, layers: layers.count, keyValueHeads: kind.keyValueHeads, sharing: sharing)
+      let range = share.heads(of: kind.keyValueHeads)
+      let stored = { (heads: [Int]) in
+        StoredHeads(
+          heads.filter { range.contains($0 % kind.keyValueHeads) }, layers: layers.count,
+          keyValueHeads: kind.keyValueHeads, sharing: sharing)
       }
       if let window = kind.window {
         windowed.append(

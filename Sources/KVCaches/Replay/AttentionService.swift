@@ -45,7 +45,7 @@ extension LayerAttention {
 }
 
 /// Memory of many sequences, and attention to it.
-package protocol AttentionService: LayerAttention {
+package protocol AttentionService<Memory>: LayerAttention {
   associatedtype Memory: SequenceMemory
 
   /// An empty memory for a new sequence.

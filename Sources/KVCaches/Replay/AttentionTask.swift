@@ -39,9 +39,19 @@ struct WorkShare {
   func part(of total: Int) -> Range<Int> { total * index / count..<total * (index + 1) / count }
 }
 
+/// Which of what a task reads it attends to: all of it, or in two parts where queries come long before keys.
+enum AttentionPhase {
+  case whole
+  /// What was stored before the step.
+  case stored
+  /// The step's own tokens, going on from the partials of what was stored.
+  case chunk
+}
+
 /// The arguments of one layer, without reference counts.
 struct LayerCall {
   var layer: Int
+  var phase = AttentionPhase.whole
   /// What logits are multiplied by.
   var scale: Float
   /// c where a scaled logit x becomes c tanh(x / c); 0 where it stays as it is.

@@ -8,7 +8,7 @@ extension GroupReplay {
   ) {
     let heads = task.queryHeads
     scratch.partial.reset(rows: firstRow..<firstRow + task.rows)
-    guard let sinkLogits else { return }
+    guard let sinkLogits, attendsChunk else { return }
     for (index, token) in task.tokens.enumerated() {
       for head in heads {
         // Logits of ALiBi are kept relative to the chunk's first token, see `StepPositions`.
@@ -31,7 +31,7 @@ extension GroupReplay {
     let (rowCount, keepsHalves) = (task.rows, keeper.keepsHalves)
     var clock = -1
     var keptFloats = 0
-    forEachRun(of: task, share: share) { run, slots in
+    forEachRun(of: task, share: share, phase: call.phase) { run, slots in
       if run.clock != clock {
         clock = run.clock
         rotateQueries(task, call, clock: clock, scratch, kernels)
@@ -76,7 +76,18 @@ extension GroupReplay {
   /// Calls `body` with each run that a task reads and the slots of it that belong to a share; the chunk itself belongs to
   /// the last share.
   @inline(__always)
-  func forEachRun(of task: AttentionTask, share: WorkShare, _ body: (Run, Range<Int>) -> Void) {
+  func forEachRun(
+    of task: AttentionTask, share: WorkShare, phase: AttentionPhase = .whole, _ body: (Run, Range<Int>) -> Void
+  ) {
+    if phase != .chunk { forEachStoredRun(of: task, share: share, body) }
+    guard phase != .stored, share.isLast, attendsChunk else { return }
+    let chunk = Run(
+      block: chunkBlock, first: 0, last: rows.count, clock: 0, visible: 0, distances: positions.chunkDistances)
+    body(chunk, readings.firstChunkToken(of: task.tokens.lowerBound)..<task.tokens.upperBound)
+  }
+
+  @inline(__always)
+  private func forEachStoredRun(of task: AttentionTask, share: WorkShare, _ body: (Run, Range<Int>) -> Void) {
     let list = chooser.runs(head: task.head, self)
     var (first, last) = (0, Int.max)
     if share.count > 1 {
@@ -92,10 +103,6 @@ extension GroupReplay {
       (first, last) = (first - shares, last == .max ? .max : last - shares)
       if !slots.isEmpty { body(run, slots) }
     }
-    guard share.isLast else { return }
-    let chunk = Run(
-      block: chunkBlock, first: 0, last: rows.count, clock: 0, visible: 0, distances: positions.chunkDistances)
-    body(chunk, readings.firstChunkToken(of: task.tokens.lowerBound)..<task.tokens.upperBound)
   }
 
   /// Rotates and scales the queries of a task into the scratch.

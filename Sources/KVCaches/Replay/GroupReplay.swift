@@ -27,6 +27,8 @@ final class GroupReplay {
   private(set) var chunkBlock = 0
   /// The most slots of any block, the chunk's own included.
   private(set) var largestBlock = 0
+  /// Whether the chunk's own tokens, and learned sinks, are attended to here.
+  private(set) var attendsChunk = true
   /// The chunk's keys and values as one block of slots, one layer at a time.
   private var chunkStorage: StageStorage?
 
@@ -88,6 +90,7 @@ final class GroupReplay {
         type: type, heads: shape.keyValueHeads, headDim: shape.headDim, capacity: rows.count)
     }
     chunkBlock = slots.blockCount
+    attendsChunk = slots.share.isFirst
     blocks.reserve(chunkBlock + 1)
     slots.forEachBlock { blocks.pointer[$0] = $1 }
     blocks.pointer[chunkBlock] = chunkStorage!.block(0)
@@ -133,6 +136,9 @@ final class GroupReplay {
   func slots(ofBlock block: Int, place: Int) -> SlotStorage {
     blocks.pointer[block].slots(head: place, type: type, headDim: shape.headDim)
   }
+
+  /// Whether a slot is stored here.
+  func stores(_ place: SlotPlace) -> Bool { place.slot < blocks.pointer[place.block].slots }
 
   /// Where a token's key or value begins among those of the batch.
   func keyValueOffset(token: Int, head: Int) -> Int {

@@ -30,9 +30,16 @@ package final class LocalAttention: AttentionService {
   private(set) var units = StepUnits()
   private(set) var splitsSlots = false
   private var queries: UnsafePointer<Float>?
+  private var started = StartedPartials()
+  /// The layer whose stored slots have been attended to; -1 for none.
+  private var startedLayer = -1
+  /// Whether the step can be started before its keys are there.
+  private var canStart = false
   /// The threads' buffers for each kind of heads, `[kind][thread]`.
   private let scratch: [[ThreadScratch]]
   private let nextUnit = Atomic<Int>(0)
+  /// What attention without output is handed.
+  private let emptyOutput = Buffer<Float>(count: 0)
 
   package init(layers: [AttentionLayer], team: WorkerTeam, kernels: InstructionSet) {
     precondition(!layers.isEmpty, "a model has layers")
@@ -81,7 +88,15 @@ package final class LocalAttention: AttentionService {
     splitsSlots = team.threads > 1
   }
 
-  private func finishStep() { splitsSlots = splitsSlots && rowCount == 1 }
+  private func finishStep() {
+    splitsSlots = splitsSlots && rowCount == 1
+    startedLayer = -1
+    canStart = rowCount <= StartedPartials.rowLimit
+    // What states do in attention they do with all of it.
+    for index in 0..<replayCount where !replays[index].roles.isSubset(of: .watchesSlots) { canStart = false }
+    guard canStart, !splitsSlots else { return }
+    for shape in numbers.shapes { started.reserve(rows: rowCount * shape.queryHeads, headDim: shape.headDim) }
+  }
 
   private func add(_ cache: KVCache, rows: Range<Int>) {
     precondition(cache.attention.count == layers.count, "a cache of another model")
@@ -97,7 +112,7 @@ package final class LocalAttention: AttentionService {
       recurrentCount += 1
     }
     var kept = 0
-    for group in cache.groups { add(group, rows: rows, kept: &kept) }
+    for group in cache.groups where group.heads.count > 0 { add(group, rows: rows, kept: &kept) }
   }
 
   /// - Parameter kept: floats of weights that a thread may keep of other groups of the same cache
@@ -123,6 +138,35 @@ package final class LocalAttention: AttentionService {
 
   package func begin(layer: Int, queries: UnsafePointer<Float>) { self.queries = queries }
 
+  /// Attends with the queries that have begun to what is stored, before the step's own keys are there: `finish` goes on from
+  /// there, with the same result bit for bit. Does nothing where a step is long, or states take part in it.
+  package func attendToStored(layer: Int) {
+    guard canStart, let queries else { return }
+    for arrival in arrivals { arrival.wait(layer: sharedKeys.owner(of: layer)) }
+    // Neither keys nor output are touched.
+    var call = call(layer: layer, queries: queries, keys: queries, values: queries, output: emptyOutput.pointer)
+    call.phase = .stored
+    attend(call)
+    startedLayer = layer
+  }
+
+  private func attend(_ call: LayerCall) {
+    if splitsSlots {
+      perform(.attendShare, call, inParallel: true)
+    } else {
+      run(.attend, units.tasks.count, call, inParallel: true)
+    }
+  }
+
+  private func call(
+    layer: Int, queries: UnsafePointer<Float>, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
+    output: UnsafeMutablePointer<Float>
+  ) -> LayerCall {
+    LayerCall(
+      layer: layer, scale: layers[layer].scale, softCap: layers[layer].softCap ?? 0, queries: queries, keys: keys,
+      values: values, sinkLogits: numbers.sinkLogits(layer: layer), gates: numbers.gates(layer: layer), output: output)
+  }
+
   package func finish(
     layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>
   ) { finish(layer: layer, keys: keys, values: values, output: output, partials: nil) }
@@ -143,19 +187,17 @@ package final class LocalAttention: AttentionService {
     }
     let (keys, values) = owner == layer ? (keys, values) : sharedKeys.keysAndValues(readBy: layer)
     guard let keys, let values else { preconditionFailure("a layer with keys of its own has some") }
-    var call = LayerCall(
-      layer: layer, scale: layers[layer].scale, softCap: layers[layer].softCap ?? 0, queries: queries, keys: keys,
-      values: values,
-      sinkLogits: numbers.sinkLogits(layer: layer), gates: numbers.gates(layer: layer), output: output,
-      partials: partials)
+    var call = call(layer: layer, queries: queries, keys: keys, values: values, output: output)
+    call.partials = partials
+    if startedLayer == layer { call.phase = .chunk }
+    startedLayer = -1
     let isLarge = rowCount >= Self.parallelRows
     if owner == layer { run(.store, units.stores.count, call, inParallel: isLarge) }
     for index in 0..<replayCount where replays[index].roles.contains(.before) { prepareReading(index, call) }
+    attend(call)
     if splitsSlots {
-      perform(.attendShare, call, inParallel: true)
       if finishSplit(call) { perform(.finishColumnShares, call, inParallel: true) }
     } else {
-      run(.attend, units.tasks.count, call, inParallel: true)
       run(.finishColumns, units.columns.count, call, inParallel: isLarge)
     }
     for index in 0..<replayCount { replays[index].forEach(.observes) { $0.observe(call, replays[index]) } }
@@ -273,10 +315,18 @@ package final class LocalAttention: AttentionService {
     if keeps { replay.keeper.startColumns(task, replay) }
     for start in stride(from: task.tokens.lowerBound, to: task.tokens.upperBound, by: tileTokens) {
       let tile = task.tile(start..<min(start + tileTokens, task.tokens.upperBound))
-      replay.start(tile, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
+      if call.phase == .chunk {
+        started.takeUp(scratch.partial, of: tile, replay)
+      } else {
+        replay.start(tile, firstRow: 0, sinkLogits: call.sinkLogits, scratch)
+      }
       replay.attend(
         tile, call, share: .whole, firstRow: 0, keeping: keeps ? scratch.kept : nil, scratch: scratch, kernels)
       let partial = scratch.partial
+      if call.phase == .stored {
+        started.keep(partial, of: tile, replay)
+        continue
+      }
       if keeps {
         replay.keeper.addColumns(
           tile, replay, share: .whole, maximum: partial.maximum.pointer, sum: partial.sum.pointer, kept: scratch.kept,
@@ -296,7 +346,9 @@ package final class LocalAttention: AttentionService {
       let replay = replays[task.replay]
       guard replay.place(layer: call.layer, head: task.head) >= 0 else { continue }
       let (scratch, row) = (scratch(replay, share.index), task.queryHeads.lowerBound)
-      replay.start(task, firstRow: row, sinkLogits: share.index == 0 ? call.sinkLogits : nil, scratch)
+      if call.phase != .chunk {
+        replay.start(task, firstRow: row, sinkLogits: share.index == 0 ? call.sinkLogits : nil, scratch)
+      }
       kept += replay.attend(
         task, call, share: share, firstRow: row,
         keeping: replay.roles.contains(.keepsWeights) ? scratch.kept + kept : nil, scratch: scratch, kernels)

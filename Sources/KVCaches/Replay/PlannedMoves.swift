@@ -60,6 +60,7 @@ final class PlannedMoves {
     let (key, value) = (scratch.key.pointer, scratch.value.pointer)
     for index in range {
       let move = moves.pointer[index]
+      if move.target.block >= 0, !step.stores(move.target) { continue }
       var valueSource = UnsafePointer(value)
       if move.token >= 0 {
         valueSource = step.key(of: move.token, head: head, call, to: key, kernels)

@@ -77,6 +77,21 @@ extension HeadGroup {
   /// - Parameter payload: bytes of all other sections, which bound what the counters can claim
   /// - Throws: `KVCacheError` where they are impossible.
   func readCounters(_ bytes: UnsafeRawBufferPointer, payload: Int) throws(KVCacheError) {
+    let (tokens, stages) = try stages(of: bytes, payload: payload)
+    for state in states { try state.checkCounters(stages, tokens: tokens, payload: payload) }
+    set(tokenCount: tokens, stages: stages)
+    for state in states { state.didRestoreCounters(self) }
+  }
+
+  /// Takes up counters of a group that stores the heads which this one does not.
+  func adoptCounters(_ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
+    let (tokens, stages) = try stages(of: bytes, payload: .max)
+    ledger.set(tokenCount: tokens, stages: stages)
+  }
+
+  private func stages(
+    of bytes: UnsafeRawBufferPointer, payload: Int
+  ) throws(KVCacheError) -> (tokens: Int64, stages: [any Stage]) {
     var reader = SectionReader(bytes)
     let tokens = try reader.read(Int64.self)
     guard tokens >= 0, tokens < .max / 2 else { throw .badSnapshot("impossible token count \(tokens)") }
@@ -100,9 +115,7 @@ extension HeadGroup {
         throw .badSnapshot("a stage holds tokens before the one it follows is full")
       }
     }
-    for state in states { try state.checkCounters(stages, tokens: tokens, payload: payload) }
-    set(tokenCount: tokens, stages: stages)
-    for state in states { state.didRestoreCounters(self) }
+    return (tokens, stages)
   }
 
   /// Where the bytes of a layer's slots lie in one block, one range a head and kind, as a section has them.

@@ -33,6 +33,7 @@ extension KVCache {
       group.add(UndoLog(depth: depth + reach, ignoresSingleTokens: !ofSingleTokens, of: group, group.site))
     }
     recurrent.keepCopies(depth: depth)
+    distantHeads?.keepUndoLog(depth: depth, ofSingleTokens: ofSingleTokens)
   }
 
   private var undoLogs: [(group: HeadGroup, log: UndoLog)] {
@@ -87,6 +88,7 @@ extension KVCache {
     }
     guard taken > 0 else { return 0 }
     noteRollBack()
+    distantHeads?.rollBack(tokens: taken)
     for group in groups {
       group.slots.giveUpGrowth(group.ledger.stages)
       for state in group.states { state.didRollBack(group) }

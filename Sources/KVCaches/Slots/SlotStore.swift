@@ -7,18 +7,22 @@ struct SlotStore {
   let type: ElementType
   let heads: Int
   let headDim: Int
+  /// Which slots are stored.
+  let share: SlotShare
   private(set) var storages: [StageStorage] = []
   /// Where the slots of each stage lie, `[stage]`.
   let places: [StagePlace]
   /// The most slots of all bounded stages together, but for those that hold more for a time.
   private let boundedCapacity: Int
 
-  init(_ stages: [any StageSpecification], type: ElementType, heads: Int, headDim: Int) {
-    (self.type, self.heads, self.headDim) = (type, heads, headDim)
+  init(
+    _ stages: [any StageSpecification], type: ElementType, heads: Int, headDim: Int, share: SlotShare = .all
+  ) {
+    (self.type, self.heads, self.headDim, self.share) = (type, heads, headDim, share)
     let bounded = stages.compactMap(\.capacity)
     boundedCapacity = bounded.reduce(0, +)
     if !bounded.isEmpty {
-      storages.append(StageStorage(type: type, heads: heads, headDim: headDim, capacity: boundedCapacity))
+      storages.append(StageStorage(type: type, heads: heads, headDim: headDim, capacity: boundedCapacity, share: share))
     }
     let opens = stages.contains { $0.blueprint.opensForPrompt }
     var places: [StagePlace] = []
@@ -31,7 +35,7 @@ struct SlotStore {
       } else {
         let growth = stage.blueprint.growth
         places.append(StagePlace(storage: storages.count, offset: 0, growth: growth))
-        storages.append(StageStorage(type: type, heads: heads, headDim: headDim, growth: growth))
+        storages.append(StageStorage(type: type, heads: heads, headDim: headDim, growth: growth, share: share))
       }
     }
     self.places = places
@@ -100,7 +104,8 @@ struct SlotStore {
       resizeBounded(used: 0, keeping: 0)
     }
     for (stage, place) in zip(stages, places) where stage.capacity == nil {
-      storages[place.storage] = StageStorage(type: type, heads: heads, headDim: headDim, growth: place.growth)
+      storages[place.storage] = StageStorage(
+        type: type, heads: heads, headDim: headDim, growth: place.growth, share: share)
     }
   }
 

@@ -23,19 +23,22 @@ struct StageStorage {
   let heads: Int
   let headDim: Int
   let growth: SlotGrowth
+  /// Which blocks are stored; the others have no slots.
+  let share: SlotShare
   private var blocks: [Buffer<UInt8>] = []
   /// A block in front of the others in which heads hold different numbers of tokens.
   private(set) var packed: PackedSlots?
 
   /// Storage that is allocated at once where it is bounded, else block by block.
-  init(type: ElementType, heads: Int, headDim: Int, growth: SlotGrowth) {
-    (self.type, self.heads, self.headDim, self.growth) = (type, heads, headDim, growth)
+  init(type: ElementType, heads: Int, headDim: Int, growth: SlotGrowth, share: SlotShare = .all) {
+    (self.type, self.heads, self.headDim, self.growth, self.share) = (type, heads, headDim, growth, share)
     if case .bounded = growth { addBlock() }
   }
 
   /// Storage of so many slots, rounded up to whole panels, allocated at once.
-  init(type: ElementType, heads: Int, headDim: Int, capacity: Int) {
-    self.init(type: type, heads: heads, headDim: headDim, growth: .bounded(Self.slots(capacity: capacity)))
+  init(type: ElementType, heads: Int, headDim: Int, capacity: Int, share: SlotShare = .all) {
+    self.init(
+      type: type, heads: heads, headDim: headDim, growth: .bounded(Self.slots(capacity: capacity)), share: share)
   }
 
   /// Slots of a bounded block: whole panels of 16.
@@ -51,7 +54,7 @@ struct StageStorage {
 
   /// The first `used` slots in a bounded block of another size.
   func resized(slots: Int, used: Int) -> StageStorage {
-    let other = StageStorage(type: type, heads: heads, headDim: headDim, growth: .bounded(slots))
+    let other = StageStorage(type: type, heads: heads, headDim: headDim, growth: .bounded(slots), share: share)
     for head in 0..<heads {
       var sources: [UnsafeMutableRawBufferPointer] = []
       forEachUsedRange(used, head: head, block: 0) { sources.append($0) }
@@ -84,7 +87,10 @@ struct StageStorage {
   /// The most slots of any block.
   var largestBlock: Int { blocks.isEmpty ? 0 : growth.slots(ofBlock: blocks.count - 1) }
 
-  private mutating func addBlock() { blocks.append(Buffer(count: heads * headBytes(ofBlock: blocks.count))) }
+  private mutating func addBlock() {
+    let isKept = share.keeps(block: blocks.count, of: growth)
+    blocks.append(Buffer(count: isKept ? heads * headBytes(ofBlock: blocks.count) : 0))
+  }
 
   /// Makes room for slots up to `slots`.
   mutating func reserve(slots: Int) {
@@ -131,7 +137,8 @@ struct StageStorage {
 
   func block(_ index: Int) -> Block {
     Block(
-      base: blocks[index].pointer, slots: growth.slots(ofBlock: index), keyBytes: keyBytes(ofBlock: index),
+      base: blocks[index].pointer, slots: share.keeps(block: index, of: growth) ? growth.slots(ofBlock: index) : 0,
+      keyBytes: keyBytes(ofBlock: index),
       headBytes: headBytes(ofBlock: index))
   }
 
@@ -140,6 +147,7 @@ struct StageStorage {
 
   /// Calls `body` with the bytes of one head's first `used` slots of a block: keys, rounded up to whole panels, then values.
   func forEachUsedRange(_ used: Int, head: Int, block: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    guard share.keeps(block: block, of: growth) else { return }
     let base = blocks[block].pointer + head * headBytes(ofBlock: block)
     let keys = SlotStorage.keyBytes(type: type, headDim: headDim, slots: used)
     let values = SlotStorage.valueBytes(type: type, headDim: headDim, slots: used)

@@ -29,9 +29,8 @@ struct StoredHeads: @unchecked Sendable {
   /// Some heads of a model of so many layers with `keyValueHeads` KV heads each, given by `layer * KV heads + head`.
   ///
   /// - Parameter sharing: for layers that read the keys of an earlier one, that layer
-  /// - Precondition: there is at least one, they ascend, and none stands twice.
+  /// - Precondition: they ascend, and none stands twice.
   init(_ heads: [Int], layers count: Int, keyValueHeads: Int, sharing: [Int: Int] = [:]) {
-    precondition(!heads.isEmpty, "a group has heads")
     self.keyValueHeads = keyValueHeads
     modelHeads = heads
     places = Buffer(count: count * keyValueHeads)
@@ -62,7 +61,7 @@ struct StoredHeads: @unchecked Sendable {
   /// How many layers read the keys of a layer's owner before it does; 0 for the owner itself.
   func readerNumber(layer: Int) -> Int { Int(readerNumbers.pointer[layer]) }
 
-  /// How many heads are stored.
+  /// How many heads are stored; none where all of them are kept elsewhere.
   var count: Int { modelHeads.count }
 
   /// A short text that differs between choices of heads.

@@ -52,7 +52,8 @@ final class ScoreState: StageState {
   /// Puts other scores, of as many slots as there are, in the place of all.
   func take(_ scores: Buffer<Double>) {
     self.scores = scores
-    slots = scores.count / site.count
+    // Where no head is stored there is nothing to count.
+    if site.count > 0 { slots = scores.count / site.count }
   }
 
   /// Follows the slots of bounded stages, which may be more for a time.
@@ -86,7 +87,7 @@ final class ScoreState: StageState {
     guard let stage = stages.last as? ScoredStage, stage.isOpen else { return }
     let held = stages.reduce(0) { $0 + $1.count }
     let bytes = StageStorage.headBytes(type: site.slotType.elementType, headDim: site.headDim, slots: held)
-    guard Int64(held) == tokens, bytes <= payload / site.count else {
+    guard Int64(held) == tokens, bytes <= payload / max(1, site.count) else {
       throw .badSnapshot("impossible count of a prompt's tokens")
     }
   }

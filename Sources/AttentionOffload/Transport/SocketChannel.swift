@@ -1,0 +1,173 @@
+import CLibrary
+import Kernels
+import Synchronization
+
+/// Frames over a TCP or Unix socket: blocking calls of the system, one for a frame that goes out, two for one that comes.
+///
+/// A layer's exchange is a question and its answer, and who asked waits for it; an event loop in between would add two
+/// changes of thread to each. Large pieces are written from where they lie (`writev`).
+package final class SocketChannel: FrameChannel, @unchecked Sendable {
+  private let descriptor: Int32
+  private let name: String
+  /// Held while a frame is written, since beats come from another thread.
+  private let sending = Mutex(())
+  private let isClosed = Atomic<Bool>(false)
+  /// Bytes written and read.
+  private let sentBytes = Atomic<Int>(0)
+  private let receivedBytes = Atomic<Int>(0)
+  private let header = Buffer<UInt8>(count: FrameHeader.size)
+  private let outgoing = Buffer<UInt8>(count: FrameHeader.size)
+
+  /// Takes over a connected socket.
+  ///
+  /// - Parameter patience: the longest wait for a byte, in milliseconds; 0 for ever
+  package init(descriptor: Int32, name: String, patience: Int) {
+    self.descriptor = descriptor
+    self.name = name
+    set(tcpLevel, TCP_NODELAY, 1)
+    set(SOL_SOCKET, SO_KEEPALIVE, 1)
+    #if canImport(Glibc) || canImport(Musl)
+      // A machine that is gone is noticed within some seconds although nobody on it can say so.
+      set(tcpLevel, TCP_KEEPIDLE, 1)
+      set(tcpLevel, TCP_KEEPINTVL, 1)
+      set(tcpLevel, TCP_KEEPCNT, 4)
+    #endif
+    setPatience(patience)
+  }
+
+  deinit { _ = CLibrary.close(descriptor) }
+
+  private func set(_ level: Int32, _ option: Int32, _ value: Int32) {
+    var value = value
+    _ = setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  /// Sets the longest wait for a byte, in milliseconds; 0 for ever.
+  package func setPatience(_ milliseconds: Int) {
+    var time = timeval()
+    time.tv_sec = .init(milliseconds / 1000)
+    time.tv_usec = .init(milliseconds % 1000 * 1000)
+    for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+      _ = setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
+    }
+  }
+
+  /// Connects to a worker.
+  ///
+  /// - Throws: `OffloadError.lost` where nobody answers.
+  package static func connect(to address: SocketAddress, patience: Int) throws(OffloadError) -> SocketChannel {
+    var reason = "no such host"
+    let descriptor = address.forEachSystemAddress { family, target, length -> Int32? in
+      let descriptor = socket(family, socketKind, 0)
+      guard descriptor >= 0 else { return nil }
+      guard CLibrary.connect(descriptor, target, length) == 0 else {
+        reason = String(cString: strerror(errno))
+        _ = CLibrary.close(descriptor)
+        return nil
+      }
+      return descriptor
+    }
+    guard let descriptor else { throw .lost("attention worker \(address): \(reason)") }
+    return SocketChannel(descriptor: descriptor, name: "attention worker \(address)", patience: patience)
+  }
+
+  /// Connects to a worker whenever it is asked.
+  package static func connector(to address: SocketAddress, patience: Int) -> RemoteAttention.Connector {
+    { () throws(OffloadError) -> any FrameChannel in
+      let channel: any FrameChannel = try connect(to: address, patience: patience)
+      return channel
+    }
+  }
+
+  package func close() {
+    guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+    _ = shutdown(descriptor, Int32(SHUT_RDWR))
+  }
+
+  package func send(
+    _ header: FrameHeader, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
+  ) throws(OffloadError) {
+    let problem: OffloadError? = sending.withLock { _ in
+      header.write(to: UnsafeMutableRawBufferPointer(outgoing.elements))
+      return withUnsafeTemporaryAllocation(of: iovec.self, capacity: 3) { list in
+        list.initializeElement(at: 0, to: iovec(iov_base: outgoing.pointer, iov_len: .init(FrameHeader.size)))
+        list.initializeElement(at: 1, to: Self.piece(first))
+        list.initializeElement(at: 2, to: Self.piece(second))
+        return write(list, count: FrameHeader.size + first.count + second.count)
+      }
+    }
+    if let problem { throw problem }
+  }
+
+  private static func piece(_ bytes: UnsafeRawBufferPointer) -> iovec {
+    iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: .init(bytes.count))
+  }
+
+  private func write(_ list: UnsafeMutableBufferPointer<iovec>, count: Int) -> OffloadError? {
+    var left = count
+    var first = 0
+    while left > 0 {
+      let written = writev(descriptor, list.baseAddress! + first, Int32(list.count - first))
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else { return failure(written) }
+      sentBytes.wrappingAdd(written, ordering: .relaxed)
+      left -= written
+      var done = written
+      while first < list.count, done >= Int(list[first].iov_len) {
+        done -= Int(list[first].iov_len)
+        first += 1
+      }
+      if done > 0 {
+        list[first].iov_base = list[first].iov_base.map { $0 + done }
+        list[first].iov_len -= .init(done)
+      }
+    }
+    return nil
+  }
+
+  package func receiveHeader() throws(OffloadError) -> FrameHeader {
+    let target = UnsafeMutableRawBufferPointer(header.elements)
+    try receiveContents(into: target)
+    return try FrameHeader(UnsafeRawBufferPointer(target))
+  }
+
+  package func receiveContents(into target: UnsafeMutableRawBufferPointer) throws(OffloadError) {
+    var offset = 0
+    while offset < target.count {
+      let count = recv(descriptor, target.baseAddress! + offset, target.count - offset, 0)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw failure(count) }
+      receivedBytes.wrappingAdd(count, ordering: .relaxed)
+      offset += count
+    }
+  }
+
+  /// Takes as many bytes as there are, at least one; 0 or less where the connection has ended.
+  func receiveSome(into target: UnsafeMutableRawBufferPointer) -> Int {
+    while true {
+      let count = recv(descriptor, target.baseAddress, target.count, 0)
+      if count >= 0 || errno != EINTR { return count }
+    }
+  }
+
+  /// Sends bytes as they are; false where the connection has ended.
+  func sendSome(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    withUnsafeTemporaryAllocation(of: iovec.self, capacity: 1) { list in
+      list.initializeElement(at: 0, to: Self.piece(bytes))
+      return write(list, count: bytes.count) == nil
+    }
+  }
+
+  /// Bytes written and read so far.
+  package var traffic: (sent: Int, received: Int) {
+    (sentBytes.load(ordering: .relaxed), receivedBytes.load(ordering: .relaxed))
+  }
+
+  private func failure(_ result: Int) -> OffloadError {
+    if result == 0 || isClosed.load(ordering: .relaxed) { return .lost("\(name) has closed the connection") }
+    let isSlow = errno == EAGAIN || errno == EWOULDBLOCK
+    return .lost("\(name): \(isSlow ? "it does not answer" : String(cString: strerror(errno)))")
+  }
+}
+
+private let tcpLevel = Int32(IPPROTO_TCP)
