@@ -46,7 +46,7 @@ INLINE void pair_score_tile(pair_kind kind, int is_halves, const attention_step 
       lanes_u key[TILE_LIMIT];
       UNROLL for (int p = 0; p < panels; p++) {
         const uint8_t *at = keys + p * source.panel_bytes;
-        if (row == 0) __builtin_prefetch(at + 64 * (ptrdiff_t)c + source.ahead, 0, 3);
+        if (row == 0) __builtin_prefetch(at + 64 * (ptrdiff_t)c + source.ahead, 0, 2);
         key[p] = is_halves ? key_words(at, c, inverse[p]) : lanes_load_bits(at + 64 * (ptrdiff_t)c);
       }
       UNROLL for (int r = 0; r < rows; r++) {

@@ -239,8 +239,8 @@ INLINE void pair_value_tile(sluice_type type, pair_kind kind, const float *inver
     UNROLL for (int v = 0; v < vectors; v++) {
       const uint8_t *at = even + value_offset(type, half + v);
       if (inverse && (half + v) % 2 == 0) {
-        __builtin_prefetch(at + ATTENTION_SLOTS * row_bytes, 0, 3);
-        __builtin_prefetch(at + (ATTENTION_SLOTS + 1) * row_bytes, 0, 3);
+        __builtin_prefetch(at + ATTENTION_SLOTS * row_bytes, 0, 2);
+        __builtin_prefetch(at + (ATTENTION_SLOTS + 1) * row_bytes, 0, 2);
       }
       value[v] = inverse ? value_pairs(type, at, at + row_bytes, (half + v) % 2, inverse + 2 * pair)
                          : lanes_load_bits(pairs + PANEL * v);

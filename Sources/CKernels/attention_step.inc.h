@@ -32,6 +32,9 @@ typedef struct attention_step {
 
 /// Asks for the cache lines of [p, p + bytes), which the next step will read: hardware prefetchers stop at each page
 /// and lose the keys while the values are read. Addresses past the end do no harm.
+///
+/// Where pairs are made, arithmetic is long enough for lines to wait in the second-level cache, which can ask for more at
+/// once than the first.
 INLINE void prefetch(const void *p, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 0, 3);
 }
