@@ -51,6 +51,8 @@ def write_folder(config, state, tokenizer_folder, folder):
         values["sink_token_id"] = config.sink_token
     (folder / "config.json").write_text(json.dumps(values, indent=1) + "\n")
     save_file(state, folder / "model.safetensors", {"format": "pt"})
+    if tokenizer_folder is None:
+        return
     tokenizer = json.loads((Path(tokenizer_folder) / "tokenizer.json").read_text())
     if config.sink == "token":
         add_first_token(tokenizer, config.bos_token)
@@ -90,7 +92,8 @@ def write_gguf(config, state, tokenizer_folder, path, kind="f32", name="sluice")
     writer.add_layer_norm_rms_eps(config.norm_epsilon)
     writer.add_vocab_size(config.vocab_size)
     add_declarations(writer, config)
-    add_vocabulary(writer, config, tokenizer_folder)
+    if tokenizer_folder is not None:
+        add_vocabulary(writer, config, tokenizer_folder)
     names = {ours: theirs for theirs, ours in GGUF_NAMES.items()}
     top = {ours: theirs for theirs, ours in GGUF_TOP.items()}
     for ours, value in state.items():

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from .memory import Memory, read_and_write
 
@@ -132,6 +133,8 @@ class Llama(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config = config
+        # Whether layers are computed again on the way back, which takes a third more time and little memory.
+        self.recomputes = False
         self.model = Trunk(config)
         self.lm_head = None if config.tied else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.apply(self.initialize)
@@ -159,7 +162,10 @@ class Llama(nn.Module):
         table = rotary(torch.arange(size, device=tokens.device), config.head_dim, config.rope_theta, x.dtype)
         after = []
         for layer, memory in zip(self.model.layers, memories):
-            x, memory = layer(x, table, memory)
+            if self.recomputes and self.training:
+                x, memory = checkpoint(layer, x, table, memory, use_reentrant=False)
+            else:
+                x, memory = layer(x, table, memory)
             after.append(memory)
         return x, after
 

@@ -70,9 +70,9 @@ class RecallDocuments:
             pairs.append((fact, self.piece(f"\nWhat is the number of the {name}? The number of the {name} is ", number, ".\n")))
         return pairs
 
-    def lines(self, random, count=None):
+    def lines(self, random, count):
         pairs = []
-        for _ in range(count or random.randint(4, 24)):
+        for _ in range(random.randint(min(4, count), count)):
             name = f"{random.choice(self.names)}-{random.choice(self.names)}"
             number = self.digits(random, self.key_digits)
             fact = self.piece(f"line {name}: REGISTER_CONTENT is <", number, ">\n")
@@ -95,16 +95,17 @@ class RecallDocuments:
         - distance: of the facts that are asked for, in segments (without segments, in tokens); drawn where it is nil
         - whole: no fact or question is cut by a segment's end
         """
-        pairs = getattr(self, kind)(random)
+        # A line has about 30 tokens; a text of lines may be full of them.
+        pairs = self.lines(random, max(2, length // 40)) if kind == "lines" else getattr(self, kind)(random)
         asked = random.sample(pairs, min(questions, len(pairs)))
-        # As many others as leave two thirds of the text to filler.
-        room = length // 3 - sum(len(fact.ids) for fact, _ in asked)
+        tail = sum(len(question.ids) for _, question in asked)
+        # Other facts leave a tenth of a text of lines to filler, and two thirds of others.
+        room = (length * 9 // 10 if kind == "lines" else length // 3) - tail - sum(len(fact.ids) for fact, _ in asked)
         others = []
         for pair in pairs:
             if pair not in asked and len(pair[0].ids) <= room:
                 others.append(pair)
                 room -= len(pair[0].ids)
-        tail = sum(len(question.ids) for _, question in asked)
         if segment:
             count = length // segment
             if distance is None:

@@ -87,6 +87,7 @@ class Run:
         self.text = Text(paths, self.tokenizer, cache)
         self.held_out_paths, self.cache = held_out, cache
         self.documents = RecallDocuments(self.tokenizer, self.text, **self.data.get("documents", {}))
+        self.model.recomputes = self.training.get("recompute", False)
         self.optimizer = torch.optim.AdamW(
             [group for group in optimizer_groups(self.model, self.training) if group["params"]],
             lr=self.training["rate"], betas=(0.9, self.training.get("beta2", 0.95)))
@@ -167,15 +168,16 @@ class Run:
         return self.record(totals)
 
     def accumulate(self, ids, loss_weights, marks, totals):
-        logits, _ = self.model(ids[:, :-1])
-        losses = F.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none").view(marks.shape)
-        right = (logits.argmax(-1) == ids[:, 1:]) & marks
+        """The weighted sum of losses; logits are made only where something weighs."""
+        hidden, _ = self.model.hidden(ids[:, :-1])
         counted = loss_weights > 0
-        for name, chosen in (("text", counted & ~marks), ("answers", marks)):
+        logits, wanted, is_answer = self.model.project(hidden[counted]), ids[:, 1:][counted], marks[counted]
+        losses = F.cross_entropy(logits.float(), wanted, reduction="none")
+        for name, chosen in (("text", ~is_answer), ("answers", is_answer)):
             totals[name][0] += losses[chosen].sum().item()
             totals[name][1] += int(chosen.sum())
-        totals["right"] += int(right.sum())
-        return (losses * loss_weights).sum()
+        totals["right"] += int(((logits.argmax(-1) == wanted) & is_answer).sum())
+        return (losses * loss_weights[counted]).sum()
 
     def record(self, totals):
         record = {"step": self.step_number, "minutes": round(self.minutes, 2), "loss": totals["loss"]}

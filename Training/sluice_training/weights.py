@@ -121,3 +121,19 @@ def load_adapter(model, folder):
         if name not in own or own[name].shape != value.shape:
             raise ValueError(f"'{folder}' holds '{name}' {tuple(value.shape)}, which the model has not")
     model.load_state_dict(names, strict=False)
+
+
+def write_tokenizer(path, folder):
+    """A GGUF file's tokenizer as tokenizer.json, by transformers; digits stand alone where the file says `smollm`."""
+    from gguf import GGUFReader
+    from transformers import AutoTokenizer
+
+    path, folder = Path(path), Path(folder)
+    AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name).save_pretrained(str(folder))
+    splitting = GGUFReader(str(path)).fields.get("tokenizer.ggml.pre")
+    if splitting is not None and splitting.contents() == "smollm":
+        file = folder / "tokenizer.json"
+        description = json.loads(file.read_text())
+        digits = {"type": "Digits", "individual_digits": True}
+        description["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [digits, description["pre_tokenizer"]]}
+        file.write_text(json.dumps(description, ensure_ascii=False))
