@@ -158,7 +158,6 @@ struct ServerCommand: AsyncParsableCommand {
   mutating func run() async throws {
     var options = SluiceServer.Options()
     (options.host, options.port, options.keys, options.aliases) = (host, port, apiKey, alias)
-    options.plan = try cache.map { try KVCache.Plan($0) }
     options.slotType = KVCache.SlotType(rawValue: cacheType) ?? .float16
     options.memoryBytes = cacheMemory << 20
     (options.parallel, options.queue) = (parallel, queue)
@@ -170,6 +169,9 @@ struct ServerCommand: AsyncParsableCommand {
     options.sessions = try openSessions(logger)
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
+    options.plan = try cache.map {
+      try KVCache.Plan($0, resolver: .none.model(loaded.engine.model.configuration.memory))
+    }
     for notice in loaded.notices { logger.notice("\(notice)") }
     // Waiting for signals must begin before anybody is told that the server is there.
     let signals = Self.signals()

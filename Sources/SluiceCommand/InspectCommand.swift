@@ -23,14 +23,17 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let plan = try KVCache.Plan(cache.cache, resolver: .files)
+    if let cache = cache.cache { try KVCache.Plan.check(cache) }
     let path = try ModelLocator.path(of: model)
     let file = try WeightFile.open(path)
-    let configuration = try ModelRegistry.configuration(of: file)
+    let adapters = try adapters.lora.map { try $0.open() }
+    let configuration = try ModelRegistry.configuration(of: file, adapters: adapters)
+    let plan = try KVCache.Plan(
+      cache.specification(for: configuration.memory), resolver: .files.model(configuration.memory))
     let report = try CacheReport(
       plan: plan, slotType: cache.slots.cacheType, configuration: configuration,
       notices: try LanguageModel.notices(of: file, nil),
-      adapters: try adapters.lora.map { AdapterReport(adapter: try $0.open()) })
+      adapters: adapters.map { AdapterReport(adapter: $0) })
     if json {
       StandardOutput.write(report.json(path: path, file: file).text + "\n")
     } else {

@@ -53,8 +53,9 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let source = try source()
     let store = try session.session.map { _ in try session.store.open() }
-    let (plan, slotType) = try session.cache(cache, cacheType, in: store)
+    if let cache { try KVCache.Plan.check(cache) }
     let loaded = try model.load()
+    let (plan, slotType) = try session.cache(cache, cacheType, in: store, loaded)
     var writer = try TextWriter(loaded, plan: plan, slotType: slotType, speculation: speculation.speculate)
     if let store, let name = session.session {
       try writer.resume(name, in: store, saveEvery: .seconds(session.saveEvery))

@@ -98,7 +98,7 @@ struct ResponseFields: Sendable {
     if let value = try fields.number("temperature", in: 0...2) { answer.sampling.temperature = value }
     if let value = try fields.number("top_p", in: 0...1) { answer.sampling.topP = max(value, .leastNormalMagnitude) }
     if let value = try fields.integer("top_k", in: -1...Int(Int32.max)) { answer.sampling.topK = max(0, value) }
-    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec) }
+    if let spec = try fields.string("cache") { answer.plan = try answer.named(spec) }
     answer.streams = try fields.bool("stream") ?? false
     if var options = try fields.fields("stream_options") {
       options.ignore(["include_obfuscation"])

@@ -90,7 +90,7 @@ private struct MessageFields {
     if let value = try fields.number("top_p", in: 0...1) { answer.sampling.topP = max(value, .leastNormalMagnitude) }
     if let value = try fields.integer("top_k", in: 0...Int(Int32.max)) { answer.sampling.topK = value }
     answer.stopStrings = try AnswerFields.stops(&fields, "stop_sequences")
-    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec) }
+    if let spec = try fields.string("cache") { answer.plan = try answer.named(spec) }
     answer.streams = try fields.bool("stream") ?? false
     fields.ignore(["metadata", "service_tier", "inference_geo"])
   }

@@ -60,16 +60,12 @@ struct ChatCommand: ParsableCommand {
   }
 
   func run() throws {
-    let named = try cache.map { specification throws(KVCacheError) in
-      try KVCache.Plan(specification, resolver: .files)
-    }
+    if let cache { try KVCache.Plan.check(cache) }
     let loaded = try model.load()
     let budget = min(4096, loaded.engine.model.configuration.trainedLength)
     let plan =
-      named
-      ?? KVCache.Plan {
-        Sinks(4); Window(max(1, budget - 4))
-      }
+      try cache.map { specification throws(KVCacheError) in try loaded.plan(specification) }
+      ?? loaded.trainedMemory.streamingPlan(budget: budget)
     let isTerminal = StandardOutput.isTerminal
     let thoughts = think ?? (isTerminal ? .show : .hide)
     var conversation = try template.template(of: loaded)

@@ -23,16 +23,18 @@ struct RunSession: ParsableArguments {
     }
   }
 
-  /// What is remembered: what the options say, or what the session has been begun with.
+  /// What is remembered: what the options say, what the session has been begun with, or what the model was trained with, which
+  /// is every token where it declares nothing.
   ///
   /// - Throws: `CommandError` where both are there and differ.
   func cache(
-    _ specification: String?, _ slotType: KVCache.SlotType?, in store: SessionStore?
+    _ specification: String?, _ slotType: KVCache.SlotType?, in store: SessionStore?,
+    _ loaded: LanguageModel.Loaded
   ) throws -> (plan: KVCache.Plan, slotType: KVCache.SlotType) {
-    let named = try specification.map { text throws(KVCacheError) in try KVCache.Plan(text, resolver: .files) }
+    let named = try specification.map { text throws(KVCacheError) in try loaded.plan(text) }
     guard let session, let stored = try store?.session(named: session), stored.tokens > 0,
       let storedType = KVCache.SlotType(rawValue: stored.slotType)
-    else { return (named ?? .full, slotType ?? .float16) }
+    else { return (named ?? loaded.trainedMemory.segments?.plan ?? .full, slotType ?? .float16) }
     if let named, "\(named)" != stored.plan {
       throw CommandError("the session '\(session)' has the cache '\(stored.plan)', not '\(named)'")
     }
