@@ -73,10 +73,12 @@ final class AdapterSet {
     let gated = adapters.filter { !$0.gates.isEmpty }
     guard let adapter = gated.first else { return nil }
     if gated.count > 1 {
-      throw ModelError.unsupported("brings gates, as '\(adapter.file.path)' does; only one adapter may", in: gated[1].file.path)
+      throw ModelError.unsupported(
+        "brings gates, as '\(adapter.file.path)' does; only one adapter may", in: gated[1].file.path)
     }
     guard let segments = try TrainedMemory(adapter.file).segments else {
-      throw ModelError.unsupported("brings gates, but 'infini' does not say how long segments are", in: adapter.file.path)
+      throw ModelError.unsupported(
+        "brings gates, but 'infini' does not say how long segments are", in: adapter.file.path)
     }
     return segments
   }
@@ -104,7 +106,8 @@ final class AdapterSet {
   func checkAllUsed() throws {
     for (adapter, used) in zip(adapters, used) {
       if let gate = adapter.gates.keys.sorted().first(where: { !used.contains($0) }) {
-        throw ModelError.unusableTensor(gate, "are gates of a layer that the model does not have", in: adapter.file.path)
+        throw ModelError.unusableTensor(
+          gate, "are gates of a layer that the model does not have", in: adapter.file.path)
       }
       guard let module = adapter.modules.first(where: { !used.contains($0.name) }) else { continue }
       throw ModelError.unusableTensor(

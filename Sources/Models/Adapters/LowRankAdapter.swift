@@ -105,7 +105,9 @@ package struct LowRankAdapter: Sendable {
       // Models of text and images hold their text model under this name.
       modules.append(Module(name: name.replacing("language_model.", with: ""), down: tensor, up: partner))
     }
-    guard !modules.isEmpty || !gates.isEmpty else { throw ModelError.unsupported("holds no low-rank factors", in: file.path) }
+    guard !modules.isEmpty || !gates.isEmpty else {
+      throw ModelError.unsupported("holds no low-rank factors", in: file.path)
+    }
     return modules
   }
 

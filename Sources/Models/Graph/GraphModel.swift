@@ -122,7 +122,8 @@ extension ModelConfiguration {
       configuration.layers[layer].sinkLogits = try source.headNumbers("sinks", layer: layer)
     }
     guard memory.segments == nil || configuration.layers.contains(where: { $0.gates != nil }) else {
-      throw ModelError.unsupported("declares a compressive memory, but has no gates to read it by", in: source.file.path)
+      throw ModelError.unsupported(
+        "declares a compressive memory, but has no gates to read it by", in: source.file.path)
     }
     return configuration
   }
