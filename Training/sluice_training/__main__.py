@@ -75,6 +75,14 @@ def unpack(arguments):
     files.write_folder(config, state, None, expand(arguments.out))
 
 
+def pack(arguments):
+    """A folder of weights as one GGUF file."""
+    from . import export as files
+
+    config, state = weights.load(expand(arguments.folder))
+    files.write_gguf(config, state, expand(arguments.tokenizer or arguments.folder), expand(arguments.out), arguments.type)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="sluice_training", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -97,6 +105,9 @@ def main():
     measured.add_argument("--cases", type=int, default=100)
     command("plot", plot, "draw a run's curves beside its log", "folder")
     command("unpack", unpack, "turn a GGUF file into a folder of float32 weights", "file", "out")
+    packed = command("pack", pack, "turn a folder of weights into a GGUF file", "folder", "out")
+    packed.add_argument("--type", choices=["f32", "f16", "q8_0"], default="f32")
+    packed.add_argument("--tokenizer", help="the folder of tokenizer.json, where it is another one")
     command("record", lambda arguments: reference.write(arguments.folder),
             "write the models and logits that Sluice's tests are held against", "folder")
     arguments = parser.parse_args()
