@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 
 from . import lowrank, reference, weights
 from .config import AdapterConfig
@@ -20,6 +21,8 @@ def train(arguments):
     run = Run(read_config(arguments.config), expand(arguments.folder))
     if run.resume():
         print(f"goes on at step {run.step_number}", flush=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(run, "stops", True))
     run.train(save_every=arguments.save_every)
 
 

@@ -92,6 +92,8 @@ class Run:
             [group for group in optimizer_groups(self.model, self.training) if group["params"]],
             lr=self.training["rate"], betas=(0.9, self.training.get("beta2", 0.95)))
         self.step_number, self.stage, self.accuracy, self.minutes = 0, 0, 0.0, 0.0
+        # Whether the run ends after the step under way; what a signal sets.
+        self.stops = False
 
     # Batches
 
@@ -232,7 +234,7 @@ class Run:
         kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= self.step_number] if log.exists() else []
         log.write_text("".join(line + "\n" for line in kept))
         with log.open("a") as file:
-            while self.step_number < self.training["steps"]:
+            while self.step_number < self.training["steps"] and not self.stops:
                 record = self.step()
                 file.write(json.dumps(record) + "\n")
                 file.flush()

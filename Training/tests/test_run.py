@@ -48,9 +48,14 @@ def test_resume(folder, tmp_path, model):
     whole.train(save_every=100)
     parts = tmp_path / "parts"
     first = Run(values, parts)
-    for _ in range(3):
-        first.step()
-    first.save()
+    step = first.step
+
+    def stopped():
+        first.stops = first.step_number == 2
+        return step()
+
+    first.step = stopped
+    first.train(save_every=100)
     second = Run(values, parts)
     assert second.resume() and second.step_number == 3
     second.train()
