@@ -2,7 +2,7 @@
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText Examples/WriteValue
 
-.PHONY: help setup model assets-models demo server check-openapi test-replicas check-deploy test test-arm64 example lint format release clean
+.PHONY: help setup model assets-models demo server check-openapi test-replicas check-deploy test test-arm64 test-training example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-replicas     kill servers behind nginx in the middle of conversations"
 	@echo "make check-deploy      check the files in deploy/"
 	@echo "make test-arm64        the ARM64 kernels alone, under emulation"
+	@echo "make test-training     the suite of Training/, in an environment of its own (installs PyTorch)"
 	@echo "make example           build and run Examples/StreamText from the working tree"
 	@echo "make format            format every Swift file in place"
 	@echo "make lint              check formatting and style, change nothing"
@@ -64,6 +65,10 @@ check-deploy:
 # The ARM64 kernels under emulation.
 test-arm64: setup
 	Scripts/test-arm64
+
+# Not part of 'make test': PyTorch takes longer to install than its suite to run.
+test-training:
+	$(MAKE) -C Training setup test
 
 example: setup
 	swift run --package-path Examples StreamText

@@ -1,4 +1,4 @@
-import KVCaches
+public import KVCaches
 import Kernels
 import Models
 public import Tokenizers
@@ -41,6 +41,8 @@ public final class LanguageModel: Sendable {
   public let notices: [Notice]
   /// How its conversations are written, or why it cannot hold any.
   let template: Result<ConversationTemplate, any Error>
+  /// What its files declare that it was trained to remember with.
+  let trainedMemory: TrainedMemory
   /// By which stored sessions know the model.
   let fingerprint: ModelFingerprint
   package let thread: InferenceThread
@@ -63,8 +65,17 @@ public final class LanguageModel: Sendable {
     tokenizer = loaded.tokenizer
     notices = loaded.notices
     template = loaded.template
+    trainedMemory = loaded.engine.model.configuration.memory
     fingerprint = loaded.fingerprint
     confined = Confined(responses: ResponseScheduler(engine: loaded.engine, thread: thread))
+  }
+
+  /// Reads a cache specification for this model: what a preset leaves open, such as the segment of `infini`, is what the model
+  /// was trained with.
+  ///
+  /// - Throws: `KVCacheError` that quotes the specification.
+  public func plan(_ specification: String) throws(KVCacheError) -> KVCache.Plan {
+    try KVCache.Plan(specification, resolver: .none.model(trainedMemory))
   }
 
   /// Runs a job with the scheduler of the sessions on the model's thread.

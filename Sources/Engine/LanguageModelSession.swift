@@ -36,18 +36,19 @@ public final class LanguageModelSession: Sendable {
   /// A session; its cache is allocated with the first request.
   ///
   /// - Parameters:
-  ///   - cache: what the session remembers; the default keeps everything
+  ///   - cache: what the session remembers; nil is what the model was trained with, which is everything for most
   ///   - slotType: the number format of stored keys and values
   ///   - instructions: the system message; nil leaves it to the model's chat template
   ///   - undoDepth: the newest tokens that `takeBackRequest` can take back; each costs the cache some bytes
   ///   - speculation: whether next tokens are guessed from what the text has said before, which changes its speed only
   public init(
-    model: LanguageModel, cache: KVCache.Plan = .full, slotType: KVCache.SlotType = .float16,
+    model: LanguageModel, cache: KVCache.Plan? = nil, slotType: KVCache.SlotType = .float16,
     instructions: String? = nil, undoDepth: Int = 0, speculation: Speculation = .automatic
   ) {
     self.model = model
     state = SessionState(
-      tokenizer: model.tokenizer, template: model.template, plan: cache, slotType: slotType,
+      tokenizer: model.tokenizer, template: model.template, plan: cache ?? model.trainedMemory.segments?.plan ?? .full,
+      slotType: slotType,
       instructions: instructions, undoDepth: undoDepth, speculation: speculation)
   }
 

@@ -38,6 +38,12 @@ final class HeadGroup {
     for state in part.plan.states {
       if let problem = state.problem(for: part.attention) { throw .badSpecification(part.plan.description, problem) }
     }
+    // A native window is not the plan's to change.
+    let isRuled = part.attention.gates != nil && part.attention.window == nil
+    guard !isRuled || part.plan.states.contains(where: \.usesGates) else {
+      throw .badSpecification(
+        part.plan.description, "this model was trained to read a compressive memory and needs the cache 'infini'")
+    }
     try part.check(slotType)
   }
 

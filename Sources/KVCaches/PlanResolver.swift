@@ -15,8 +15,18 @@ public struct PlanResolver: Sendable {
   /// Turns the word behind `heads=` of `duo-attention` into the mask it names.
   let heads: @Sendable (String) throws(KVCacheError) -> HeadMask
 
+  /// What the model declares that the plan is for.
+  private(set) var trained = TrainedMemory()
+
   /// - Parameter heads: turns the word behind `heads=` into the mask it names, or throws a line that says why it does not.
   public init(heads: @escaping @Sendable (String) throws(KVCacheError) -> HeadMask) { self.heads = heads }
+
+  /// The same, for a model that declares what it was trained to remember with.
+  package func model(_ trained: TrainedMemory) -> PlanResolver {
+    var resolver = self
+    resolver.trained = trained
+    return resolver
+  }
 
   /// Refuses every name.
   public static let none = PlanResolver { name throws(KVCacheError) in

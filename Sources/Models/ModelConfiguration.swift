@@ -13,6 +13,8 @@ package struct ModelConfiguration: Sendable {
   package var trainedLength: Int
   /// Experts of a layer, and those of them that a token meets; nil where there are none.
   package var experts: ExpertNumbers?
+  /// What the model was trained to remember with, where that is not its every token.
+  package var memory = TrainedMemory()
 
   package struct ExpertNumbers: Sendable, Hashable {
     package var count: Int

@@ -40,7 +40,8 @@ package enum ModelRegistry {
     let adapters = try AdapterSet(
       adapters, base: file, family: type, headDim: family.configuration.attention.headDim)
     let source = TensorSource(
-      file: file, names: type.names, configuration: family.configuration, team: team, adapters: adapters)
+      file: file, names: type.names, configuration: try family.configuration.withMemory(of: file, adapters),
+      team: team, adapters: adapters)
     let tied = try metadata.bool(ifPresent: .init(huggingFace: "tie_word_embeddings"))
     if !source.isGGUF, tied == false, !family.tiesOutput, !source.has(.output) {
       throw ModelError.unusableTensor(
@@ -52,15 +53,18 @@ package enum ModelRegistry {
     return model
   }
 
-  /// The numbers of a file's model, those that heads have learned for their attention among them, without its weights.
+  /// The numbers of a file's model and of its adapters, those that heads have learned for their attention among them, without
+  /// weights.
   ///
   /// - Throws: as `load(_:team:)` does.
-  package static func configuration(of file: WeightFile) throws -> ModelConfiguration {
+  package static func configuration(
+    of file: WeightFile, adapters: [LowRankAdapter] = []
+  ) throws -> ModelConfiguration {
     let metadata = try ModelMetadata(file)
     let type = try family(of: metadata)
     let configuration = try type.init(metadata).configuration
-    let adapters = try AdapterSet([], base: file, family: type, headDim: configuration.attention.headDim)
-    return try configuration.withHeadNumbers(
+    let adapters = try AdapterSet(adapters, base: file, family: type, headDim: configuration.attention.headDim)
+    return try configuration.withMemory(of: file, adapters).withHeadNumbers(
       of: TensorSource(
         file: file, names: type.names, configuration: configuration, team: WorkerTeam(threads: 1), adapters: adapters))
   }

@@ -30,6 +30,8 @@ struct ServedModel: Sendable {
   let trainedLength: Int
   let vocabularySize: Int
   let hiddenSize: Int
+  /// What the model's files declare that it was trained to remember with.
+  let trainedMemory: TrainedMemory
   /// What is remembered where a request does not say.
   let plan: KVCache.Plan
   let slotType: KVCache.SlotType
@@ -61,8 +63,8 @@ struct ServedModel: Sendable {
     (vocabularySize, hiddenSize) = (configuration.vocabularySize, configuration.hiddenSize)
     layers = configuration.layers
     vocabulary = loaded.engine.constraints?.vocabulary ?? ConstraintVocabulary(loaded.tokenizer)
-    let window = max(4, min(4096, trainedLength) - 4)
-    self.plan = try plan ?? KVCache.Plan("streaming-llm:4+\(window)")
+    trainedMemory = configuration.memory
+    self.plan = plan ?? trainedMemory.streamingPlan(budget: max(8, min(4096, trainedLength)))
     _ = try bytes(of: self.plan, tokens: 0)
   }
 

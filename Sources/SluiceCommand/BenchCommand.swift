@@ -99,7 +99,7 @@ struct BenchCommand: ParsableCommand {
     let ofDecoding = [("--decode", decode != nil)]
     let ofModels = [("--sequences", sequences != nil), ("--fill", fill)]
     let ofChunks = [("--chunk", model.chunk != 512), ("--cache-type", cache.slots.type != .float16)]
-    let ofCaches = [("--cache", cache.cache != "full")]
+    let ofCaches = [("--cache", cache.cache != nil)]
     let ofPrompts = [("--prefill", prefill != nil)]
     let ofDepth = [("--depth", depth != nil)]
     let ofRounds = [("--rounds", rounds != nil)]
@@ -168,7 +168,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureAttention() throws {
-    let plan = try KVCache.Plan(cache.cache, resolver: .files)
+    let plan = try KVCache.Plan(cache.specification(), resolver: .files)
     let heads = heads ?? AttentionHeads(query: 9, keyValue: 3, dim: 64)
     var options = AttentionLayerRun.Options()
     options.tokens = prefill ?? options.tokens
@@ -180,8 +180,8 @@ struct BenchCommand: ParsableCommand {
     let report = BenchReport()
     StandardOutput.write(
       json
-        ? report.json(result, cache: cache.cache, heads: heads, options: options).text + "\n"
-        : report.text(result, cache: cache.cache, heads: heads, options: options))
+        ? report.json(result, cache: cache.specification(), heads: heads, options: options).text + "\n"
+        : report.text(result, cache: cache.specification(), heads: heads, options: options))
   }
 
   private func measureRecomputation() throws {
@@ -200,8 +200,10 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureSpeculation() throws {
-    let plan = try KVCache.Plan(cache.cache, resolver: .files)
+    if let cache = cache.cache { try KVCache.Plan.check(cache) }
     let loaded = try model.load(isQuiet: json)
+    let specification = cache.specification(for: loaded.trainedMemory)
+    let plan = try loaded.plan(specification)
     var options = SpeculationRun.Options()
     options.decode = decode ?? options.decode
     options.rounds = rounds ?? options.rounds
@@ -215,8 +217,10 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func measureModel() throws {
-    let plan = try KVCache.Plan(cache.cache, resolver: .files)
+    if let cache = cache.cache { try KVCache.Plan.check(cache) }
     let loaded = try model.load(isQuiet: json)
+    let specification = cache.specification(for: loaded.trainedMemory)
+    let plan = try loaded.plan(specification)
     var options = SpeedRun.Options()
     options.prefill = prefill ?? options.prefill
     options.decode = decode ?? options.decode
@@ -228,13 +232,13 @@ struct BenchCommand: ParsableCommand {
     let report = BenchReport()
     if json {
       StandardOutput.write(
-        report.json(run, model: loaded.path, depth: options.depth, cache: cache.cache).text + "\n")
+        report.json(run, model: loaded.path, depth: options.depth, cache: specification).text + "\n")
       return
     }
     StandardOutput.write(
       """
       \(FilePath.name(of: loaded.path)), \(loaded.engine.team.threads) threads \
-      (\(loaded.engine.kernels.name)), depth \(HumanReadable.count(options.depth)), cache \(cache.cache)
+      (\(loaded.engine.kernels.name)), depth \(HumanReadable.count(options.depth)), cache \(specification)
       \(report.text(run))
       """)
   }

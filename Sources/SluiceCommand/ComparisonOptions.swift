@@ -44,12 +44,13 @@ struct ComparisonOptions: ParsableArguments {
   ///   - outputs: files that will be written, which are tried before the model is loaded
   ///   - isQuiet: keeps notes about the model's files from standard error
   func load(outputs: [String?], isQuiet: Bool) throws -> Comparison {
-    let plans = try cache.map { specification throws(KVCacheError) in
-      (name: specification, plan: try KVCache.Plan(specification, resolver: .files))
-    }
+    for specification in cache { try KVCache.Plan.check(specification) }
     let sources = try texts.map { path throws(CommandError) in try TextSource(path: path) }
     for path in outputs.compactMap({ $0 }) { try OutputFile.check(path) }
     let loaded = try model.load(isQuiet: isQuiet)
+    let plans = try cache.map { specification throws(KVCacheError) in
+      (name: specification, plan: try loaded.plan(specification))
+    }
     let positions = at.values.sorted()
     return Comparison(
       plans: plans, loaded: loaded, positions: positions,

@@ -53,11 +53,12 @@ struct PerplexityCommand: ParsableCommand {
   }
 
   func run() throws {
-    let policies = try cache.map { specification throws(KVCacheError) in
-      try CachePolicy(specification, resolver: .files)
-    }
+    for specification in cache where !specification.hasPrefix("recompute") { try KVCache.Plan.check(specification) }
     for text in texts { _ = try TextSource(path: text) }
     let loaded = try model.load(isQuiet: json)
+    let policies = try cache.map { specification throws(KVCacheError) in
+      try CachePolicy(specification, resolver: .files.model(loaded.trainedMemory))
+    }
     var results: [Result] = []
     for policy in policies {
       let result = try measure(policy, loaded)

@@ -30,18 +30,20 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let request = try CacheRequest(cache.cache, resolver: .files)
+    let named = try cache.cache.map { text throws(KVCacheError) in try CacheRequest(text, resolver: .files) }
     let path = try ModelLocator.path(of: model)
     let file = try WeightFile.open(path)
     if slices {
       let report = SliceReport(slices: try ModelRegistry.slices(of: file))
       return StandardOutput.write(json ? report.json.text + "\n" : report.text)
     }
-    let configuration = try ModelRegistry.configuration(of: file)
+    let adapters = try adapters.lora.map { try $0.open() }
+    let configuration = try ModelRegistry.configuration(of: file, adapters: adapters)
+    let request = try named ?? CacheRequest(cache.specification(for: configuration.memory))
     let report = try CacheReport(
       cache: request.resolved(for: configuration, slotType: cache.slots.cacheType), configuration: configuration,
       notices: try LanguageModel.notices(of: file, nil),
-      adapters: try adapters.lora.map { AdapterReport(adapter: try $0.open()) })
+      adapters: adapters.map { AdapterReport(adapter: $0) })
     if json {
       StandardOutput.write(report.json(path: path, file: file).text + "\n")
     } else {

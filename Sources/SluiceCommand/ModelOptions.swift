@@ -47,7 +47,12 @@ struct ModelOptions: ParsableArguments {
 /// What the model remembers.
 struct CacheOptions: ParsableArguments {
   @Option(name: .long, help: Self.cacheHelp)
-  var cache = "full"
+  var cache: String?
+
+  /// What is written; without it what the model was trained with, which is every token where it declares nothing.
+  func specification(for trained: TrainedMemory = TrainedMemory()) -> String {
+    cache ?? (trained.segments == nil ? "full" : "infini")
+  }
 
   static let cacheHelp = ArgumentHelp(
     "What is remembered: \(KVCache.Plan.knownForms); stages are joined by commas, as sinks:4,window:1020. run, chat, serve "

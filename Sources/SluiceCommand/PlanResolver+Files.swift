@@ -1,5 +1,7 @@
+import Engine
 import Foundation
 import KVCaches
+import Models
 
 extension PlanResolver {
   /// Reads the files that a specification names: who writes the command line may read them anyway.
@@ -25,5 +27,23 @@ extension PlanResolver {
 
   private static func unreadable(_ path: String) -> KVCacheError {
     .badSpecification(path, "cannot be read: \(String(cString: strerror(errno)))")
+  }
+}
+
+extension KVCache.Plan {
+  /// Throws what is wrong with a specification for every model, so that it is said before one is loaded.
+  static func check(_ specification: String) throws(KVCacheError) {
+    let anything = TrainedMemory(segments: TrainedMemory.Segments(size: 1))
+    _ = try KVCache.Plan(specification, resolver: .files.model(anything))
+  }
+}
+
+extension LanguageModel.Loaded {
+  /// What the model's files declare that it was trained to remember with.
+  var trainedMemory: TrainedMemory { engine.model.configuration.memory }
+
+  /// The plan of a specification, where presets leave something open that of the model.
+  func plan(_ specification: String) throws(KVCacheError) -> KVCache.Plan {
+    try KVCache.Plan(specification, resolver: .files.model(trainedMemory))
   }
 }

@@ -55,13 +55,14 @@ struct RecallCommand: ParsableCommand {
   }
 
   func run() throws {
-    let plans = try cache.map { specification throws(KVCacheError) in
-      (name: specification, plan: try KVCache.Plan(specification, resolver: .files))
-    }
+    for specification in cache { try KVCache.Plan.check(specification) }
     let input = try file.map { path throws(CommandError) in (path: path, source: try TextSource(path: path)) }
     let filler = try sweep.filler()
     if let plot { try OutputFile.check(plot) }
     let loaded = try model.load(isQuiet: json)
+    let plans = try cache.map { specification throws(KVCacheError) in
+      (name: specification, plan: try loaded.plan(specification))
+    }
     let cases =
       if let input {
         try read(input.source, path: input.path, loaded)

@@ -13,7 +13,7 @@ extension LanguageModelSession {
   ///   - store: where
   /// - Throws: an error of one line where the cache does not fit the model.
   public convenience init(
-    model: LanguageModel, resuming name: String, in store: SessionStore, cache: KVCache.Plan = .full,
+    model: LanguageModel, resuming name: String, in store: SessionStore, cache: KVCache.Plan? = nil,
     slotType: KVCache.SlotType = .float16, instructions: String? = nil, undoDepth: Int = 0,
     speculation: Speculation = .automatic
   ) async throws {

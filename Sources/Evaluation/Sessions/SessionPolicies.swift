@@ -67,11 +67,11 @@ package struct SessionPolicies: Sendable {
 extension SessionPolicies.Row {
   package var json: JSONValue {
     [
-      "policy": .string(name), "memory_bytes": .number(memoryBytes), "disk_bytes": .number(diskBytes),
+      "policy": .string(name), "memoryBytes": .number(memoryBytes), "diskBytes": .number(diskBytes),
       "turns": JSONValue(result.turns), "returning": JSONValue(result.returning), "hits": JSONValue(result.hits),
-      "memory_hits": JSONValue(result.memoryHits), "hit_rate": .number(result.hitRate),
-      "first_token_seconds": .number(result.meanFirstToken), "waiting_seconds": .number(result.meanWaiting),
-      "prefill_tokens_per_second": .number(result.prefillRate), "busy_seconds": .number(result.busySeconds),
+      "memoryHits": JSONValue(result.memoryHits), "hitRate": .number(result.hitRate),
+      "firstTokenSeconds": .number(result.meanFirstToken), "waitingSeconds": .number(result.meanWaiting),
+      "prefillTokensPerSecond": .number(result.prefillRate), "busySeconds": .number(result.busySeconds),
     ]
   }
 }
@@ -79,9 +79,9 @@ extension SessionPolicies.Row {
 extension LoadingMeasurement.Row {
   package var json: JSONValue {
     [
-      "lead": JSONValue(lead), "request_seconds": .number(request.measured),
-      "request_predicted": .number(request.predicted), "model_seconds": .number(model.measured),
-      "model_predicted": .number(model.predicted),
+      "lead": JSONValue(lead), "requestSeconds": .number(request.measured),
+      "requestPredicted": .number(request.predicted), "modelSeconds": .number(model.measured),
+      "modelPredicted": .number(model.predicted),
     ]
   }
 }

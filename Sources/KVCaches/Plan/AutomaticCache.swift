@@ -42,16 +42,25 @@ package struct AutomaticCache: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - trainedLength: tokens beyond which the model makes no use of a window
+  ///   - memory: what the model was trained to remember with: segments are kept whatever the bytes, sinks where there are some
   ///   - slotType: the type that must be used; nil leaves it open
   /// - Throws: `KVCacheError` where not even the smallest cache fits.
   package func choose(
-    layers: [AttentionLayer], trainedLength: Int, slotType: KVCache.SlotType?
+    layers: [AttentionLayer], trainedLength: Int, memory: TrainedMemory = TrainedMemory(), slotType: KVCache.SlotType?
   ) throws(KVCacheError) -> Choice {
+    if let plan = memory.segments?.plan {
+      let type = slotType ?? .float16
+      let bytes = KVCache.bytes(plan: plan, layers: layers, slotType: type, tokens: 0)
+      guard bytes <= self.bytes else {
+        throw .badSpecification("auto:\(self.bytes)", "the segments that this model was trained with take \(bytes) bytes")
+      }
+      return Choice(plan: plan, slotType: type, bytes: bytes, reason: "the model was trained with this memory")
+    }
     let types = slotType.map { [$0] } ?? [.float16, .q8_0, .q8_0_q4_1]
     for type in types {
       let window = KVCache.Plan {
-        Sinks(4)
-        Window(max(1, trainedLength - 4))
+        Sinks(memory.usualSinks)
+        Window(max(1, trainedLength - memory.usualSinks))
       }
       let bytes = KVCache.bytes(plan: window, layers: layers, slotType: type, tokens: 0)
       guard bytes > 0, bytes <= self.bytes else { continue }
@@ -60,7 +69,7 @@ package struct AutomaticCache: Sendable, Hashable {
         reason: "all of the trained length of \(trainedLength) tokens fits in \(type.rawValue) slots")
     }
     for type in types.reversed() {
-      guard let (plan, bytes) = largest(layers, type, below: trainedLength) else { continue }
+      guard let (plan, bytes) = largest(layers, type, below: trainedLength, sinks: memory.usualSinks) else { continue }
       return Choice(
         plan: plan, slotType: type, bytes: bytes,
         reason: "four levels in \(type.rawValue) slots: the lowest perplexity of what was measured in as many bytes")
@@ -72,10 +81,10 @@ package struct AutomaticCache: Sendable, Hashable {
 
   /// The largest cascade of four levels that fits, and its bytes.
   private func largest(
-    _ layers: [AttentionLayer], _ type: KVCache.SlotType, below trainedLength: Int
+    _ layers: [AttentionLayer], _ type: KVCache.SlotType, below trainedLength: Int, sinks: Int
   ) -> (plan: KVCache.Plan, bytes: Int)? {
     func cascade(_ quarters: Int) -> (plan: KVCache.Plan, bytes: Int)? {
-      guard let plan = try? KVCache.Plan("cascading:\(4 * quarters)/4") else { return nil }
+      guard let plan = try? KVCache.Plan("cascading:\(4 * quarters)/4[sinks=\(sinks)]") else { return nil }
       let bytes = KVCache.bytes(plan: plan, layers: layers, slotType: type, tokens: 0)
       return bytes > 0 && bytes <= self.bytes ? (plan, bytes) : nil
     }

@@ -1,14 +1,15 @@
 extension KVCache.Plan {
   /// Reads a cache specification: a preset such as `streaming-llm:4+1020`, or stages such as `sinks:4,window:1020`.
   ///
-  /// Options follow a name in brackets: `name:argument[option=value,option=value]`. Nothing but the text is read.
+  /// Options follow a name in brackets: `name:argument[option=value,option=value]`. Nothing but the text is read; what a
+  /// preset leaves open is what the resolver's model declares, or else the usual.
   ///
   /// - Parameter resolver: says what the names in the specification stand for.
   /// - Throws: `KVCacheError` that quotes the specification and lists what is known.
   public init(_ specification: String, resolver: PlanResolver = .none) throws(KVCacheError) {
     let items = try Self.split(specification)
     if items.count == 1, let preset = Preset.named(items[0].name) {
-      let parameters = try items[0].parameters(knownOptions: preset.options)
+      let parameters = try items[0].parameters(knownOptions: preset.options, trained: resolver.trained)
       var division: HeadDivision?
       if let divide = preset.division { division = try divide(parameters, resolver) }
       self.init(stages: try preset.stages(parameters), division: division)
@@ -43,7 +44,9 @@ extension KVCache.Plan {
     var argument: Substring?
     var options: Substring?
 
-    func parameters(knownOptions: [String]) throws(KVCacheError) -> StageParameters {
+    func parameters(
+      knownOptions: [String], trained: TrainedMemory = TrainedMemory()
+    ) throws(KVCacheError) -> StageParameters {
       var values: [String: Substring] = [:]
       for option in (options ?? "").split(separator: ",", omittingEmptySubsequences: options?.isEmpty ?? true) {
         let pair = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -59,7 +62,7 @@ extension KVCache.Plan {
           throw .badSpecification(String(text), "option '\(key)' stands twice")
         }
       }
-      return StageParameters(text: String(text), argument: argument, options: values)
+      return StageParameters(text: String(text), argument: argument, options: values, trained: trained)
     }
   }
 

@@ -27,13 +27,14 @@ struct Preset: Sendable {
     name: "streaming-llm", form: "streaming-llm:SINKS+WINDOW",
     summary: "attention sinks and a rolling window (arXiv 2309.17453)", options: Sinks.options
   ) { parameters throws(KVCacheError) in
-    try sinksAndWindow(parameters, default: "4+1020")
+    try sinksAndWindow(parameters, budget: 1024, sinks: parameters.trained.usualSinks)
   }
 
   private static func sinksAndWindow(
-    _ parameters: StageParameters, default standard: Substring
+    _ parameters: StageParameters, budget: Int, sinks standard: Int
   ) throws(KVCacheError) -> [any StageSpecification] {
-    let parts = (parameters.argument ?? standard).split(separator: "+", omittingEmptySubsequences: false)
+    let standard = "\(standard)+\(budget - standard)"
+    let parts = (parameters.argument ?? standard[...]).split(separator: "+", omittingEmptySubsequences: false)
     guard parts.count == 2 else {
       let name = parameters.text.prefix { !":[".contains($0) }
       throw parameters.fail("needs SINKS+WINDOW, for example '\(name):\(standard)'")
@@ -53,7 +54,7 @@ struct Preset: Sendable {
     guard parts.count == 2 else { throw parameters.fail("needs BUDGET/LEVELS, for example 'cascading:1024/4'") }
     let budget = try parameters.number(parts[0], "budget", in: 1...StageParameters.largestCount)
     let levels = try parameters.number(parts[1], "levels", in: 1...64)
-    let sinks = try parameters.sinks(default: 4)
+    let sinks = try parameters.sinks()
     let (size, rest) = max(budget - sinks, 0).quotientAndRemainder(dividingBy: levels)
     guard size >= 1 else {
       throw parameters.fail("a budget of \(budget) leaves no slot for \(levels) levels beside \(sinks) sinks")
@@ -76,10 +77,14 @@ struct Preset: Sendable {
     summary: "one segment, and all before it in a memory that the model was trained to read (arXiv 2404.07143)",
     options: Compressive.options
   ) { parameters throws(KVCacheError) in
-    [
-      Segment(try parameters.count("segment", maximum: StageParameters.largestCount, example: 2048)),
-      try Compressive(parameters),
-    ]
+    let trained = parameters.trained.segments
+    let size =
+      if parameters.argument == nil, let trained {
+        trained.size
+      } else {
+        try parameters.count("segment", maximum: StageParameters.largestCount, example: 2048)
+      }
+    return [Segment(size), try Compressive(parameters, default: trained?.memory ?? Compressive())]
   }
 
   private static let h2o = Preset(
@@ -136,7 +141,7 @@ struct Preset: Sendable {
         }
         sparsity = share
       }
-      let others = try sinksAndWindow(parameters, default: "16+240")
+      let others = try sinksAndWindow(parameters, budget: 256, sinks: parameters.trained.sinks ?? 16)
       return HeadDivision(
         description: parameters.text, mask: try resolver.heads(String(name)), share: sparsity, others: others)
     })
@@ -168,7 +173,7 @@ struct Preset: Sendable {
     _ stage: (StageParameters, Int) throws(KVCacheError) -> any StageSpecification
   ) throws(KVCacheError) -> [any StageSpecification] {
     let budget = try parameters.count("budget", maximum: StageParameters.largestCount, example: 1024)
-    let sinks = try parameters.sinks(default: 4)
+    let sinks = try parameters.sinks()
     var window = max(32, budget / 4)
     if let text = parameters.options["window"] {
       window = try parameters.number(text, "window", in: 1...StageParameters.largestCount)
@@ -186,7 +191,7 @@ struct Preset: Sendable {
     options: Scored.options.filter { $0 != "prompt" } + Moments.options + ["sinks", "window", "rank"]
   ) { parameters throws(KVCacheError) in
     let budget = try parameters.count("budget", maximum: StageParameters.largestCount, example: 1024)
-    let sinks = try parameters.sinks(default: 4)
+    let sinks = try parameters.sinks()
     var rank = 16
     if let text = parameters.options["rank"] {
       rank = try parameters.number(text, "rank", in: 1...StageParameters.largestCount)
@@ -221,7 +226,7 @@ struct Preset: Sendable {
     _ parameters: StageParameters, decay: Double, window standard: (Int) -> Int
   ) throws(KVCacheError) -> [any StageSpecification] {
     let budget = try parameters.count("budget", maximum: StageParameters.largestCount, example: 1024)
-    let sinks = try parameters.sinks(default: 4)
+    let sinks = try parameters.sinks()
     guard budget >= sinks + 2 else {
       throw parameters.fail("a budget of \(budget) leaves no room for a window and scored tokens beside \(sinks) sinks")
     }
@@ -240,9 +245,9 @@ struct Preset: Sendable {
 }
 
 extension StageParameters {
-  /// The option `sinks`.
-  func sinks(default standard: Int) throws(KVCacheError) -> Int {
-    guard let text = options["sinks"] else { return standard }
+  /// The option `sinks`; without it those that the model declares, or the usual ones.
+  func sinks(default standard: Int = 4) throws(KVCacheError) -> Int {
+    guard let text = options["sinks"] else { return trained.sinks ?? standard }
     return try number(text, "sinks", in: 0...Self.largestCount)
   }
 }

@@ -47,6 +47,8 @@ struct StageParameters: Sendable {
   /// What stands between the colon and the bracket, nil without a colon.
   let argument: Substring?
   let options: [String: Substring]
+  /// What the model declares that the plan is for.
+  var trained = TrainedMemory()
 
   func fail(_ reason: String) -> KVCacheError { .badSpecification(text, reason) }
 

@@ -8,7 +8,8 @@ extension KVCache {
   /// Has the cache note what steps overwrite from now on, so that the newest tokens can be taken back.
   ///
   /// Takes the bytes of `depth` tokens for every stage, in a cache that scores its tokens also its scores for every token,
-  /// and where a prompt is cut all that was given up, until that is too long ago; `bytes` counts them. The bounded room is
+  /// where a prompt is cut all that was given up, until that is too long ago, and in front of a compressive memory the segment's
+  /// keys and values once more, with which no token from before the segment can be taken back; `bytes` counts them. The bounded room is
   /// allocated here; a step then allocates a copy of its counters. 0 ends it.
   ///
   /// - Parameter depth: the most tokens that can be taken back; a longer step leaves nothing to take back before its end.
@@ -42,7 +43,7 @@ extension KVCache {
 
   /// Tokens that can be taken back now; fewer than the log is deep after a start or a long step.
   public var undoableTokens: Int {
-    let logged = undoLogs.first?.log.tokens ?? 0
+    let logged = undoLogs.map(\.log.tokens).min() ?? 0
     guard recurrent.layout.count > 0 else { return logged }
     return recurrent.oldestCopy(from: tokenCount - Int64(logged)).map { Int(tokenCount - $0) } ?? 0
   }

@@ -85,6 +85,10 @@ final class UndoLog: StageState {
   override func willBegin(tokens: Int, of group: HeadGroup) {
     isRecording = tokens <= depth && !(ignoresSingleTokens && tokens == 1)
     guard isRecording else { return reset() }
+    if undos.contains(where: { $0.startsAnew(group) }) {
+      reset()
+      isRecording = true
+    }
     var left = self.tokens
     while let oldest = entries.first, left + tokens > depth || oldest.tokens == 0 {
       left -= entries.removeFirst().tokens

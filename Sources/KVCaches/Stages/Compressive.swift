@@ -35,6 +35,9 @@ public struct Compressive: StageSpecification, Hashable {
     self.gate = gate
   }
 
+  /// What σ(q)z is at least.
+  package static let smallestDivisor = 1e-6
+
   public var capacity: Int? { 0 }
 
   public var blueprint: StageBlueprint {
@@ -61,8 +64,8 @@ public struct Compressive: StageSpecification, Hashable {
     return try Compressive(parameters)
   }
 
-  init(_ parameters: StageParameters) throws(KVCacheError) {
-    var gate: Float?
+  init(_ parameters: StageParameters, default standard: Compressive = Compressive()) throws(KVCacheError) {
+    var gate = standard.gate
     if let text = parameters.options["gate"] {
       guard let number = Float(text), !number.isNaN else {
         throw parameters.fail("gate must be a number, but is '\(text)'")
@@ -70,8 +73,9 @@ public struct Compressive: StageSpecification, Hashable {
       gate = number
     }
     self.init(
-      update: try parameters.choice("update", of: Update.allCases, default: .linear),
-      firstSegment: try parameters.choice("first", of: FirstSegment.allCases, default: .bypass), gate: gate)
+      update: try parameters.choice("update", of: Update.allCases, default: standard.update),
+      firstSegment: try parameters.choice("first", of: FirstSegment.allCases, default: standard.firstSegment),
+      gate: gate)
   }
 }
 

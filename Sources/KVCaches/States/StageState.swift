@@ -121,6 +121,9 @@ class StateUndo {
   /// Copies what a step of so many tokens, whose first has the place `first` in the stream, is going to change.
   func begin(tokens: Int, first: Int64) {}
 
+  /// Whether a step that is about to be planned leaves nothing to take back from before it.
+  func startsAnew(_ group: HeadGroup) -> Bool { false }
+
   /// Whether the newest tokens of such a step can be taken back while the others stay.
   func splits(tokens: Int) -> Bool { false }
 

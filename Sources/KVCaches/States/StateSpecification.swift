@@ -5,6 +5,9 @@ protocol StateSpecification: Sendable, Hashable {
   /// Whether each head decides for itself which tokens stay, so that a step plans placements instead of moves.
   var decidesByHead: Bool { get }
 
+  /// Whether the state reads what heads have learned to mix it in by; a model with such gates needs it.
+  var usesGates: Bool { get }
+
   /// The ways in which a cache with this state may be divided without changing what it computes.
   var partitions: Partitions { get }
 
@@ -26,6 +29,7 @@ protocol StateSpecification: Sendable, Hashable {
 
 extension StateSpecification {
   var decidesByHead: Bool { false }
+  var usesGates: Bool { false }
   var partitions: Partitions { .all }
   func problem(with stages: [any StageSpecification]) -> String? { nil }
   func problem(for attention: AttentionLayer) -> String? { nil }

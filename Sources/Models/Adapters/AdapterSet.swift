@@ -1,3 +1,4 @@
+import KVCaches
 import Kernels
 import Weights
 
@@ -65,9 +66,49 @@ final class AdapterSet {
     return LowRankFactors(sumOf: parts, rows: rows)
   }
 
+  /// What the adapter that brings gates declares of the memory they are for; nil where none does.
+  ///
+  /// - Throws: `ModelError` where several do, or one does not say what its gates are for.
+  func segments() throws -> TrainedMemory.Segments? {
+    let gated = adapters.filter { !$0.gates.isEmpty }
+    guard let adapter = gated.first else { return nil }
+    if gated.count > 1 {
+      throw ModelError.unsupported(
+        "brings gates, as '\(adapter.file.path)' does; only one adapter may", in: gated[1].file.path)
+    }
+    guard let segments = try TrainedMemory(adapter.file).segments else {
+      throw ModelError.unsupported(
+        "brings gates, but 'infini' does not say how long segments are", in: adapter.file.path)
+    }
+    return segments
+  }
+
+  /// One learned number for each query head of a layer, which an adapter brings in place of the model's; nil where none does.
+  ///
+  /// They are not scaled with the adapter: they are no sum.
+  func headNumbers(_ part: String, layer: Int, count: Int) throws -> [Float]? {
+    for (index, adapter) in adapters.enumerated() {
+      let places = [(TensorName("attn", layer: layer), part), (TensorName("attn_\(part)", layer: layer), "weight")]
+        .compactMap { names.text($0.0, $0.1, in: adapter.file.format) }
+      guard let name = places.first(where: { adapter.gates[$0] != nil }), let stored = adapter.gates[name] else {
+        continue
+      }
+      used[index].insert(name)
+      guard stored.shape.reduce(1, *) == count else {
+        throw ModelError.badTensor(stored.name, expected: [count], got: stored.shape, in: adapter.file.path)
+      }
+      return try values(stored, shape: stored.shape, of: adapter)
+    }
+    return nil
+  }
+
   /// Throws where an adapter holds something that no matrix of the model asked for: it would be left out in silence.
   func checkAllUsed() throws {
     for (adapter, used) in zip(adapters, used) {
+      if let gate = adapter.gates.keys.sorted().first(where: { !used.contains($0) }) {
+        throw ModelError.unusableTensor(
+          gate, "are gates of a layer that the model does not have", in: adapter.file.path)
+      }
       guard let module = adapter.modules.first(where: { !used.contains($0.name) }) else { continue }
       throw ModelError.unusableTensor(
         module.down.name,
@@ -90,13 +131,14 @@ final class AdapterSet {
       throw ModelError.badTensor(stored.name, expected: shape, got: stored.shape, in: adapter.file.path)
     }
     let tensor = try adapter.file.tensor(stored.name)
-    let packed = PackedMatrix(
-      type: tensor.info.type, rows: shape[0], columns: shape[1], source: tensor.bytes, team: nil)
+    let columns = shape.last ?? 1
+    let rows = shape.reduce(1, *) / max(columns, 1)
+    let packed = PackedMatrix(type: tensor.info.type, rows: rows, columns: columns, source: tensor.bytes, team: nil)
     tensor.release()
-    var values = [Float](repeating: 0, count: shape[0] * shape[1])
+    var values = [Float](repeating: 0, count: rows * columns)
     values.withUnsafeMutableBufferPointer { values in
       guard let start = values.baseAddress else { return }
-      for row in 0..<shape[0] { packed.copyRow(row, to: start + row * shape[1]) }
+      for row in 0..<rows { packed.copyRow(row, to: start + row * columns) }
     }
     guard values.allSatisfy(\.isFinite) else {
       throw ModelError.unusableTensor(stored.name, "holds a value that is not finite", in: adapter.file.path)

@@ -4,6 +4,7 @@ package import Weights
 ///
 /// It adds scale · B · (A · x) to the products of some matrices, with A `[rank, column]` and B `[row, rank]`. A PEFT file
 /// names them `base_model.model.MODULE.lora_A.weight` and `…lora_B.weight`, a GGUF file `TENSOR.lora_a` and `….lora_b`.
+/// One that teaches a model to read a compressive memory brings gates too, and says in its description what they are for.
 /// Making one reads no weights.
 package struct LowRankAdapter: Sendable {
   /// The matrix that a pair of tensors adapts.
@@ -41,6 +42,8 @@ package struct LowRankAdapter: Sendable {
   package let scale: Double
   /// In the order of the file.
   package let modules: [Module]
+  /// Gates of a compressive memory, one tensor a layer, by the names that a model's file would have for them.
+  package let gates: [String: StoredTensor]
   private let strength: Strength
 
   /// Checks an adapter's description and pairs its tensors.
@@ -51,13 +54,17 @@ package struct LowRankAdapter: Sendable {
     guard scale.isFinite else { throw ModelError.badValue("scale", "must be finite, but is \(scale)", in: file.path) }
     self.file = file
     self.scale = scale
+    let modelPrefix = "base_model.model."
     switch file.format {
     case .gguf:
       strength = try .gguf(file)
-      modules = try Self.pairs(of: file, down: ".lora_a", up: ".lora_b", prefix: "")
+      gates = Self.gates(of: file, end: ".attn_infini_gate.weight", prefix: "")
+      modules = try Self.pairs(of: file, down: ".lora_a", up: ".lora_b", prefix: "", besides: gates)
     case .huggingFace, .safetensors:
       strength = try .peft(file)
-      modules = try Self.pairs(of: file, down: ".lora_A.weight", up: ".lora_B.weight", prefix: "base_model.model.")
+      gates = Self.gates(of: file, end: ".infini_gate", prefix: modelPrefix)
+      modules = try Self.pairs(
+        of: file, down: ".lora_A.weight", up: ".lora_B.weight", prefix: modelPrefix, besides: gates)
     }
   }
 
@@ -67,11 +74,22 @@ package struct LowRankAdapter: Sendable {
   /// The largest rank that is believed, several times that of any adapter in use.
   private static let rankLimit = 1 << 14
 
-  private static func pairs(of file: WeightFile, down: String, up: String, prefix: String) throws -> [Module] {
+  private static func gates(of file: WeightFile, end: String, prefix: String) -> [String: StoredTensor] {
+    var gates: [String: StoredTensor] = [:]
+    for tensor in file.storedTensors where tensor.name.hasSuffix(end) {
+      gates[String(tensor.name.hasPrefix(prefix) ? tensor.name.dropFirst(prefix.count) : tensor.name[...])] = tensor
+    }
+    return gates
+  }
+
+  private static func pairs(
+    of file: WeightFile, down: String, up: String, prefix: String, besides gates: [String: StoredTensor]
+  ) throws -> [Module] {
+    let others = Set(gates.values.map(\.name))
     var modules: [Module] = []
     var tensors: [String: StoredTensor] = [:]
     for tensor in file.storedTensors { tensors[tensor.name] = tensor }
-    for tensor in file.storedTensors {
+    for tensor in file.storedTensors where !others.contains(tensor.name) {
       let isUp = tensor.name.hasSuffix(up)
       guard isUp || tensor.name.hasSuffix(down) else {
         throw ModelError.unusableTensor(tensor.name, "is no factor of a linear layer's adapter", in: file.path)
@@ -87,7 +105,9 @@ package struct LowRankAdapter: Sendable {
       // Models of text and images hold their text model under this name.
       modules.append(Module(name: name.replacing("language_model.", with: ""), down: tensor, up: partner))
     }
-    guard !modules.isEmpty else { throw ModelError.unsupported("holds no low-rank factors", in: file.path) }
+    guard !modules.isEmpty || !gates.isEmpty else {
+      throw ModelError.unsupported("holds no low-rank factors", in: file.path)
+    }
     return modules
   }
 

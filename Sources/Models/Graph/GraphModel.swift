@@ -136,6 +136,14 @@ extension ModelFamily {
 }
 
 extension ModelConfiguration {
+  /// With what the file, or an adapter that brings gates, declares of the memory that the model was trained with.
+  func withMemory(of file: WeightFile, _ adapters: AdapterSet) throws -> ModelConfiguration {
+    var configuration = self
+    configuration.memory = try TrainedMemory(file)
+    if let segments = try adapters.segments() { configuration.memory.segments = segments }
+    return configuration
+  }
+
   /// With what each query head has learned for its attention alone.
   func withHeadNumbers(of source: TensorSource) throws -> ModelConfiguration {
     var configuration = self
@@ -143,6 +151,10 @@ extension ModelConfiguration {
       guard layers[layer].recurrence == nil else { continue }
       configuration.layers[layer].gates = try source.headNumbers("infini_gate", layer: layer)
       configuration.layers[layer].sinkLogits = try source.headNumbers("sinks", layer: layer)
+    }
+    guard memory.segments == nil || configuration.layers.contains(where: { $0.gates != nil }) else {
+      throw ModelError.unsupported(
+        "declares a compressive memory, but has no gates to read it by", in: source.file.path)
     }
     return configuration
   }

@@ -94,6 +94,9 @@ struct TensorSource {
 
   /// One learned number for each query head of a layer, where the file has them.
   func headNumbers(_ part: String, layer: Int) throws -> [Float]? {
+    if let learned = try adapters.headNumbers(part, layer: layer, count: configuration.layers[layer].queryHeads) {
+      return learned
+    }
     // GGUF files have no module to which such numbers could belong.
     let places = [(TensorName("attn", layer: layer), part), (TensorName("attn_\(part)", layer: layer), "weight")]
     guard let place = places.first(where: { has($0.0, $0.1) }) else { return nil }

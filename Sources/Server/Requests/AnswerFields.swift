@@ -13,6 +13,8 @@ struct AnswerFields {
   var limit: Int?
   var choices = 1
   var plan: KVCache.Plan
+  /// What a cache is for.
+  private let model: ServedModel
   var streams = false
   var includesUsage = false
   /// What the answer must be.
@@ -25,7 +27,9 @@ struct AnswerFields {
   ]
 
   /// What the model's authors recommend, under the server's cache.
-  init(_ model: ServedModel) { (sampling, plan) = (model.samplingDefaults, model.plan) }
+  init(_ model: ServedModel) {
+    (sampling, plan, self.model) = (model.samplingDefaults, model.plan, model)
+  }
 
   init(_ fields: inout RequestFields, _ model: ServedModel) throws(RequestError) {
     self.init(model)
@@ -41,7 +45,7 @@ struct AnswerFields {
     if let value = try fields.integer("seed", in: .min ... .max) { sampling.seed = UInt64(bitPattern: Int64(value)) }
     stopStrings = try Self.stops(&fields, "stop")
     try readBias(&fields, model)
-    if let spec = try fields.string("cache") { plan = try Self.plan(spec, model) }
+    if let spec = try fields.string("cache") { plan = try named(spec) }
     choices = try fields.integer("n", in: 1...16) ?? 1
     streams = try fields.bool("stream") ?? false
     if var options = try fields.fields("stream_options") {
@@ -81,12 +85,14 @@ struct AnswerFields {
   }
 
   /// A plan that a stranger wrote: nothing but the text is read.
-  static func plan(_ spec: String, _ model: ServedModel) throws(RequestError) -> KVCache.Plan {
+  func named(_ spec: String) throws(RequestError) -> KVCache.Plan {
     guard spec.utf8.count <= 512 else { throw .bad("cache", "'cache' may have up to 512 bytes") }
     do {
-      guard let automatic = try AutomaticCache(spec) else { return try KVCache.Plan(spec) }
+      guard let automatic = try AutomaticCache(spec) else {
+        return try KVCache.Plan(spec, resolver: .none.model(model.trainedMemory))
+      }
       return try automatic.choose(
-        layers: model.layers, trainedLength: model.trainedLength, slotType: model.slotType
+        layers: model.layers, trainedLength: model.trainedLength, memory: model.trainedMemory, slotType: model.slotType
       ).plan
     } catch {
       throw .bad("cache", error.description, code: "invalid_value")

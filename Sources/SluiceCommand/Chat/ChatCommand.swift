@@ -60,18 +60,16 @@ struct ChatCommand: ParsableCommand {
   }
 
   func run() throws {
-    let named = try cache.map { specification throws(KVCacheError) in
-      try CacheRequest(specification, resolver: .files)
-    }
+    let request = try cache.map { text throws(KVCacheError) in try CacheRequest(text, resolver: .files) }
     let loaded = try model.load()
     let configuration = loaded.engine.model.configuration
-    let request =
-      named
-      ?? .plan(
-        KVCache.Plan {
-          Sinks(4); Window(max(1, min(4096, configuration.trainedLength) - 4))
-        })
-    let memory = try request.resolved(for: configuration, slotType: slots.cacheType)
+    let usual = CacheRequest.Resolved(
+      plan: configuration.memory.streamingPlan(budget: min(4096, configuration.trainedLength)), slotType: slots.type,
+      reason: nil)
+    let memory =
+      try request.map { request throws(KVCacheError) in
+        try request.resolved(for: configuration, slotType: slots.cacheType)
+      } ?? usual
     let isTerminal = StandardOutput.isTerminal
     let thoughts = think ?? (isTerminal ? .show : .hide)
     var conversation = try template.template(of: loaded)

@@ -37,7 +37,7 @@ extension SessionsCommand {
     }
 
     func run() throws {
-      let plan = try KVCache.Plan(cache.cache, resolver: .files)
+      let plan = try KVCache.Plan(cache.specification(), resolver: .files)
       let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-sessions-\(UUID().uuidString)").path
       do {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

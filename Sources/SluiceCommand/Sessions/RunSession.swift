@@ -24,7 +24,8 @@ struct RunSession: ParsableArguments {
     }
   }
 
-  /// What is remembered: what the options say, or what the session has been begun with.
+  /// What is remembered: what the options say, what the session has been begun with, or what the model was trained with, which
+  /// is every token where it declares nothing.
   ///
   /// - Throws: `CommandError` where both are there and differ.
   func cache(
@@ -34,7 +35,10 @@ struct RunSession: ParsableArguments {
     let named = try request?.resolved(for: configuration, slotType: slotType)
     guard let session, let stored = try store?.session(named: session), stored.tokens > 0,
       let storedType = KVCache.SlotType(rawValue: stored.slotType)
-    else { return (named?.plan ?? .full, named?.slotType ?? slotType ?? .float16) }
+    else {
+      let usual = configuration.memory.segments?.plan ?? .full
+      return (named?.plan ?? usual, named?.slotType ?? slotType ?? .float16)
+    }
     if let named, "\(named.plan)" != stored.plan {
       throw CommandError("the session '\(session)' has the cache '\(stored.plan)', not '\(named.plan)'")
     }

@@ -11,13 +11,13 @@ enum SessionTables {
 
     var json: JSONValue {
       [
-        "policy": .string(name), "memory_bytes": JSONValue(tiers?.memory ?? 0),
-        "disk_bytes": JSONValue(tiers?.disk ?? 0), "turns": JSONValue(result.turns),
+        "policy": .string(name), "memoryBytes": JSONValue(tiers?.memory ?? 0),
+        "diskBytes": JSONValue(tiers?.disk ?? 0), "turns": JSONValue(result.turns),
         "returning": JSONValue(result.returning), "hits": JSONValue(result.hits),
-        "memory_hits": JSONValue(result.memoryHits), "hit_rate": .number(result.hitRate),
-        "first_token_seconds": .number(result.meanFirstToken), "prompt_tokens": JSONValue(result.promptTokens),
-        "computed_tokens": JSONValue(result.computedTokens), "prefetches": JSONValue(result.statistics?.prefetches ?? 0),
-        "saved_bytes": JSONValue(result.statistics?.savedBytes ?? 0),
+        "memoryHits": JSONValue(result.memoryHits), "hitRate": .number(result.hitRate),
+        "firstTokenSeconds": .number(result.meanFirstToken), "promptTokens": JSONValue(result.promptTokens),
+        "computedTokens": JSONValue(result.computedTokens), "prefetches": JSONValue(result.statistics?.prefetches ?? 0),
+        "savedBytes": JSONValue(result.statistics?.savedBytes ?? 0),
       ]
     }
   }

@@ -5,17 +5,17 @@ import Kernels
 /// segment under way are taken in after attention, and what is read joins last, by the gate.
 final class CompressiveReplay: LayerReplay {
   private var state: CompressiveState?
+  /// What notes the step's tokens, where they may be taken back.
+  private var undo: CompressiveUndo?
   private var segments: Int64 = 0
   private var floats = 0
-
-  /// What σ(q)z is at least.
-  private static let smallestDivisor: Float = 1e-6
 
   private static let ownRoles: Roles = [.before, .closes, .takesArrivals]
   override var roles: Roles { Self.ownRoles }
 
   override func prepare(_ group: HeadGroup, _ step: GroupReplay, threads: Int) {
     state = group.state(CompressiveState.self)
+    undo = state?.noting
     segments = (group.ledger.stages.last as? CompressiveStage)?.segments ?? 0
     let rows = min(step.rows.count, step.shape.tileTokens) * step.headsPerTask
     floats = (2 * rows + 2) * step.shape.headDim
@@ -51,7 +51,7 @@ final class CompressiveReplay: LayerReplay {
           call.queries
           + step.queryOffset(
             token: task.tokens.lowerBound + row / heads, head: task.queryHeads.lowerBound + row % heads)
-        Self.features(of: query, count: dim, into: features + row * dim)
+        CompressiveState.features(of: query, count: dim, into: features + row * dim)
       }
       kernels.sumRows(
         of: state.memory(place: place), count: dim, columns: dim, weights: features, weightStride: dim, sums: task.rows,
@@ -68,8 +68,7 @@ final class CompressiveReplay: LayerReplay {
       let (old, new) = (exp(maximum.pointee - largest), exp(exponent - largest))
       var factor: Float = 0
       if segments > 0 {
-        let divisor = Self.product(features + row * dim, state.normalizer(place: place), count: dim)
-        factor = new / max(divisor, Self.smallestDivisor)
+        factor = new / state.divisor(features + row * dim, place: place)
         for index in 0..<dim { output[index] = output[index] * old + answers[row * dim + index] * factor }
       } else {
         for index in 0..<dim { output[index] *= old }
@@ -83,39 +82,11 @@ final class CompressiveReplay: LayerReplay {
   ) {
     let place = step.place(layer: call.layer, head: head)
     guard let state, place >= 0 else { return }
-    let dim = step.shape.headDim
-    let (features, answer) = (scratch.floats, scratch.floats + dim)
-    let normalizer = state.normalizerOfSegment(place: place)
-    let corrects = state.specification.update == .delta && segments > 0
     for token in 0..<step.rows.count {
       let offset = step.keyValueOffset(token: token, head: head)
-      Self.features(of: call.keys + offset, count: dim, into: features)
-      for index in 0..<dim { normalizer[index] += features[index] }
-      var value = call.values + offset
-      if corrects {
-        kernels.sumRows(
-          of: state.memory(place: place), count: dim, columns: dim, weights: features, weightStride: dim, sums: 1,
-          out: answer, outStride: dim)
-        let divisor = max(
-          Self.product(features, state.normalizer(place: place), count: dim), Self.smallestDivisor)
-        for index in 0..<dim { answer[index] = value[index] - answer[index] / divisor }
-        value = UnsafePointer(answer)
-      }
-      kernels.add(
-        value, times: features, toRowsOf: state.memoryOfSegment(place: place), count: dim, columns: dim)
+      let (key, value) = (call.keys + offset, call.values + offset)
+      undo?.note(token, key: key, value: value, place: place)
+      state.takeIn(key: key, value: value, place: place, scratch: scratch.floats, kernels)
     }
-  }
-
-  /// σ(x) = ELU(x) + 1.
-  private static func features(
-    of vector: UnsafePointer<Float>, count: Int, into features: UnsafeMutablePointer<Float>
-  ) {
-    for index in 0..<count { features[index] = vector[index] > 0 ? vector[index] + 1 : exp(vector[index]) }
-  }
-
-  private static func product(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Float {
-    var sum: Float = 0
-    for index in 0..<count { sum += a[index] * b[index] }
-    return sum
   }
 }

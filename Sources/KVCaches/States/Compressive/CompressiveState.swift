@@ -1,8 +1,11 @@
+import CLibrary
 import Kernels
 
 extension Compressive: StateSpecification {
   // The memory is not a sum over the slots of a sequence under the delta rule, and one process holds it.
   var partitions: Partitions { [.byHead, .byRequest] }
+
+  var usesGates: Bool { true }
 
   func problem(with stages: [any StageSpecification]) -> String? {
     guard stages.dropLast().last?.blueprint.letsGoTogether == true else {
@@ -27,9 +30,10 @@ extension Compressive: StateSpecification {
 final class CompressiveState: StageState {
   let specification: Compressive
   /// For each head M `[headDim, headDim]`, z `[headDim]`, then the same of the segment under way; `[place]`.
-  private let numbers: Buffer<Float>
+  let numbers: Buffer<Float>
   /// Segments in M and z, `[place]`.
-  private let folded: Buffer<Int64>
+  let folded: Buffer<Int64>
+  private weak var undo: CompressiveUndo?
 
   init(_ specification: Compressive, _ site: StateSite) {
     self.specification = specification
@@ -38,18 +42,27 @@ final class CompressiveState: StageState {
     super.init(site)
   }
 
+  var headFloats: Int { Self.headFloats(site.headDim) }
+
   private static func headFloats(_ dim: Int) -> Int { 2 * (dim + 1) * dim }
 
   static func headBytes(_ dim: Int) -> Int { headFloats(dim) * 4 + 8 }
 
   override var name: String { "compressive" }
   override var bytes: Int { numbers.count * 4 + folded.count * 8 }
-  override var rollBackProblem: String? { "folds segments into a memory, out of which nothing can be taken" }
-
   override func reset() {
     numbers.elements.update(repeating: 0)
     folded.elements.update(repeating: 0)
   }
+
+  override func makeUndo(depth: Int) -> StateUndo? {
+    let undo = CompressiveUndo(self)
+    self.undo = undo
+    return undo
+  }
+
+  /// What notes the tokens of the step under way, nil where nothing does.
+  var noting: CompressiveUndo? { undo.flatMap { $0.isRecording ? $0 : nil } }
 
   override func makeReplay(reusing old: LayerReplay?) -> LayerReplay? {
     guard let old = old as? CompressiveReplay else { return CompressiveReplay() }
@@ -83,6 +96,43 @@ final class CompressiveState: StageState {
       addend[index] -= sum - memory[index]
       memory[index] = sum
     }
+  }
+
+  /// Adds a token to what the segment under way will add, the last one being folded in.
+  ///
+  /// - Parameter scratch: 2 × `headDim` floats
+  func takeIn(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, place: Int, scratch: UnsafeMutablePointer<Float>,
+    _ kernels: InstructionSet
+  ) {
+    let dim = site.headDim
+    let (features, answer) = (scratch, scratch + dim)
+    let sum = normalizerOfSegment(place: place)
+    Self.features(of: key, count: dim, into: features)
+    for index in 0..<dim { sum[index] += features[index] }
+    var value = value
+    if specification.update == .delta, folded.pointer[place] > 0 {
+      kernels.sumRows(
+        of: memory(place: place), count: dim, columns: dim, weights: features, weightStride: dim, sums: 1, out: answer,
+        outStride: dim)
+      let divisor = divisor(features, place: place)
+      for index in 0..<dim { answer[index] = value[index] - answer[index] / divisor }
+      value = UnsafePointer(answer)
+    }
+    kernels.add(value, times: features, toRowsOf: memoryOfSegment(place: place), count: dim, columns: dim)
+  }
+
+  /// σ(x)z of a head, and not less than the smallest divisor.
+  func divisor(_ features: UnsafePointer<Float>, place: Int) -> Float {
+    let normalizer = normalizer(place: place)
+    var sum: Float = 0
+    for index in 0..<site.headDim { sum += features[index] * normalizer[index] }
+    return max(sum, Float(Compressive.smallestDivisor))
+  }
+
+  /// σ(x) = ELU(x) + 1.
+  static func features(of vector: UnsafePointer<Float>, count: Int, into features: UnsafeMutablePointer<Float>) {
+    for index in 0..<count { features[index] = vector[index] > 0 ? vector[index] + 1 : exp(vector[index]) }
   }
 
   override func write(_ places: Range<Int>, of group: HeadGroup, to writer: inout SectionWriter) {

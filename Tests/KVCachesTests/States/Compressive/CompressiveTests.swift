@@ -125,7 +125,9 @@ struct CompressiveTests {
     }
     let mixed = try run("segment:6,compressive", sequence)
     let scaled = try run("segment:6,compressive[first=scaled]", sequence)
-    let local = try run("segment:6", sequence)
+    var ungated = sequence
+    ungated.gates = nil
+    let local = try run("segment:6", ungated)
     let memory = try run("segment:6,compressive[\(Self.memoryAlone)]", sequence)
     for token in 0..<12 {
       for head in 0..<4 {
@@ -217,7 +219,9 @@ struct CompressiveTests {
       problem = #expect(throws: KVCacheError.self, "\(plan)") { try KVCache.Plan(plan) }
     }
     #expect(throws: KVCacheError.self) { try KVCache.Plan("segment:4,window:4") }
-    problem = #expect(throws: KVCacheError.self) { try cache("infini:4[gate=1]", plain).keepUndoLog(depth: 4) }
-    #expect(problem?.description.contains("folds segments") == true)
+    var gated = plain
+    gated.gates = [[0]]
+    problem = #expect(throws: KVCacheError.self) { try cache("full", gated) }
+    #expect(problem?.description.contains("needs the cache 'infini'") == true)
   }
 }
