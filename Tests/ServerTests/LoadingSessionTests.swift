@@ -52,7 +52,8 @@ import Testing
     }
     let tier = MemoryTier(byteLimit: 1 << 30)
     try await run(tier) { subject, _ in
-      #expect(try await subject.chat([user("turn 0")], Self.fields).json.content == expected[0].content)
+      let first = try await subject.chat([user("turn 0")], Self.fields)
+      #expect(first.json.content == expected[0].content)
     }
     let gate = Gate(sent)
     try await run(DelayedTier(tier) { gate.pass($0) }, seconds: sent == 0 ? 0 : 0.3) { subject, store in

@@ -14,9 +14,9 @@ extension RequestRoom {
   func terms(of request: GenerationRequest) -> LoadTerms {
     var terms = LoadTerms()
     let (estimates, prompt) = (estimates, request.promptTokens.count)
-    let (layers, chunk, rows) = (engine.model.configuration.layers.count, engine.chunk, limits.promptRows)
-    // Beside others a prompt gets fewer rows a step.
-    let most = running.isEmpty ? chunk : min(chunk, rows)
+    let (layers, chunk) = (engine.model.configuration.layers.count, engine.chunk)
+    // Beside others a prompt gets fewer rows a step, about so many.
+    let most = running.isEmpty ? chunk : min(chunk, 32)
     terms.computing = { tokens in
       let new = max(1, prompt - Int(tokens))
       return LoadTerms.Computing(

@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionOffload
 import Engine
 import Foundation
+import Models
 
 /// Attention by other processes.
 struct WorkerOptions: ParsableArguments {
