@@ -10,7 +10,7 @@ package struct StepTimesRun: Sendable {
     package var batches = [1, 2, 4, 8]
     /// Tokens that each sequence holds before.
     package var lengths = [64, 512, 2048]
-    /// Steps of a measurement, and how often each is made; the median counts.
+    /// Steps of a measurement, and how often each is made; the fastest counts, since other programs only add time.
     package var steps = 16
     package var rounds = 5
 
@@ -23,32 +23,33 @@ package struct StepTimesRun: Sendable {
   /// `[batch][length]`
   package private(set) var attentionSeconds: [[Double]] = []
 
-  /// Caches are filled with noise, on which time does not depend. Lengths take turns, so that a busy moment does not hit one
-  /// alone.
+  /// Caches are filled with noise, on which time does not depend. Batches and lengths take turns, so that a busy moment does not
+  /// hit one alone.
   ///
   /// - Throws: `KVCacheError` where the caches do not fit the model or this machine.
   package init(_ engine: InferenceEngine, slotType: KVCache.SlotType, options: Options = Options()) throws(KVCacheError)
   {
     self.options = options
     let most = (options.lengths.max() ?? 0) + options.steps + 1
-    for batch in options.batches {
-      let stepper = try DecodeStepper(engine, sequences: batch, tokens: most, slotType: slotType)
-      var model: [Double] = []
-      var attention = [[Double]](repeating: [], count: options.lengths.count)
-      for _ in 0..<options.rounds {
-        for (index, length) in options.lengths.enumerated() {
+    let stepper = try DecodeStepper(
+      engine, sequences: options.batches.max() ?? 1, tokens: most, slotType: slotType)
+    var model = [[Double]](repeating: [], count: options.batches.count)
+    var attention = model.map { _ in [[Double]](repeating: [], count: options.lengths.count) }
+    for _ in 0..<options.rounds {
+      for (place, length) in options.lengths.enumerated() {
+        for (index, batch) in options.batches.enumerated() {
           for sequence in 0..<batch { stepper.fill(sequence, tokens: length) }
-          stepper.step()
+          stepper.step(batch)
           stepper.timed.seconds = 0
-          let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { stepper.step() } }
+          let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { stepper.step(batch) } }
           let steps = Double(options.steps)
-          model.append((seconds - stepper.timed.seconds) / steps)
-          attention[index].append(stepper.timed.seconds / steps)
+          model[index].append((seconds - stepper.timed.seconds) / steps)
+          attention[index][place].append(stepper.timed.seconds / steps)
         }
       }
-      modelSeconds.append(SpeedMeasurement.median(model))
-      attentionSeconds.append(attention.map { SpeedMeasurement.median($0) })
     }
+    modelSeconds = model.map { $0.min() ?? 0 }
+    attentionSeconds = attention.map { $0.map { $0.min() ?? 0 } }
   }
 
   /// Tokens a second of `sequences` places in which requests follow each other; their prompts are there at once and take no
@@ -69,7 +70,7 @@ package struct StepTimesRun: Sendable {
         stepper.fill(index, tokens: request.prompt)
         left[index] = request.output
       }
-      let taken = MachineLimits.fastest(of: 1) { stepper.step() }
+      let taken = MachineLimits.fastest(of: 1) { stepper.step(sequences) }
       // The first step warms up.
       if step >= 0 { seconds += taken }
       for index in left.indices { left[index] -= 1 }
@@ -107,12 +108,14 @@ private final class DecodeStepper {
     caches[sequence].fill(tokens: tokens, kernels: engine.kernels)
   }
 
-  func step() {
-    timed.beginStep(caches.enumerated().map { LocalAttention.Segment(memory: $1, rows: $0..<$0 + 1) })
+  /// Gives the first `count` sequences a token.
+  func step(_ count: Int) {
+    timed.beginStep((0..<count).map { LocalAttention.Segment(memory: caches[$0], rows: $0..<$0 + 1) })
     tokens.withUnsafeBufferPointer {
-      engine.model.forward($0, attention: timed, workspace: engine.workspace, team: engine.team)
+      engine.model.forward(
+        UnsafeBufferPointer(rebasing: $0[..<count]), attention: timed, workspace: engine.workspace, team: engine.team)
     }
-    engine.forEachLogits(of: engine.rows(0..<tokens.count)) { _, _ in }
+    engine.forEachLogits(of: engine.rows(0..<count)) { _, _ in }
   }
 }
 

@@ -12,7 +12,7 @@ struct CalibrateCommand: ParsableCommand {
     commandName: "calibrate",
     abstract: "Measure how long a step takes here, attention and the rest.",
     discussion: """
-      Decodes with --batches sequences together that hold --lengths tokens each, and writes the medians as a file of curves \
+      Decodes with --batches sequences together that hold --lengths tokens each, and writes the times as a file of curves \
       for 'check'. Caches are filled with noise, on which time does not depend.
       """)
 
@@ -22,7 +22,7 @@ struct CalibrateCommand: ParsableCommand {
   var batches: NumberList<Int>?
   @Option(name: .long, help: "Tokens that each sequence holds, rising; 64,512,2048 without it.")
   var lengths: NumberList<Int>?
-  @Option(name: .long, help: "How often each is measured; the median counts.")
+  @Option(name: .long, help: "How often each is measured; the fastest counts, since other programs only add time.")
   var rounds = 5
   @Option(
     name: [.short, .long],
