@@ -156,6 +156,7 @@ struct ServerCommand: AsyncParsableCommand {
   }
 
   mutating func run() async throws {
+    if let cache { try SluiceServer.check(cache) }
     var options = SluiceServer.Options()
     (options.host, options.port, options.keys, options.aliases) = (host, port, apiKey, alias)
     options.slotType = KVCache.SlotType(rawValue: cacheType) ?? .float16
@@ -169,9 +170,7 @@ struct ServerCommand: AsyncParsableCommand {
     options.sessions = try openSessions(logger)
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
-    options.plan = try cache.map {
-      try KVCache.Plan($0, resolver: .none.model(loaded.engine.model.configuration.memory))
-    }
+    options.plan = try cache.map { try SluiceServer.plan($0, of: loaded) }
     for notice in loaded.notices { logger.notice("\(notice)") }
     // Waiting for signals must begin before anybody is told that the server is there.
     let signals = Self.signals()
