@@ -96,7 +96,10 @@ struct Turns {
     let hasLayerwise = queue.contains { $0.sequence.layerwise != nil }
     guard let costs, !shares.isEmpty, hasPrompts || hasLayerwise else { return credit = 0 }
     written = shares.reduce(costs.step) { $0 + Double($1.chunk.count) * cost($1.sequence) }
-    credit = min(credit + written, Self.patience * written)
+    // What is waited for at most, a single row that costs more than the patience too; a step on top, or credit would be lost.
+    var most = Self.patience * written
+    for entry in queue where !entry.sequence.needsOneRow { most = max(most, cost(entry.sequence)) }
+    credit = min(credit + written, most + written)
   }
 
   private func cost(_ sequence: Sequence) -> Double { costs?.row(slots: sequence.attendedSlots) ?? 0 }
