@@ -72,7 +72,7 @@ import Testing
       lines: [cell("a", 100, 1, 1), cell("a", 100, 3, 0), cell("a", 200, 4, 1), cell("b", 100, 2, 0.5)], seconds: 1
     ).recallTable()
     #expect(table.map(\.name) == ["a", "b"])
-    #expect(table[0].lengths == [100, 200])
+    #expect(table[0].places == [100, 200])
     #expect(table[0].share(100).exact == 0.25 && table[0].share(100).cases == 4)
     #expect(table[0].all.exact == 0.625)
   }
