@@ -53,7 +53,10 @@ import Testing
       let messages: [JSONValue] = [
         user("turn 0"), ["role": "assistant", "content": .string(first)], user("turn 1"),
       ]
-      expected = try await subject.chat(messages, ["cache": "full"], by: subject.client).json.content
+      // A server that has read nothing yet.
+      try await ServerSubject.run(TinyModel(trainedLength: 1024)) { other in
+        expected = try await other.chat(messages, ["cache": "full"]).json.content
+      }
     }
     let gate = Gate(sent)
     try await run(DelayedTier(tier) { gate.pass($0) }, seconds: sent == 0 ? 0 : 0.3) { subject, store in
@@ -73,7 +76,8 @@ import Testing
     }
     try await run(tier) { subject, store in
       let next = try await subject.chat([user("turn 3")], Self.fields)
-      #expect(try next.fields["x-sluice-cache"]?.hasPrefix("hit; tier=memory") == true && #require(next.json.cachedTokens) > 40)
+      #expect(next.fields["x-sluice-cache"]?.hasPrefix("hit; tier=memory") == true)
+      #expect(try #require(next.json.cachedTokens) > 40)
       #expect(store.statistics.misses.isEmpty)
     }
   }

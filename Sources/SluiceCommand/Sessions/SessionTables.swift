@@ -16,7 +16,8 @@ enum SessionTables {
         "returning": JSONValue(result.returning), "hits": JSONValue(result.hits),
         "memory_hits": JSONValue(result.memoryHits), "hit_rate": .number(result.hitRate),
         "first_token_seconds": .number(result.meanFirstToken), "prompt_tokens": JSONValue(result.promptTokens),
-        "computed_tokens": JSONValue(result.computedTokens), "prefetches": JSONValue(result.statistics?.prefetches ?? 0),
+        "computed_tokens": JSONValue(result.computedTokens),
+        "prefetches": JSONValue(result.statistics?.prefetches ?? 0),
         "saved_bytes": JSONValue(result.statistics?.savedBytes ?? 0),
       ]
     }
