@@ -14,24 +14,30 @@ import Testing
   }
 
   @Test func `those nobody asks for make room first, then those asked for last`() {
-    let cases: [(policy: LookAhead<Character>.Policy, queue: String, there: String, place: Int?, victim: Character?)] = [
+    typealias Case = (
+      policy: LookAhead<Character>.Policy, queue: String, there: String, place: Int?, victim: Character?
+    )
+    let cases: [Case] = [
       (.queueAware, "", "abc", nil, "a"), (.queueAware, "a", "abc", nil, "b"), (.queueAware, "ab", "abc", nil, "c"),
       (.queueAware, "cab", "abc", nil, "b"), (.queueAware, "abaac", "abc", nil, "c"), (.queueAware, "ab", "", nil, nil),
       // For one that is asked for sooner or later than all others, or by nobody.
       (.queueAware, "xabc", "abc", 0, "c"), (.queueAware, "abcx", "abc", 3, nil), (.queueAware, "axbc", "abc", 1, "c"),
-      (.queueAware, "abc", "abc", .max, nil), (.queueAware, "ab", "abc", .max, "c"), (.queueAware, "", "abc", .max, "a"),
+      (.queueAware, "abc", "abc", .max, nil), (.queueAware, "ab", "abc", .max, "c"),
+      (.queueAware, "", "abc", .max, "a"),
       (.leastRecentlyUsed, "abc", "abc", nil, "a"), (.leastRecentlyUsed, "abc", "abc", .max, "a"),
       (.firstInFirstOut, "abc", "abc", nil, "c"),
     ]
     for (policy, queue, there, place, victim) in cases {
       let lookAhead = LookAhead(policy: policy, queue: queue)
-      #expect(lookAhead.victim(among: residents(there), for: place) == victim, "\(policy) \(queue) \(there) \(place ?? -1)")
+      let found = lookAhead.victim(among: residents(there), for: place)
+      #expect(found == victim, "\(policy) \(queue) \(there) \(place ?? -1)")
     }
   }
 
   @Test func `as many are wanted as have room, each once and in the order of the queue`() {
     let lookAhead = LookAhead(queue: "abacadb")
-    #expect(lookAhead.queue == ["a", "b", "c", "d"] && lookAhead.place(of: "c") == 2 && lookAhead.place(of: "x") == .max)
+    #expect(lookAhead.queue == ["a", "b", "c", "d"])
+    #expect(lookAhead.place(of: "c") == 2 && lookAhead.place(of: "x") == .max)
     for (room, wanted) in [(0, 0), (99, 0), (100, 1), (399, 3), (400, 4), (9999, 4)] {
       #expect(lookAhead.wanted(room: room, meanItemBytes: 100).count == wanted)
     }
@@ -62,7 +68,7 @@ import Testing
     let store = try store()
     #expect(pooled(store) == ["d", "e"])
     expect(["a", "none", "b", "c"], in: store)
-    #expect(pooled(store) == ["a", "e"] || pooled(store) == ["a", "b"])
+    #expect(pooled(store) == ["a", "e"])
     let before = store.statistics.prefetches
     expect(["c", "a"], in: store)
     #expect(pooled(store) == ["a", "c"])
@@ -85,9 +91,7 @@ import Testing
       store.save(SmallItem(name).change([40_000]))
       store.flush()
     }
-    #expect(try store.sessions().map(\.name).sorted() == ["a", "b", "c", "f", "g"] || store.sessions().count == 5)
-    #expect(try store.session(named: "a") != nil && store.session(named: "b") != nil && store.session(named: "c") != nil)
-    #expect(try store.session(named: "d") == nil && store.session(named: "e") == nil)
+    #expect(try store.sessions().map(\.name).sorted() == ["a", "b", "c", "f", "g"])
     // A save has room even where all others are named, from those named last.
     expect(["g", "f", "c", "b", "a"], in: store)
     store.save(SmallItem("h").change([40_000]))
