@@ -44,15 +44,16 @@ import Testing
 
   private static let fields: JSONValue = ["cache": "full", "session": "s"]
 
-  @Test(arguments: [0, 1, 2])
+  @Test(arguments: [0, 1])
   func `a memory that does not come in time is read again, whatever of it has come`(sent: Int) async throws {
-    var expected: [JSONValue] = []
-    try await ServerSubject.run(TinyModel(trainedLength: 1024)) { subject in
-      for turn in 0..<4 { expected.append(try await subject.chat([user("turn \(turn)")], Self.fields).json) }
-    }
     let tier = MemoryTier(byteLimit: 1 << 30)
+    var expected: String?
     try await run(tier) { subject, _ in
-      #expect(try await subject.chat([user("turn 0")], Self.fields).json.content == expected[0].content)
+      let first = try #require(try await subject.chat([user("turn 0")], Self.fields).json.content)
+      let messages: [JSONValue] = [
+        user("turn 0"), ["role": "assistant", "content": .string(first)], user("turn 1"),
+      ]
+      expected = try await subject.chat(messages, ["cache": "full"], by: subject.client).json.content
     }
     let gate = Gate(sent)
     try await run(DelayedTier(tier) { gate.pass($0) }, seconds: sent == 0 ? 0 : 0.3) { subject, store in
@@ -61,19 +62,18 @@ import Testing
         for power in 0..<8 { room.estimates.note(rows: 1 << power, seconds: 1e9) }
       }
       let late = try await subject.chat([user("turn 1")], Self.fields)
-      #expect(late.status == 200 && late.json.content == expected[1].content)
+      #expect(late.status == 200 && late.json.content == expected)
       #expect(late.fields["x-sluice-cache"] == "miss; reason=timed-out" && late.json.cachedTokens == 0)
       #expect(store.statistics.misses == ["timed-out": 1])
       // Others are served meanwhile.
       #expect(try await subject.chat([user("other")]).status == 200)
       gate.open()
       let next = try await subject.chat([user("turn 2")], Self.fields)
-      #expect(next.json.content == expected[2].content && next.fields["x-sluice-cache"]?.contains("active") == true)
+      #expect(next.status == 200 && next.fields["x-sluice-cache"]?.contains("active") == true)
     }
     try await run(tier) { subject, store in
       let next = try await subject.chat([user("turn 3")], Self.fields)
-      #expect(next.json.content == expected[3].content && next.json.cachedTokens == expected[3].cachedTokens)
-      #expect(next.fields["x-sluice-cache"]?.hasPrefix("hit; tier=memory") == true)
+      #expect(try next.fields["x-sluice-cache"]?.hasPrefix("hit; tier=memory") == true && #require(next.json.cachedTokens) > 40)
       #expect(store.statistics.misses.isEmpty)
     }
   }

@@ -62,7 +62,7 @@ import Testing
     let store = try store()
     #expect(pooled(store) == ["d", "e"])
     expect(["a", "none", "b", "c"], in: store)
-    #expect(pooled(store) == ["a", "e"] || pooled(store) == ["a", "b"])
+    #expect(pooled(store) == ["a", "e"])
     let before = store.statistics.prefetches
     expect(["c", "a"], in: store)
     #expect(pooled(store) == ["a", "c"])
@@ -85,9 +85,7 @@ import Testing
       store.save(SmallItem(name).change([40_000]))
       store.flush()
     }
-    #expect(try store.sessions().map(\.name).sorted() == ["a", "b", "c", "f", "g"] || store.sessions().count == 5)
-    #expect(try store.session(named: "a") != nil && store.session(named: "b") != nil && store.session(named: "c") != nil)
-    #expect(try store.session(named: "d") == nil && store.session(named: "e") == nil)
+    #expect(try store.sessions().map(\.name).sorted() == ["a", "b", "c", "f", "g"])
     // A save has room even where all others are named, from those named last.
     expect(["g", "f", "c", "b", "a"], in: store)
     store.save(SmallItem("h").change([40_000]))

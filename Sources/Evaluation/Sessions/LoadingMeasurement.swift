@@ -65,7 +65,7 @@ package struct LoadingMeasurement: Sendable {
     try SessionCheckpointer(store, key, model: loaded.fingerprint).save(whole)
     store.flush()
     result.layers = engine.model.configuration.layers.count
-    guard let item = try tier.items().first else { return result }
+    guard let item = tier.items().first else { return result }
     result.bytes = item.bytes
     // What computing takes once all is there, and without anything.
     var (computing, again): ([Double], [Double]) = ([], [])

@@ -172,14 +172,14 @@ package final class ItemLoad: @unchecked Sendable {
   }
 
   private func fail(_ miss: Miss, isCounted: Bool = false) {
-    let isNews = monitor.withLock {
-      guard problem == nil else { return false }
+    monitor.withLock {
+      guard problem == nil else { return }
       problem = miss
+      // Before anybody can know of it.
+      if !isCounted { store.noteMiss(miss) }
       restoration?.fail(.badSnapshot("the rest of it did not come"))
       monitor.broadcast()
-      return true
     }
-    if isNews, !isCounted { store.noteMiss(miss) }
   }
 
   // The thread that computes.

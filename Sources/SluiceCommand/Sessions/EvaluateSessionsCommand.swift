@@ -63,7 +63,7 @@ struct EvaluateSessionsCommand: ParsableCommand {
   private func runLoading() throws {
     let loaded = try model.load(isQuiet: json)
     var options = LoadingMeasurement.Options()
-    (options.plan, options.slotType) = (try KVCache.Plan(cache.cache, resolver: .files), cache.slots.cacheType)
+    (options.plan, options.slotType) = (try KVCache.Plan(cache.cache, resolver: .files), cache.slots.type)
     (options.tokens, options.new) = (loading.tokens, loading.newTokens)
     (options.ratio, options.rounds) = (loading.ratio, loading.rounds)
     let measurement = try LoadingMeasurement.measure(loaded, options)
@@ -95,7 +95,7 @@ struct EvaluateSessionsCommand: ParsableCommand {
       }
       defer { try? FileManager.default.removeItem(atPath: folder) }
       var options = variant.options
-      (options.plan, options.slotType) = (plan, cache.slots.cacheType)
+      (options.plan, options.slotType) = (plan, cache.slots.type)
       let result = try SessionReplay.run(loaded, trace, options, path: folder + "/sessions.sluice") { turns in
         progress.update(StreamStatus(label: variant.name, tokens: turns, totalTokens: trace.turns))
       }
@@ -114,7 +114,7 @@ struct EvaluateSessionsCommand: ParsableCommand {
     // Beside a session's slots there are its tokens.
     let all = trace.conversations.reduce(0) { sum, conversation in
       let tokens = conversation.turns.reduce(0) { $0 + $1.question + $1.answer }
-      return sum + KVCache.bytes(plan: plan, layers: layers, slotType: cache.slots.cacheType, tokens: tokens)
+      return sum + KVCache.bytes(plan: plan, layers: layers, slotType: cache.slots.type, tokens: tokens)
         + 64 * tokens
     }
     var variants: [(String, SessionReplay.Options)] = [("recompute", SessionReplay.Options())]

@@ -44,7 +44,7 @@ import Testing
         #expect(result.promptTokens == again.promptTokens)
       }
       #expect(none.hits == 0 && abs(none.meanFirstToken - again.meanFirstToken) < 1e-9)
-      #expect(all.hitRate > 0.999 && all.memoryShare == 1 && all.meanFirstToken < again.meanFirstToken / 2)
+      #expect(all.hitRate > 0.98 && all.memoryShare == 1 && all.meanFirstToken < again.meanFirstToken / 2)
       #expect(all.busySeconds < again.busySeconds)
     }
   }
