@@ -2,6 +2,8 @@ import ArgumentParser
 import AttentionOffload
 import Engine
 import Foundation
+import KVCaches
+import Models
 
 /// Attention by other processes.
 struct WorkerOptions: ParsableArguments {
