@@ -5,7 +5,7 @@
     Examples/attention-worker/worker.py --listen 127.0.0.1:7077 --key worker.key
     sluice run --workers 127.0.0.1:7077 --worker-key worker.key -p "Once upon a time" -n 20
 """
-import argparse, hashlib, hmac, os, socket, struct
+import argparse, hashlib, hmac, os, socket, struct, threading
 import numpy as np
 
 HEADER = struct.Struct("<4sBBBBIIQII")
@@ -27,9 +27,7 @@ class Reader:
         return values if len(values) > 1 else values[0]
 
     def text(self):
-        length = self.take("I")
-        self.offset += length
-        return bytes(self.data[self.offset - length:self.offset]).decode()
+        return self.take(f"{self.take('I')}s").decode()
 
 class Layer:
     """What attention is in one layer of the model."""
@@ -165,8 +163,8 @@ class Worker:
     def change(self, kind, epoch, sequence, r):
         if kind == OPEN:
             _, plan = r.text(), r.text()
-            if plan != "full":
-                raise Refused(1, f"this worker knows only the cache 'full', not '{plan}'")
+            if plan != "tokens":
+                raise Refused(1, f"this worker keeps all tokens and knows no other cache, such as '{plan}'")
             self.sequences[sequence] = {"count": 0, "layers": {}}
         if sequence not in self.sequences:
             raise Refused(2, "the sequence is not here")
@@ -178,6 +176,14 @@ class Worker:
         size, count = sum(x.nbytes for layer in state["layers"].values() for x in layer), state["count"]
         self.send(STATE, struct.pack("<QQqHqH", size, 1 << 40, count, 0, count, 0), epoch=epoch, batch=sequence)
 
+def serve(connection, key):
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connection:
+        try:
+            Worker(connection, key).serve()
+        except (EOFError, ConnectionError, ValueError, struct.error) as error:
+            print(f"a connection ended: {error or 'closed'}", flush=True)
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--listen", default="127.0.0.1:7077")
@@ -187,13 +193,7 @@ def main():
     with socket.create_server((host, int(port))) as listener:
         print(f"listening at {host}:{listener.getsockname()[1]}", flush=True)
         while True:
-            connection, _ = listener.accept()
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with connection:
-                try:
-                    Worker(connection, key).serve()
-                except (EOFError, ConnectionError, ValueError, struct.error) as error:
-                    print(f"a connection ended: {error or 'closed'}", flush=True)
+            threading.Thread(target=serve, args=(listener.accept()[0], key), daemon=True).start()
 
 if __name__ == "__main__":
     main()

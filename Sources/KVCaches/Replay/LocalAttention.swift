@@ -94,8 +94,6 @@ package final class LocalAttention: AttentionService {
     canStart = rowCount <= StartedPartials.rowLimit
     // What states do in attention they do with all of it.
     for index in 0..<replayCount where !replays[index].roles.isSubset(of: .watchesSlots) { canStart = false }
-    guard canStart, !splitsSlots else { return }
-    for shape in numbers.shapes { started.reserve(rows: rowCount * shape.queryHeads, headDim: shape.headDim) }
   }
 
   private func add(_ cache: KVCache, rows: Range<Int>) {
@@ -143,6 +141,7 @@ package final class LocalAttention: AttentionService {
   package func attendToStored(layer: Int) {
     guard canStart, let queries else { return }
     for arrival in arrivals { arrival.wait(layer: sharedKeys.owner(of: layer)) }
+    if !splitsSlots { started.reserve(rows: rowCount * layers[layer].queryHeads, headDim: layers[layer].headDim) }
     // Neither keys nor output are touched.
     var call = call(layer: layer, queries: queries, keys: queries, values: queries, output: emptyOutput.pointer)
     call.phase = .stored

@@ -2,6 +2,7 @@ import ArgumentParser
 import AttentionOffload
 import Engine
 import Foundation
+import KVCaches
 import Models
 
 /// Attention by other processes.
