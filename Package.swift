@@ -57,11 +57,13 @@ let package = Package(
       dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "SessionStore", "Models", "Engine"],
       swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
+    .target(
+      name: "Reproduction", dependencies: ["CLibrary", "Kernels", "ModelJSON", "Evaluation"], swiftSettings: strict),
     .executableTarget(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "SessionStore", "Engine", "Evaluation", argumentParser,
+        "SessionStore", "Engine", "Evaluation", "Reproduction", argumentParser,
       ],
       swiftSettings: strict),
     .target(
@@ -143,6 +145,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "ReproductionTests", dependencies: ["Reproduction", "Evaluation", "ModelJSON"], swiftSettings: strict),
+    .testTarget(
       name: "SessionRedisTests",
       dependencies: [
         "SessionRedis", "SessionStore", "Kernels", "KVCaches", "CacheTestSupport",
@@ -160,8 +164,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "SessionStore", "HubTestSupport",
-        "TestSupport", argumentParser, .product(name: "Logging", package: "swift-log"),
+        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "Reproduction", "SessionStore",
+        "HubTestSupport", "TestSupport", argumentParser, .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
   ],

@@ -33,10 +33,13 @@ struct ServerCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Another name for the model; may be given several times.")
   var alias: [String] = []
   @Option(
-    name: .long, help: "What is remembered where a request does not say: a preset or stages; see 'sluice run --help'.")
+    name: .long, help: "What is remembered where a request does not say: a preset, stages or auto:BYTES; see 'sluice run --help'.")
   var cache: String?
-  @Option(name: .long, help: "The number format of stored keys and values: f32, f16, bf16 or q8_0.")
-  var cacheType = "f16"
+  @Option(
+    name: .long,
+    help: "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits; f16 without it."
+  )
+  var cacheType: String?
   @Option(name: .long, help: "MiB of all conversations' memories together.")
   var cacheMemory = 2048
   @Option(name: .long, help: "A file in which sessions outlive the server; made where it is not there.")
@@ -95,7 +98,7 @@ struct ServerCommand: AsyncParsableCommand {
     guard Logger.Level(rawValue: logLevel) != nil else {
       throw ValidationError("--log-level must be debug, info, notice, warning or error")
     }
-    guard KVCache.SlotType(rawValue: cacheType) != nil else {
+    if let cacheType, KVCache.SlotType(rawValue: cacheType) == nil {
       let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("'\(cacheType)' is no type of stored keys and values; known are \(known)")
     }
@@ -156,10 +159,10 @@ struct ServerCommand: AsyncParsableCommand {
   }
 
   mutating func run() async throws {
-    if let cache { try SluiceServer.check(cache) }
     var options = SluiceServer.Options()
     (options.host, options.port, options.keys, options.aliases) = (host, port, apiKey, alias)
-    options.slotType = KVCache.SlotType(rawValue: cacheType) ?? .float16
+    options.cache = try cache.map { try CacheRequest($0) }
+    options.slotType = cacheType.flatMap { KVCache.SlotType(rawValue: $0) }
     options.memoryBytes = cacheMemory << 20
     (options.parallel, options.queue) = (parallel, queue)
     let (format, level) = (LineLogHandler.Format(rawValue: logFormat), Logger.Level(rawValue: logLevel))
@@ -170,7 +173,6 @@ struct ServerCommand: AsyncParsableCommand {
     options.sessions = try openSessions(logger)
     let path = try ModelLocator.path(of: model)
     let loaded = try LanguageModel.Loaded(path: path, options: LanguageModel.Options(threads: threads, chunk: 256))
-    options.plan = try cache.map { try SluiceServer.plan($0, of: loaded) }
     for notice in loaded.notices { logger.notice("\(notice)") }
     // Waiting for signals must begin before anybody is told that the server is there.
     let signals = Self.signals()

@@ -74,8 +74,8 @@ struct PerplexityCommand: ParsableCommand {
     let clock = ContinuousClock()
     let start = clock.now
     for group in groups {
-      let run = try PerplexityRun(engine: loaded.engine, policy: policy, slotType: slots.cacheType)
-      try stream(group, into: run, loaded, total, &progress)
+      let run = try PerplexityRun(engine: loaded.engine, policy: policy, slotType: slots.type)
+      try stream(group, into: run, loaded, total, &progress, parts: &total.parts)
       total.add(run)
     }
     total.seconds = (clock.now - start) / .seconds(1)
@@ -89,7 +89,7 @@ struct PerplexityCommand: ParsableCommand {
 
   private func stream(
     _ paths: [String], into run: PerplexityRun, _ loaded: LanguageModel.Loaded, _ before: Result,
-    _ progress: inout ProgressLine
+    _ progress: inout ProgressLine, parts: inout [JSONValue]
   ) throws {
     var left = tokens ?? .max
     var lineAt = progressEvery ?? .max
@@ -105,9 +105,14 @@ struct PerplexityCommand: ParsableCommand {
         guard run.scoredTokens >= lineAt else { return }
         let (now, count) = (clock.now, run.scoredTokens - lineTokens)
         let perplexity = exp((run.totalNegativeLogLikelihood - lineSum) / Double(count))
+        let rate = Double(count) / ((now - lineTime) / .seconds(1))
+        parts.append([
+          "tokens": JSONValue(run.scoredTokens), "perplexity": JSONValue(perplexity), "tokensPerSecond": JSONValue(rate),
+          "cacheBytes": JSONValue(run.cacheBytesPeak), "residentBytes": JSONValue(residentBytes()),
+        ])
         StandardError.write(
           "\(run.scoredTokens) tokens, perplexity of the last \(count) \(HumanReadable.decimal(perplexity, places: 2)), "
-            + "\(HumanReadable.rate(tokensPerSecond: Double(count) / ((now - lineTime) / .seconds(1)))), "
+            + "\(HumanReadable.rate(tokensPerSecond: rate)), "
             + "cache \(run.cacheBytesPeak) bytes, resident \(residentBytes()) bytes\n")
         lineAt += progressEvery ?? 0
         (lineTime, lineTokens, lineSum) = (now, run.scoredTokens, run.totalNegativeLogLikelihood)
@@ -132,6 +137,8 @@ struct PerplexityCommand: ParsableCommand {
     var totalNegativeLogLikelihood = 0.0
     var cacheBytesPeak = 0
     var seconds = 0.0
+    /// What --progress-every reported.
+    var parts: [JSONValue] = []
 
     mutating func add(_ run: PerplexityRun) { self = adding(run) }
 
@@ -153,11 +160,15 @@ struct PerplexityCommand: ParsableCommand {
     }
 
     var json: JSONValue {
-      [
-        "cache": JSONValue(cache), "tokens": JSONValue(tokens), "nll": JSONValue(negativeLogLikelihood),
-        "perplexity": JSONValue(exp(negativeLogLikelihood)), "cacheBytesPeak": JSONValue(cacheBytesPeak),
-        "tokensPerSecond": JSONValue(tokensPerSecond),
+      var object = JSONObject()
+      let members: [(String, JSONValue)] = [
+        ("cache", JSONValue(cache)), ("tokens", JSONValue(tokens)), ("nll", JSONValue(negativeLogLikelihood)),
+        ("perplexity", JSONValue(exp(negativeLogLikelihood))), ("cacheBytesPeak", JSONValue(cacheBytesPeak)),
+        ("tokensPerSecond", JSONValue(tokensPerSecond)),
       ]
+      for (key, value) in members { object[key] = value }
+      if !parts.isEmpty { object["parts"] = .array(parts) }
+      return .object(object)
     }
 
     static func table(_ results: [Result]) -> String {

@@ -13,6 +13,7 @@ struct RecallReport {
       let members: [(String, JSONValue)] =
         [("cache", JSONValue(result.cache))] + place + [
           ("cases", JSONValue(score.cases)), ("exactMatch", JSONValue(score.exactMatch)),
+          ("exactMatchLower", JSONValue(score.interval.lower)), ("exactMatchUpper", JSONValue(score.interval.upper)),
           ("digitAccuracy", JSONValue(score.digitAccuracy)), ("cacheBytesPeak", JSONValue(result.cacheBytesPeak)),
         ]
       for (key, value) in members { object[key] = value }
@@ -34,13 +35,15 @@ struct RecallReport {
     var table = TextTable(
       [.init("cache")] + place + [
         .init("cases", .trailing), .init("digits", .trailing), .init("exact match", .trailing),
-        .init("cache memory", .trailing),
+        .init("95 % interval", .trailing), .init("cache memory", .trailing),
       ])
     func append(_ result: RecallResult, _ score: RecallScore, _ place: [String], memory: String) {
       table.append(
         [result.cache] + place + [
           HumanReadable.count(score.cases), HumanReadable.decimal(score.digitAccuracy, places: 3),
-          HumanReadable.decimal(score.exactMatch, places: 3), memory,
+          HumanReadable.decimal(score.exactMatch, places: 3),
+          HumanReadable.decimal(score.interval.lower, places: 2) + "–"
+            + HumanReadable.decimal(score.interval.upper, places: 2), memory,
         ])
     }
     for result in results {

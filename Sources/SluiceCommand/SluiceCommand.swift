@@ -16,7 +16,7 @@ struct SluiceCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       RunCommand.self, ChatCommand.self, InspectCommand.self, TokenizeCommand.self, TemplateCommand.self,
-      EvaluateCommand.self, BenchCommand.self, PullCommand.self, ModelsCommand.self, RemoveCommand.self,
+      EvaluateCommand.self, ReproduceCommand.self, BenchCommand.self, PullCommand.self, ModelsCommand.self, RemoveCommand.self,
       SessionsCommand.self,
       DemoCommand.self, ServeCommand.self,
     ])

@@ -9,6 +9,9 @@ package struct RecallScore: Sendable, Hashable {
   /// The share of cases whose first number is the expected one.
   package var exactMatch: Double { Double(exactMatches) / Double(max(cases, 1)) }
 
+  /// Where the share of exact answers lies with a certainty of 95 %.
+  package var interval: WilsonInterval { WilsonInterval(successes: exactMatches, of: cases) }
+
   /// The mean over the cases of `digitShare`.
   package var digitAccuracy: Double { digitShares / Double(max(cases, 1)) }
 

@@ -13,8 +13,6 @@ struct AnswerFields {
   var limit: Int?
   var choices = 1
   var plan: KVCache.Plan
-  /// What presets take from the model.
-  private let trainedMemory: TrainedMemory
   var streams = false
   var includesUsage = false
   /// What the answer must be.
@@ -27,9 +25,7 @@ struct AnswerFields {
   ]
 
   /// What the model's authors recommend, under the server's cache.
-  init(_ model: ServedModel) {
-    (sampling, plan, trainedMemory) = (model.samplingDefaults, model.plan, model.trainedMemory)
-  }
+  init(_ model: ServedModel) { (sampling, plan) = (model.samplingDefaults, model.plan) }
 
   init(_ fields: inout RequestFields, _ model: ServedModel) throws(RequestError) {
     self.init(model)
@@ -45,7 +41,7 @@ struct AnswerFields {
     if let value = try fields.integer("seed", in: .min ... .max) { sampling.seed = UInt64(bitPattern: Int64(value)) }
     stopStrings = try Self.stops(&fields, "stop")
     try readBias(&fields, model)
-    if let spec = try fields.string("cache") { plan = try named(spec) }
+    if let spec = try fields.string("cache") { plan = try Self.plan(spec, model) }
     choices = try fields.integer("n", in: 1...16) ?? 1
     streams = try fields.bool("stream") ?? false
     if var options = try fields.fields("stream_options") {
@@ -85,10 +81,16 @@ struct AnswerFields {
   }
 
   /// A plan that a stranger wrote: nothing but the text is read.
-  func named(_ spec: String) throws(RequestError) -> KVCache.Plan {
+  static func plan(_ spec: String, _ model: ServedModel) throws(RequestError) -> KVCache.Plan {
     guard spec.utf8.count <= 512 else { throw .bad("cache", "'cache' may have up to 512 bytes") }
     do {
-      return try KVCache.Plan(spec, resolver: .none.model(trainedMemory))
+      guard let automatic = try AutomaticCache(spec) else {
+        return try KVCache.Plan(spec, resolver: .none.model(model.trainedMemory))
+      }
+      if let plan = model.trainedMemory.segments?.plan { return plan }
+      return try automatic.choose(
+        layers: model.layers, trainedLength: model.trainedLength, slotType: model.slotType
+      ).plan
     } catch {
       throw .bad("cache", error.description, code: "invalid_value")
     }
