@@ -34,7 +34,9 @@ struct RunSession: ParsableArguments {
     let named = try request?.resolved(for: configuration, slotType: slotType)
     guard let session, let stored = try store?.session(named: session), stored.tokens > 0,
       let storedType = KVCache.SlotType(rawValue: stored.slotType)
-    else { return (named?.plan ?? configuration.memory.segments?.plan ?? .full, named?.slotType ?? slotType ?? .float16) }
+    else {
+      return (named?.plan ?? configuration.memory.segments?.plan ?? .full, named?.slotType ?? slotType ?? .float16)
+    }
     if let named, "\(named.plan)" != stored.plan {
       throw CommandError("the session '\(session)' has the cache '\(stored.plan)', not '\(named.plan)'")
     }
