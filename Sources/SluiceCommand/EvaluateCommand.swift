@@ -108,7 +108,8 @@ struct PerplexityCommand: ParsableCommand {
         let perplexity = exp((run.totalNegativeLogLikelihood - lineSum) / Double(count))
         let rate = Double(count) / ((now - lineTime) / .seconds(1))
         parts.append([
-          "tokens": JSONValue(run.scoredTokens), "perplexity": JSONValue(perplexity), "tokensPerSecond": JSONValue(rate),
+          "tokens": JSONValue(run.scoredTokens), "perplexity": JSONValue(perplexity),
+          "tokensPerSecond": JSONValue(rate),
           "cacheBytes": JSONValue(run.cacheBytesPeak), "residentBytes": JSONValue(residentBytes()),
         ])
         StandardError.write(

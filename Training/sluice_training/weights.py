@@ -46,7 +46,7 @@ def load_folder(folder):
     infini = values.get("infini")
     if infini:
         infini = InfiniConfig(
-            segment=infini["segment"], update=infini["update"], first_segment=infini["first_segment"],
+            segment=infini["segment"], update=infini["update"].removeprefix("linear+"), first_segment=infini["first_segment"],
             epsilon=infini.get("epsilon", 1e-6))
     heads = values["num_attention_heads"]
     sink_token = values.get("sink_token_id")

@@ -22,8 +22,8 @@ extension KVCache.Plan {
           item.name == "auto"
           ? "what is chosen for a model is taken by run, chat, serve and inspect; see 'sluice inspect --cache' for the plan"
           : Preset.named(item.name) == nil
-          ? "unknown cache '\(item.name)'; known are \(Self.knownForms)"
-          : "the preset '\(item.name)' cannot be one of several stages"
+            ? "unknown cache '\(item.name)'; known are \(Self.knownForms)"
+            : "the preset '\(item.name)' cannot be one of several stages"
         throw .badSpecification(specification, reason)
       }
       stages.append(try registration.make(item.parameters(knownOptions: registration.options)))

@@ -47,7 +47,8 @@ extension TrainedMemory {
     _ key: String, default standard: Choice, in file: WeightFile
   ) throws -> Choice {
     guard let text = try file.metadata.string(ifPresent: key) else { return standard }
-    guard let choice = Choice(rawValue: text) else {
+    // The paper's own name of the delta rule.
+    guard let choice = Choice(rawValue: text == "linear+delta" ? "delta" : text) else {
       let known = Choice.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ")
       throw ModelError.badValue(key, "must be \(known), but is '\(text)'", in: file.path)
     }
