@@ -145,6 +145,8 @@ let package = Package(
       ],
       swiftSettings: strict),
     .testTarget(
+      name: "ReproductionTests", dependencies: ["Reproduction", "Evaluation", "ModelJSON"], swiftSettings: strict),
+    .testTarget(
       name: "SessionRedisTests",
       dependencies: [
         "SessionRedis", "SessionStore", "Kernels", "KVCaches", "CacheTestSupport",
@@ -162,8 +164,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "SessionStore", "HubTestSupport",
-        "TestSupport", argumentParser, .product(name: "Logging", package: "swift-log"),
+        "SluiceCommand", "ServerCommand", "Kernels", "ModelHub", "ModelJSON", "Reproduction", "SessionStore",
+        "HubTestSupport", "TestSupport", argumentParser, .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
   ],

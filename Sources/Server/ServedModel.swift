@@ -36,7 +36,7 @@ struct ServedModel: Sendable {
   let speculation: Speculation
   /// Bytes of all memories together.
   let memoryBytes: Int
-  private let layers: [AttentionLayer]
+  let layers: [AttentionLayer]
   /// Answers' constraints by their schema.
   let constraints = AnswerConstraintCache(limit: 64)
   /// Made by the first request with a constraint, not on the model's thread.

@@ -1,6 +1,7 @@
 package import Engine
 package import KVCaches
 package import Logging
+import Models
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -15,8 +16,9 @@ package final class SluiceServer: Sendable {
     package var keys: [String] = []
     package var aliases: [String] = []
     /// What is remembered where a request does not say; nil is StreamingLLM of the trained length, at most 4,096 tokens.
-    package var plan: KVCache.Plan?
-    package var slotType = KVCache.SlotType.float16
+    package var cache: CacheRequest?
+    /// F16 without it, unless a cache that is chosen takes another.
+    package var slotType: KVCache.SlotType?
     /// Whether answers' next tokens are guessed, where their cache can take guesses back.
     package var speculation = Speculation.automatic
     /// Bytes of all memories together.
@@ -59,14 +61,20 @@ package final class SluiceServer: Sendable {
   package init(_ loaded: LanguageModel.Loaded, name: String, options: Options = Options()) async throws {
     let access = Access(keys: options.keys, isLoopback: Access.isLocal(options.host))
     let archive = options.sessions.map { SessionArchive($0, model: loaded.fingerprint, access: access) }
+    let memory = try options.cache?.resolved(for: loaded.engine.model.configuration, slotType: options.slotType)
+    let slotType = memory?.slotType ?? options.slotType ?? .float16
+    if let memory, let reason = memory.reason {
+      options.logger.notice(
+        "a cache was chosen", metadata: ["cache": "\(memory.plan)", "slots": "\(slotType.rawValue)", "reason": "\(reason)"])
+    }
     let scheduler = RequestScheduler(
-      loaded, slotType: options.slotType,
+      loaded, slotType: slotType,
       limits: RequestRoom.Limits(
         running: options.parallel, bytes: options.memoryBytes, speculation: options.speculation),
       queueLimit: options.queue,
       archive: archive)
     let model = try ServedModel(
-      loaded, identifier: name, aliases: options.aliases, plan: options.plan, slotType: options.slotType,
+      loaded, identifier: name, aliases: options.aliases, plan: memory?.plan, slotType: slotType,
       speculation: options.speculation, memoryBytes: options.memoryBytes, created: ConversationStore.now())
     let conversations = ConversationStore(archive: archive) { scheduler.save($0, messages: $1) }
     let responder = HTTPResponder(

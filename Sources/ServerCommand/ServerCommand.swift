@@ -33,10 +33,13 @@ struct ServerCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Another name for the model; may be given several times.")
   var alias: [String] = []
   @Option(
-    name: .long, help: "What is remembered where a request does not say: a preset or stages; see 'sluice run --help'.")
+    name: .long, help: "What is remembered where a request does not say: a preset, stages or auto:BYTES; see 'sluice run --help'.")
   var cache: String?
-  @Option(name: .long, help: "The number format of stored keys and values: f32, f16, bf16 or q8_0.")
-  var cacheType = "f16"
+  @Option(
+    name: .long,
+    help: "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits; f16 without it."
+  )
+  var cacheType: String?
   @Option(name: .long, help: "MiB of all conversations' memories together.")
   var cacheMemory = 2048
   @Option(
@@ -105,7 +108,7 @@ struct ServerCommand: AsyncParsableCommand {
       throw ValidationError(
         "--speculate must be auto, off, or a number from 1 to \(Speculation.largestCount), but is '\(speculate)'")
     }
-    guard KVCache.SlotType(rawValue: cacheType) != nil else {
+    if let cacheType, KVCache.SlotType(rawValue: cacheType) == nil {
       let known = KVCache.SlotType.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("'\(cacheType)' is no type of stored keys and values; known are \(known)")
     }
@@ -168,8 +171,8 @@ struct ServerCommand: AsyncParsableCommand {
   mutating func run() async throws {
     var options = SluiceServer.Options()
     (options.host, options.port, options.keys, options.aliases) = (host, port, apiKey, alias)
-    options.plan = try cache.map { try KVCache.Plan($0) }
-    options.slotType = KVCache.SlotType(rawValue: cacheType) ?? .float16
+    options.cache = try cache.map { try CacheRequest($0) }
+    options.slotType = cacheType.flatMap { KVCache.SlotType(rawValue: $0) }
     options.speculation = Speculation(argument: speculate) ?? .automatic
     options.memoryBytes = cacheMemory << 20
     (options.parallel, options.queue) = (parallel, queue)

@@ -56,7 +56,7 @@ struct AttentionCommand: ParsableCommand {
     _ plan: KVCache.Plan, _ name: String, _ subject: ComparisonOptions.Comparison
   ) throws -> [AttentionMeasurement] {
     let run = try AttentionRun(
-      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.cacheType,
+      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.type,
       last: comparison.last, tokens: subject.text.count, memory: ProcessInfo.processInfo.physicalMemory)
     var progress = ProgressLine.standardError()
     let status = { StreamStatus(label: name, tokens: run.position, totalTokens: subject.text.count) }

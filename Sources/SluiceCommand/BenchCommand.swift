@@ -98,7 +98,7 @@ struct BenchCommand: ParsableCommand {
     let ofLoading = [("-m", model.model != nil), ("--exact", model.exact), ("--lora", !model.adapters.lora.isEmpty)]
     let ofDecoding = [("--decode", decode != nil)]
     let ofModels = [("--sequences", sequences != nil), ("--fill", fill)]
-    let ofChunks = [("--chunk", model.chunk != 512), ("--cache-type", cache.slots.cacheType != .float16)]
+    let ofChunks = [("--chunk", model.chunk != 512), ("--cache-type", cache.slots.type != .float16)]
     let ofCaches = [("--cache", cache.cache != "full")]
     let ofPrompts = [("--prefill", prefill != nil)]
     let ofDepth = [("--depth", depth != nil)]
@@ -174,7 +174,7 @@ struct BenchCommand: ParsableCommand {
     options.tokens = prefill ?? options.tokens
     options.chunk = model.chunk
     let run = AttentionLayerRun(
-      shape: heads.shape, slotType: cache.slots.cacheType, options: options,
+      shape: heads.shape, slotType: cache.slots.type, options: options,
       team: try WorkerTeam(threads: model.threads), kernels: try InstructionSet.select())
     let result = try run.measure(plan)
     let report = BenchReport()
@@ -192,7 +192,7 @@ struct BenchCommand: ParsableCommand {
     options.rounds = rounds ?? options.rounds
     let report = BenchReport()
     var rows: [RecomputationRun.Row] = []
-    try RecomputationRun.measure(loaded.engine, slotType: cache.slots.cacheType, options: options) { row in
+    try RecomputationRun.measure(loaded.engine, slotType: cache.slots.type, options: options) { row in
       rows.append(row)
       if json { StandardOutput.write(report.json(row).text + "\n") }
     }
@@ -207,7 +207,7 @@ struct BenchCommand: ParsableCommand {
     options.rounds = rounds ?? options.rounds
     let report = BenchReport()
     var rows: [SpeculationRun.Row] = []
-    try SpeculationRun.measure(loaded, plan: plan, slotType: cache.slots.cacheType, options: options) { row in
+    try SpeculationRun.measure(loaded, plan: plan, slotType: cache.slots.type, options: options) { row in
       rows.append(row)
       if json { StandardOutput.write(report.json(row).text + "\n") }
     }
@@ -224,7 +224,7 @@ struct BenchCommand: ParsableCommand {
     options.fillsDepth = fill
     options.sequences = sequences ?? options.sequences
     options.rounds = rounds ?? options.rounds
-    let run = try SpeedRun.measure(loaded.engine, plan: plan, slotType: cache.slots.cacheType, options: options)
+    let run = try SpeedRun.measure(loaded.engine, plan: plan, slotType: cache.slots.type, options: options)
     let report = BenchReport()
     if json {
       StandardOutput.write(

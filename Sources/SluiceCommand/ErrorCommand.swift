@@ -20,7 +20,9 @@ struct ErrorCommand: ParsableCommand {
       rank: the stable rank of the values. spread: the standard deviation of the logits.
       sampled: the error that as many value samples as clusters may have in root mean square. clustered: what the error of \
       as many clusters cannot exceed. Means over KV heads; bounds: the middle head.
-      keys, values: the same radius where the points' own spread is 1: what clusters has less. With --delta, how many       clusters SubGen's Algorithm 1 makes of all keys within that distance, and of all values within the same share of       their spread.
+      keys, values: the same radius where the points' own spread is 1: what clusters has less. With --delta, how many \
+      clusters SubGen's Algorithm 1 makes of all keys within that distance, and of all values within the same share of \
+      their spread.
       """)
 
   @OptionGroup var comparison: ComparisonOptions
@@ -80,7 +82,7 @@ struct ErrorCommand: ParsableCommand {
     _ plan: KVCache.Plan, _ name: String, _ subject: ComparisonOptions.Comparison, geometry known: [ErrorMeasurement]
   ) throws -> [ErrorMeasurement] {
     let run = try AttentionRun(
-      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.cacheType,
+      engine: subject.loaded.engine, plan: plan, name: name, slotType: comparison.slots.type,
       last: comparison.last, tokens: subject.text.count, memory: ProcessInfo.processInfo.physicalMemory,
       clusters: known.isEmpty ? clusters : nil, delta: delta, layer: layer)
     var progress = ProgressLine.standardError()

@@ -73,7 +73,7 @@ struct PerplexityCommand: ParsableCommand {
     let clock = ContinuousClock()
     let start = clock.now
     for group in groups {
-      let run = try PerplexityRun(engine: loaded.engine, policy: policy, slotType: slots.cacheType)
+      let run = try PerplexityRun(engine: loaded.engine, policy: policy, slotType: slots.type)
       try stream(group, into: run, loaded, total, &progress, parts: &total.parts)
       total.add(run)
     }

@@ -23,12 +23,12 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let plan = try KVCache.Plan(cache.cache, resolver: .files)
+    let request = try CacheRequest(cache.cache, resolver: .files)
     let path = try ModelLocator.path(of: model)
     let file = try WeightFile.open(path)
     let configuration = try ModelRegistry.configuration(of: file)
     let report = try CacheReport(
-      plan: plan, slotType: cache.slots.cacheType, configuration: configuration,
+      cache: request.resolved(for: configuration, slotType: cache.slots.cacheType), configuration: configuration,
       notices: try LanguageModel.notices(of: file, nil),
       adapters: try adapters.lora.map { AdapterReport(adapter: try $0.open()) })
     if json {
@@ -41,25 +41,25 @@ struct InspectCommand: ParsableCommand {
 
 /// A model, its adapters and the bytes of a cache for it.
 private struct CacheReport {
-  let plan: KVCache.Plan
-  let slotType: KVCache.SlotType
+  let cache: CacheRequest.Resolved
   let configuration: ModelConfiguration
   let notices: [LanguageModel.Notice]
   let adapters: [AdapterReport]
 
   init(
-    plan: KVCache.Plan, slotType: KVCache.SlotType, configuration: ModelConfiguration, notices: [LanguageModel.Notice],
+    cache: CacheRequest.Resolved, configuration: ModelConfiguration, notices: [LanguageModel.Notice],
     adapters: [AdapterReport]
   ) throws(KVCacheError) {
-    self.plan = plan
-    self.slotType = slotType
+    self.cache = cache
     self.configuration = configuration
     self.notices = notices
     self.adapters = adapters
     stages = try KVCache.stages(
-      of: plan, layers: configuration.layers, slotType: slotType, tokens: configuration.trainedLength)
+      of: cache.plan, layers: configuration.layers, slotType: cache.slotType, tokens: configuration.trainedLength)
   }
 
+  private var plan: KVCache.Plan { cache.plan }
+  private var slotType: KVCache.SlotType { cache.slotType }
   private var bytesPerToken: Int { KVCache.bytesPerToken(shape: configuration.attention, slotType: slotType) }
 
   /// Tokens that stay of a prompt of as many as the model was trained for; nil where no prompt is voted on.
@@ -110,6 +110,7 @@ private struct CacheReport {
       ("memory", memory(file)),
       ("instruction set", instructionSet), ("cache", "\(plan), \(slotType.rawValue)"),
     ]
+    facts += cache.reason.map { [("chosen", $0)] } ?? []
     facts += notices.map { ($0.kind.rawValue, $0.text) }
     facts += adapters.map { ("adapter", $0.text) }
     let width = facts.map(\.0.count).max() ?? 0
@@ -167,7 +168,8 @@ private struct CacheReport {
       "hiddenSize": JSONValue(configuration.hiddenSize), "feedForwardSize": JSONValue(configuration.feedForwardSize),
       "vocabularySize": JSONValue(configuration.vocabularySize),
       "trainedLength": JSONValue(configuration.trainedLength), "cache": JSONValue(plan.description),
-      "slotType": JSONValue(slotType.rawValue), "stages": .array(stages),
+      "slotType": JSONValue(slotType.rawValue), "reason": cache.reason.map { JSONValue($0) } ?? .null,
+      "stages": .array(stages),
       "cacheBytes": JSONValue(total), "promptTokens": promptTokens.map { JSONValue($0) } ?? .null,
       "notices": .array(notices.map { JSONValue($0.description) }), "adapters": .array(adapters.map(\.json)),
     ]

@@ -50,7 +50,8 @@ struct CacheOptions: ParsableArguments {
   var cache = "full"
 
   static let cacheHelp = ArgumentHelp(
-    "What is remembered: \(KVCache.Plan.knownForms); stages are joined by commas, as sinks:4,window:1020.",
+    "What is remembered: \(KVCache.Plan.knownForms); stages are joined by commas, as sinks:4,window:1020. run, chat, serve "
+      + "and inspect also take auto:BYTES, as auto:64MiB, which chooses for the model.",
     valueName: "spec")
 
   @OptionGroup var slots: SlotTypeOption
@@ -59,7 +60,10 @@ struct CacheOptions: ParsableArguments {
 /// How stored keys and values are written.
 struct SlotTypeOption: ParsableArguments {
   @Option(name: .long, help: Self.help, transform: Self.slotType)
-  var cacheType = KVCache.SlotType.float16
+  var cacheType: KVCache.SlotType?
+
+  /// F16 where nothing else was asked for.
+  var type: KVCache.SlotType { cacheType ?? .float16 }
 
   static let help: ArgumentHelp =
     "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits."

@@ -88,7 +88,7 @@ struct RecallCommand: ParsableCommand {
     _ plan: KVCache.Plan, _ name: String, _ cases: RecallCases?, _ loaded: LanguageModel.Loaded
   ) throws -> RecallResult {
     let measurement = RecallMeasurement(
-      loaded: loaded, plan: plan, name: name, slotType: slots.cacheType, progressEvery: progressEvery)
+      loaded: loaded, plan: plan, name: name, slotType: slots.type, progressEvery: progressEvery)
     guard let cases else { return try measurement.run(streams: sweep) }
     return try measurement.run(cases, answerTokens: answerTokens ?? sweep.answerTokens)
   }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import KVCaches
+import Models
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -53,8 +54,10 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let source = try source()
     let store = try session.session.map { _ in try session.store.open() }
-    let (plan, slotType) = try session.cache(cache, cacheType, in: store)
+    let request = try cache.map { text throws(KVCacheError) in try CacheRequest(text, resolver: .files) }
     let loaded = try model.load()
+    let (plan, slotType) = try session.cache(
+      request, cacheType, for: loaded.engine.model.configuration, in: store)
     var writer = try TextWriter(loaded, plan: plan, slotType: slotType, speculation: speculation.speculate)
     if let store, let name = session.session {
       try writer.resume(name, in: store, saveEvery: .seconds(session.saveEvery))

@@ -18,7 +18,9 @@ extension KVCache.Plan {
     for item in items {
       guard let registration = StageRegistry.named(item.name) else {
         let reason =
-          Preset.named(item.name) == nil
+          item.name == "auto"
+          ? "what is chosen for a model is taken by run, chat, serve and inspect; see 'sluice inspect --cache' for the plan"
+          : Preset.named(item.name) == nil
           ? "unknown cache '\(item.name)'; known are \(Self.knownForms)"
           : "the preset '\(item.name)' cannot be one of several stages"
         throw .badSpecification(specification, reason)

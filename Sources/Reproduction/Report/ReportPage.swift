@@ -14,6 +14,11 @@ extension ReproductionReport {
       guard !own.isEmpty else { continue }
       body.append("<h2>\(escaped(system.title)) <small>arXiv \(system.paper)</small></h2>")
       for part in own { body += section(part) }
+      if !system.unmeasured.isEmpty {
+        body.append(
+          "<h4>Not measured here</h4>"
+            + table(["headline", "why"], system.unmeasured.map { [$0.headline, $0.reason] }, classes: []))
+      }
     }
     return """
       <!DOCTYPE html>

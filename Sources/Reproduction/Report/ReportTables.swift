@@ -25,6 +25,10 @@ extension ReproductionReport {
         lines.append("| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |")
       }
     }
+    lines += ["", "Not measured here:", ""]
+    for system in PublishedSystem.allCases where parts.contains(where: { $0.system == system }) {
+      lines += system.unmeasured.map { "- \(system.title), \($0.headline): \($0.reason)." }
+    }
     return lines.joined(separator: "\n") + "\n"
   }
 }

@@ -53,6 +53,14 @@ package struct ReproductionReport: Sendable {
     return [
       "origin": .object(origin),
       "experiments": .array(parts.map(Self.json)),
+      "unmeasured": .array(
+        PublishedSystem.allCases.filter { system in parts.contains { $0.system == system } }.flatMap { system in
+          system.unmeasured.map {
+            [
+              "system": JSONValue(system.name), "headline": JSONValue($0.headline), "reason": JSONValue($0.reason),
+            ] as JSONValue
+          }
+        }),
     ]
   }
 

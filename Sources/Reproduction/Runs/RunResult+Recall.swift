@@ -7,13 +7,13 @@ struct CacheRecall: Sendable {
 
   init(name: String) { self.name = name }
 
-  /// Ascending, in tokens.
-  var lengths: [Int] { shares.keys.sorted() }
+  /// What cells were sorted by, ascending: tokens of the prompt, or lines back.
+  var places: [Int] { shares.keys.sorted() }
 
-  mutating func add(_ share: RecallShare, length: Int) { shares[length, default: []].append(share) }
+  mutating func add(_ share: RecallShare, place: Int) { shares[place, default: []].append(share) }
 
-  /// Over all depths of a length.
-  func share(_ length: Int) -> RecallShare { Self.mean(shares[length] ?? []) }
+  /// Over all cells of a place.
+  func share(_ place: Int) -> RecallShare { Self.mean(shares[place] ?? []) }
 
   /// Over all cases.
   var all: RecallShare { Self.mean(shares.values.flatMap { $0 }) }
@@ -29,12 +29,14 @@ struct CacheRecall: Sendable {
 
 extension RunResult {
   /// The cells of all caches, in the order of the caches.
-  func recallTable() throws(RunError) -> [CacheRecall] {
+  ///
+  /// - Parameter key: what they are sorted by
+  func recallTable(by key: String = "length") throws(RunError) -> [CacheRecall] {
     var caches: [CacheRecall] = []
     for line in lines.indices {
       guard let name = lines[line]["cache"]?.string else { throw .missing("cache", line: line, run) }
       if caches.last?.name != name { caches.append(CacheRecall(name: name)) }
-      caches[caches.count - 1].add(try recall(line: line), length: Int(try number("length", line: line)))
+      caches[caches.count - 1].add(try recall(line: line), place: Int(try number(key, line: line)))
     }
     return caches
   }

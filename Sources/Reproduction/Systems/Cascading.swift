@@ -69,7 +69,7 @@ extension Experiment {
     read: { results throws(RunError) in
       let caches = try results[0].recallTable()
       guard caches.count == 3 else { throw .missing("cache", line: 0, results[0].run) }
-      let lengths = caches[0].lengths
+      let lengths = caches[0].places
       let gain = { (length: Int) in caches[1].share(length).digits - caches[0].share(length).digits }
       return Findings(
         lengths.map { length in

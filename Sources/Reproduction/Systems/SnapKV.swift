@@ -80,7 +80,7 @@ extension Experiment {
         tables: [
           FindingTable(
             "Whole numbers, with their 95 % interval, and right digits", headings: ["tokens"] + caches.map(\.name),
-            rows: caches[0].lengths.map { length in [Figure.count(length)] + caches.map { $0.share(length).text } })
+            rows: caches[0].places.map { length in [Figure.count(length)] + caches.map { $0.share(length).text } })
         ])
     })
 

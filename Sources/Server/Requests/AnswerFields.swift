@@ -41,7 +41,7 @@ struct AnswerFields {
     if let value = try fields.integer("seed", in: .min ... .max) { sampling.seed = UInt64(bitPattern: Int64(value)) }
     stopStrings = try Self.stops(&fields, "stop")
     try readBias(&fields, model)
-    if let spec = try fields.string("cache") { plan = try Self.plan(spec) }
+    if let spec = try fields.string("cache") { plan = try Self.plan(spec, model) }
     choices = try fields.integer("n", in: 1...16) ?? 1
     streams = try fields.bool("stream") ?? false
     if var options = try fields.fields("stream_options") {
@@ -81,10 +81,13 @@ struct AnswerFields {
   }
 
   /// A plan that a stranger wrote: nothing but the text is read.
-  static func plan(_ spec: String) throws(RequestError) -> KVCache.Plan {
+  static func plan(_ spec: String, _ model: ServedModel) throws(RequestError) -> KVCache.Plan {
     guard spec.utf8.count <= 512 else { throw .bad("cache", "'cache' may have up to 512 bytes") }
     do {
-      return try KVCache.Plan(spec)
+      guard let automatic = try AutomaticCache(spec) else { return try KVCache.Plan(spec) }
+      return try automatic.choose(
+        layers: model.layers, trainedLength: model.trainedLength, slotType: model.slotType
+      ).plan
     } catch {
       throw .bad("cache", error.description, code: "invalid_value")
     }

@@ -59,7 +59,7 @@ struct ResponseFields: Sendable {
     chat.tools = try ToolFields.responses(&fields, ignoring: Self.ignoredTools)
     var answer = AnswerFields(model)
     let reasoning = try Self.readReasoning(&fields, into: &chat)
-    try Self.readAnswer(&fields, into: &answer)
+    try Self.readAnswer(&fields, into: &answer, model)
     let text = try Self.readText(&fields, into: &answer, model)
     try chat.constrain(&answer, model)
     let truncation = try fields.string("truncation") ?? "disabled"
@@ -92,13 +92,13 @@ struct ResponseFields: Sendable {
   }
 
   private static func readAnswer(
-    _ fields: inout RequestFields, into answer: inout AnswerFields
+    _ fields: inout RequestFields, into answer: inout AnswerFields, _ model: ServedModel
   ) throws(RequestError) {
     answer.limit = try fields.integer("max_output_tokens", in: 1...Int(Int32.max))
     if let value = try fields.number("temperature", in: 0...2) { answer.sampling.temperature = value }
     if let value = try fields.number("top_p", in: 0...1) { answer.sampling.topP = max(value, .leastNormalMagnitude) }
     if let value = try fields.integer("top_k", in: -1...Int(Int32.max)) { answer.sampling.topK = max(0, value) }
-    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec) }
+    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec, model) }
     answer.streams = try fields.bool("stream") ?? false
     if var options = try fields.fields("stream_options") {
       options.ignore(["include_obfuscation"])

@@ -13,7 +13,7 @@ extension Routes {
       throw RequestError.bad("max_tokens", "'max_tokens' is missing")
     }
     answer.limit = limit
-    try messages.read(&fields, into: &answer)
+    try messages.read(&fields, into: &answer, model)
     answer.constraint = try AnswerConstraint.format(messages.outputFormat, model)
     try fields.finish()
     try messages.chat.constrain(&answer, model)
@@ -85,12 +85,14 @@ private struct MessageFields {
     fields.ignore(["betas", "cache_control", "user_profile_id", "workspace_id"])
   }
 
-  func read(_ fields: inout RequestFields, into answer: inout AnswerFields) throws(RequestError) {
+  func read(
+    _ fields: inout RequestFields, into answer: inout AnswerFields, _ model: ServedModel
+  ) throws(RequestError) {
     if let value = try fields.number("temperature", in: 0...1) { answer.sampling.temperature = value }
     if let value = try fields.number("top_p", in: 0...1) { answer.sampling.topP = max(value, .leastNormalMagnitude) }
     if let value = try fields.integer("top_k", in: 0...Int(Int32.max)) { answer.sampling.topK = value }
     answer.stopStrings = try AnswerFields.stops(&fields, "stop_sequences")
-    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec) }
+    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec, model) }
     answer.streams = try fields.bool("stream") ?? false
     fields.ignore(["metadata", "service_tier", "inference_geo"])
   }

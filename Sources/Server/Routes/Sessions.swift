@@ -30,7 +30,7 @@ extension Routes {
     var fields = try RequestFields(body)
     var answer = AnswerFields(model)
     (answer.limit, answer.sampling) = (0, .greedy)
-    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec) }
+    if let spec = try fields.string("cache") { answer.plan = try AnswerFields.plan(spec, model) }
     try fields.finish()
     let turn = try conversations.begin(name, owner: owner, adding: [])
     defer { turn.abandon() }

@@ -61,25 +61,27 @@ struct ChatCommand: ParsableCommand {
 
   func run() throws {
     let named = try cache.map { specification throws(KVCacheError) in
-      try KVCache.Plan(specification, resolver: .files)
+      try CacheRequest(specification, resolver: .files)
     }
     let loaded = try model.load()
-    let budget = min(4096, loaded.engine.model.configuration.trainedLength)
-    let plan =
+    let configuration = loaded.engine.model.configuration
+    let request =
       named
-      ?? KVCache.Plan {
-        Sinks(4); Window(max(1, budget - 4))
-      }
+      ?? .plan(
+        KVCache.Plan {
+          Sinks(4); Window(max(1, min(4096, configuration.trainedLength) - 4))
+        })
+    let memory = try request.resolved(for: configuration, slotType: slots.cacheType)
     let isTerminal = StandardOutput.isTerminal
     let thoughts = think ?? (isTerminal ? .show : .hide)
     var conversation = try template.template(of: loaded)
     if thoughts == .off { conversation.thinking = false }
     let makeState = { (undoDepth: Int) in
       SessionState(
-        tokenizer: loaded.tokenizer, template: .success(conversation), plan: plan, slotType: slots.cacheType,
+        tokenizer: loaded.tokenizer, template: .success(conversation), plan: memory.plan, slotType: memory.slotType,
         instructions: system, undoDepth: undoDepth, speculation: speculation.speculate)
     }
-    let state = makeState(try undoDepth(plan, loaded))
+    let state = makeState(try undoDepth(memory, loaded))
     let options = GenerationOptions(
       sampling: sampling.options(defaults: loaded.samplingDefaults),
       maximumResponseTokens: predict == -1 ? nil : predict)
@@ -90,9 +92,9 @@ struct ChatCommand: ParsableCommand {
   }
 
   /// As many tokens as were asked for; where nobody asked, none under a cache that cannot take tokens back.
-  private func undoDepth(_ plan: KVCache.Plan, _ loaded: LanguageModel.Loaded) throws -> Int {
+  private func undoDepth(_ memory: CacheRequest.Resolved, _ loaded: LanguageModel.Loaded) throws -> Int {
     if let undo { return undo }
-    let probe = try loaded.engine.makeSequence(plan, slotType: slots.cacheType)
+    let probe = try loaded.engine.makeSequence(memory.plan, slotType: memory.slotType)
     return (try? probe.keepUndoLog(depth: Self.usualUndoDepth)) == nil ? 0 : Self.usualUndoDepth
   }
 

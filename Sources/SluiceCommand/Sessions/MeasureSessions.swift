@@ -48,7 +48,7 @@ extension SessionsCommand {
       let run = try SessionStoreRun.measure(
         plan: plan,
         shape: KVCache.Shape(layers: layers, queryHeads: heads, keyValueHeads: heads, headDim: headDim),
-        slotType: cache.slots.cacheType, tokens: tokens, turn: turn, rounds: rounds,
+        slotType: cache.slots.type, tokens: tokens, turn: turn, rounds: rounds,
         path: folder + "/sessions.sluice", team: try WorkerTeam(threads: nil), kernels: try InstructionSet.select())
       StandardOutput.write(json ? run.json.text + "\n" : text(run))
     }

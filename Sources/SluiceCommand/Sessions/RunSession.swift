@@ -1,6 +1,7 @@
 import ArgumentParser
 import Engine
 import KVCaches
+import Models
 import SessionStore
 
 /// The session that `sluice run` goes on with.
@@ -27,19 +28,20 @@ struct RunSession: ParsableArguments {
   ///
   /// - Throws: `CommandError` where both are there and differ.
   func cache(
-    _ specification: String?, _ slotType: KVCache.SlotType?, in store: SessionStore?
+    _ request: CacheRequest?, _ slotType: KVCache.SlotType?, for configuration: ModelConfiguration,
+    in store: SessionStore?
   ) throws -> (plan: KVCache.Plan, slotType: KVCache.SlotType) {
-    let named = try specification.map { text throws(KVCacheError) in try KVCache.Plan(text, resolver: .files) }
+    let named = try request?.resolved(for: configuration, slotType: slotType)
     guard let session, let stored = try store?.session(named: session), stored.tokens > 0,
       let storedType = KVCache.SlotType(rawValue: stored.slotType)
-    else { return (named ?? .full, slotType ?? .float16) }
-    if let named, "\(named)" != stored.plan {
-      throw CommandError("the session '\(session)' has the cache '\(stored.plan)', not '\(named)'")
+    else { return (named?.plan ?? .full, named?.slotType ?? slotType ?? .float16) }
+    if let named, "\(named.plan)" != stored.plan {
+      throw CommandError("the session '\(session)' has the cache '\(stored.plan)', not '\(named.plan)'")
     }
     if let slotType, slotType != storedType {
       throw CommandError("the session '\(session)' has slots of type \(storedType.rawValue), not \(slotType.rawValue)")
     }
-    if let named { return (named, storedType) }
+    if let named { return (named.plan, storedType) }
     do {
       return (try KVCache.Plan(stored.plan, resolver: .files), storedType)
     } catch {
