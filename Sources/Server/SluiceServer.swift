@@ -65,7 +65,8 @@ package final class SluiceServer: Sendable {
     let slotType = memory?.slotType ?? options.slotType ?? .float16
     if let memory, let reason = memory.reason {
       options.logger.notice(
-        "a cache was chosen", metadata: ["cache": "\(memory.plan)", "slots": "\(slotType.rawValue)", "reason": "\(reason)"])
+        "a cache was chosen",
+        metadata: ["cache": "\(memory.plan)", "slots": "\(slotType.rawValue)", "reason": "\(reason)"])
     }
     let scheduler = RequestScheduler(
       loaded, slotType: slotType,

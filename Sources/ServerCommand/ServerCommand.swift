@@ -33,11 +33,13 @@ struct ServerCommand: AsyncParsableCommand {
   @Option(name: .long, help: "Another name for the model; may be given several times.")
   var alias: [String] = []
   @Option(
-    name: .long, help: "What is remembered where a request does not say: a preset, stages or auto:BYTES; see 'sluice run --help'.")
+    name: .long,
+    help: "What is remembered where a request does not say: a preset, stages or auto:BYTES; see 'sluice run --help'.")
   var cache: String?
   @Option(
     name: .long,
-    help: "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits; f16 without it."
+    help:
+      "The number format of stored keys and values: f32, f16, bf16, q8_0, or q8_0/q4_1 for values of 4 bits; f16 without it."
   )
   var cacheType: String?
   @Option(name: .long, help: "MiB of all conversations' memories together.")

@@ -37,7 +37,10 @@ import Testing
       let lines = try objects(result.output)
       #expect(lines.map { $0["cache"] as? String } == ["full", "streaming-llm:4+4"])
       for line in lines {
-        #expect(Set(line.keys) == ["cache", "cases", "exactMatch", "exactMatchLower", "exactMatchUpper", "digitAccuracy", "cacheBytesPeak"])
+        #expect(
+          Set(line.keys) == [
+            "cache", "cases", "exactMatch", "exactMatchLower", "exactMatchUpper", "digitAccuracy", "cacheBytesPeak",
+          ])
         #expect(line["cases"] as? Int == 2 && line["exactMatch"] as? Double == 0.5)
         #expect(line["digitAccuracy"] as? Double == 0.625 && (line["cacheBytesPeak"] as? Int ?? 0) > 0)
       }

@@ -11,7 +11,8 @@ import Testing
     arguments: PublishedSystem.allCases, [ReproductionSetting.Extent.quick, .full])
   func commands(system: PublishedSystem, extent: ReproductionSetting.Extent) throws {
     let setting = ReproductionSetting(
-      extent: extent, model: "m.gguf", threads: 1, recallAdapter: "adapter", infiniModel: "infini", texts: ["a.txt", "b.txt"])
+      extent: extent, model: "m.gguf", threads: 1, recallAdapter: "adapter", infiniModel: "infini",
+      texts: ["a.txt", "b.txt"])
     for experiment in system.experiments {
       for run in experiment.runs(setting) {
         #expect(throws: Never.self, "\(run.text)") { _ = try SluiceCommand.parseAsRoot(run.words) }

@@ -51,7 +51,8 @@ import Testing
     let experiment = try #require(PublishedSystem.cascading.experiments.first { $0.name == "perplexity" })
     let line = { (value: Double) -> JSONValue in ["perplexity": JSONValue(value)] }
     let found = try findings(
-      experiment, [[line(100), line(99), line(101)], [line(50), line(48.5), line(51)], [line(20), line(20), line(20)]],
+      experiment,
+      [[line(100), line(99), line(101)], [line(50), line(48.5), line(51)], [line(20), line(20), line(20)]],
       setting)
     #expect(found.rows[0].measured == "1.3")
     #expect(found.rows[0].verdict == .passed)

@@ -1,12 +1,12 @@
 import Foundation
-
-#if canImport(FoundationXML)
-  import FoundationXML
-#endif
 import ModelJSON
 import Testing
 
 @testable import Reproduction
+
+#if canImport(FoundationXML)
+  import FoundationXML
+#endif
 
 @Suite struct ReportTests {
   private let experiment = Experiment(
@@ -35,7 +35,9 @@ import Testing
       .replacing("<meta name=\"viewport\" content=\"width=device-width\">", with: "")
     let document = try XMLDocument(xmlString: body)
     let text = document.rootElement()?.stringValue ?? ""
-    for part in ["A <title>", "claims & \"more\"", "1 < 2", "<no>", "sluice bench 'a<b'", "--text and --recall-adapter"] {
+    for part in [
+      "A <title>", "claims & \"more\"", "1 < 2", "<no>", "sluice bench 'a<b'", "--text and --recall-adapter",
+    ] {
       #expect(text.contains(part))
     }
   }

@@ -88,8 +88,14 @@ import Testing
       let wrongMethod = try await client.get("/v1/chat/completions")
       #expect(wrongMethod.status == 405)
       #expect(wrongMethod.fields["allow"] == "POST")
-      let embeddings = try await client.post("/v1/embeddings", ["model": "tiny", "input": "a"])
-      #expect(embeddings.status == 501 && embeddings.json["error"]?["code"] == "embeddings_not_supported")
+      for (fields, parameter) in [
+        (["input": "a", "dimensions": 8], "dimensions"),
+        (["input": "a", "encoding_format": "int8"], "encoding_format"),
+        (["input": []], "input"), ([:], "input"), (["input": [9_000_000]], "input"), (["input": "a", "n": 2], "n"),
+      ] as [(JSONValue, String)] {
+        let refused = try await client.post("/v1/embeddings", fields)
+        #expect(refused.status == 400 && refused.json["error"]?["param"]?.string == parameter, "\(refused.body)")
+      }
       #expect(try await client.send("OPTIONS", "/v1/chat/completions", nil).status == 405)
       #expect(try await client.send("DELETE", "/v1/models/tiny", nil).status == 404)
     }

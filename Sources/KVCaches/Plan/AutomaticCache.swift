@@ -52,7 +52,8 @@ package struct AutomaticCache: Sendable, Hashable {
       let type = slotType ?? .float16
       let bytes = KVCache.bytes(plan: plan, layers: layers, slotType: type, tokens: 0)
       guard bytes <= self.bytes else {
-        throw .badSpecification("auto:\(self.bytes)", "the segments that this model was trained with take \(bytes) bytes")
+        throw .badSpecification(
+          "auto:\(self.bytes)", "the segments that this model was trained with take \(bytes) bytes")
       }
       return Choice(plan: plan, slotType: type, bytes: bytes, reason: "the model was trained with this memory")
     }

@@ -75,7 +75,9 @@ package struct ReproductionReport: Sendable {
     if case .found(let findings, let results) = part.outcome {
       object["rows"] = .array(findings.rows.map(json))
       object["commands"] = .array(
-        results.map { ["command": JSONValue($0.run.text), "seconds": JSONValue($0.seconds), "lines": .array($0.lines)] })
+        results.map {
+          ["command": JSONValue($0.run.text), "seconds": JSONValue($0.seconds), "lines": .array($0.lines)]
+        })
     }
     return .object(object)
   }

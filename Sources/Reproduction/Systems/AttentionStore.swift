@@ -18,7 +18,8 @@ extension Experiment {
       [
         SluiceRun(
           ["evaluate", "sessions", "--experiment", "policies"]
-            + setting.pick(quick: ["--conversations", "1500", "--disk", "250", "--disk", "2000"], full: []) + ["--json"])
+            + setting.pick(quick: ["--conversations", "1500", "--disk", "250", "--disk", "2000"], full: []) + ["--json"]
+        )
       ]
     },
     read: { results throws(RunError) in
@@ -30,8 +31,11 @@ extension Experiment {
         if let known = best[policy], try result.number("diskBytes", line: known) >= disk { continue }
         best[policy] = line
       }
-      guard let again = best["recompute"], let aware = best["queue-aware"] else { throw .missing("policy", line: 0, result.run) }
-      let sooner = try 1 - result.number("firstTokenSeconds", line: aware) / result.number("firstTokenSeconds", line: again)
+      guard let again = best["recompute"], let aware = best["queue-aware"] else {
+        throw .missing("policy", line: 0, result.run)
+      }
+      let sooner =
+        try 1 - result.number("firstTokenSeconds", line: aware) / result.number("firstTokenSeconds", line: again)
       let faster =
         try result.number("prefillTokensPerSecond", line: aware) / result.number("prefillTokensPerSecond", line: again)
       return Findings(
@@ -39,11 +43,13 @@ extension Experiment {
           .number("first token sooner, percent", published: 87, measured: 100 * sooner),
           .number("prompts read so much faster", published: 7.8, measured: faster, unit: "×"),
           .number(
-            "returning turns found, percent", published: 89, measured: 100 * (try result.number("hitRate", line: aware))),
+            "returning turns found, percent", published: 89, measured: 100 * (try result.number("hitRate", line: aware))
+          ),
         ],
         tables: [
           FindingTable(
-            "By policy and disk", headings: ["policy", "disk, GB", "found", "first token, s", "prompt tokens a second"],
+            "By policy and disk",
+            headings: ["policy", "disk, GB", "found", "first token, s", "prompt tokens a second"],
             rows: try result.lines.indices.map { line throws(RunError) in
               [
                 result.lines[line]["policy"]?.string ?? "",
@@ -59,7 +65,8 @@ extension Experiment {
   private static let storeEngine = Experiment(
     "engine", title: "Kept sessions on this machine",
     claim: "First token 61 to 87 % sooner than reading the conversation again.",
-    differences: "This engine, a model of 135 million parameters, conversations an eighth as long, disk and memory of this machine.",
+    differences:
+      "This engine, a model of 135 million parameters, conversations an eighth as long, disk and memory of this machine.",
     runs: { setting in
       [
         SluiceRun(
@@ -76,7 +83,9 @@ extension Experiment {
       return Findings([
         .number(
           "first token sooner, percent", published: 87, measured: 100 * sooner,
-          reason: "what is left is the new message itself; found \(Figure.text(100 * (try result.number("hitRate", line: last)), places: 0)) %"),
+          reason:
+            "what is left is the new message itself; found \(Figure.text(100 * (try result.number("hitRate", line: last)), places: 0)) %"
+        ),
         .statement(
           "tokens computed, of those of reading again", published: "about one in eight",
           measured: Figure.text(computed, places: 2), holds: computed < 0.5),
@@ -85,7 +94,8 @@ extension Experiment {
 
   private static let storeLoading = Experiment(
     "loading", title: "Layers that come while the model computes",
-    claim: "Section 3: with enough layers loaded ahead, loading is hidden behind computing; the buffer follows from both times.",
+    claim:
+      "Section 3: with enough layers loaded ahead, loading is hidden behind computing; the buffer follows from both times.",
     differences: "A tier that is throttled so that loading takes as long as the paper's; times of this machine.",
     runs: { setting in
       [
@@ -103,7 +113,8 @@ extension Experiment {
       return Findings(
         [
           .statement(
-            "overlap follows the rule", published: "exactly", measured: "within \(Figure.text(100 * worst, places: 1)) %",
+            "overlap follows the rule", published: "exactly",
+            measured: "within \(Figure.text(100 * worst, places: 1)) %",
             holds: worst < 0.15)
         ],
         tables: [

@@ -87,7 +87,8 @@ extension Experiment {
         ],
         plots: [
           Plot(
-            title: "Right digits by length of the prompt", xAxis: Plot.Axis("tokens", scale: .logarithmic, unit: .count),
+            title: "Right digits by length of the prompt",
+            xAxis: Plot.Axis("tokens", scale: .logarithmic, unit: .count),
             panels: [
               Plot.Panel(
                 axis: Plot.Axis("share of right digits", range: 0...1),

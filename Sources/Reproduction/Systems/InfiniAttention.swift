@@ -6,7 +6,8 @@ extension Experiment {
 
   private static let infiniMemory = Experiment(
     "memory", title: "Memory beside everything kept",
-    claim: "Table 1: 1.6 M numbers of memory instead of 183 M for a Memorizing Transformer over 65,000 tokens: 114 times less.",
+    claim:
+      "Table 1: 1.6 M numbers of memory instead of 183 M for a Memorizing Transformer over 65,000 tokens: 114 times less.",
     differences: """
       The cache of this model beside its full cache over as many tokens, both with the local segment in it; the paper counts neither its \
       segment nor its model's weights.

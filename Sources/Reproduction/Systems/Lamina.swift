@@ -25,7 +25,8 @@ extension Experiment {
       v2: one H100 and two H20 beside two H100 (33B), two and four beside four (65B, 70B), four traces: 16.1 to 90.1 % more tokens a \
       second, batches 2.39 times as large.
       """,
-    differences: "A simulation by rooflines of those devices; requests have the traces' mean lengths and a geometric spread.",
+    differences:
+      "A simulation by rooflines of those devices; requests have the traces' mean lengths and a geometric spread.",
     runs: { _ in [SluiceRun(["simulate", "compare", "--json"])] },
     read: { results throws(RunError) in
       let gains = try results[0].numbers("throughputRatio").map { 100 * ($0 - 1) }
@@ -37,7 +38,9 @@ extension Experiment {
           .number("batches so much larger, in the mean", published: 2.39, measured: mean, places: 2, unit: "×"),
           .number(
             "the least gain, percent", published: 16.1, measured: spread.lowest,
-            reason: "short requests of a model whose queries share keys gain nothing by rooflines: memory does not bind there"),
+            reason:
+              "short requests of a model whose queries share keys gain nothing by rooflines: memory does not bind there"
+          ),
           .number(
             "the largest gain, percent", published: 90.1, measured: spread.highest,
             reason: "what rooflines do not have is the baseline's own inefficiency"),

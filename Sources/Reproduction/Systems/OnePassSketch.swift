@@ -10,7 +10,8 @@ extension Experiment {
       Theorem (there are no experiments): from o(n) numbers each column of the output is recovered to the best error of k entries, and \
       the share of memory tends to zero as the stream grows.
       """,
-    differences: "Made-up heads of 3 dimensions and logits up to 1, which is what the sketch can hold; streams that suit it.",
+    differences:
+      "Made-up heads of 3 dimensions and logits up to 1, which is what the sketch can hold; streams that suit it.",
     runs: { setting in
       [
         SluiceRun([
@@ -64,9 +65,13 @@ extension Experiment {
           .statement(
             "worth it for a head of a language model, of 64 dimensions and logits up to 0.5",
             published: "for small logits and few dimensions",
-            measured: "smaller than Q, K and V from \(Figure.text(least, places: 0)) tokens on", holds: least <= 1_000_000,
-            reason: "logits of models deviate by 2 to 3, which takes far more: only the idea is used here, by 'moments'")
+            measured: "smaller than Q, K and V from \(Figure.text(least, places: 0)) tokens on",
+            holds: least <= 1_000_000,
+            reason: "logits of models deviate by 2 to 3, which takes far more: only the idea is used here, by 'moments'"
+          )
         ],
-        tables: [FindingTable("Numbers of a sketch", headings: ["dimensions", "largest |logit|", "numbers"], rows: rows)])
+        tables: [
+          FindingTable("Numbers of a sketch", headings: ["dimensions", "largest |logit|", "numbers"], rows: rows)
+        ])
     })
 }

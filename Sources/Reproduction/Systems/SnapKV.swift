@@ -6,7 +6,8 @@ extension Experiment {
 
   private static let snapDecode = Experiment(
     "decode", title: "Writing after a long prompt",
-    claim: "LWM-Text-Chat-1M (7B), one A100, a prompt of 16,384 tokens cut to 2,048: 3.6 times the tokens a second, batch 2.",
+    claim:
+      "LWM-Text-Chat-1M (7B), one A100, a prompt of 16,384 tokens cut to 2,048: 3.6 times the tokens a second, batch 2.",
     differences: """
       The model of the command, keys and values filled in, not computed. The gain is the share of bytes that are keys and values: the \
       published baseline copies its cache for every token, this one does not.
@@ -14,14 +15,16 @@ extension Experiment {
     runs: { setting in
       ["full", "snapkv:2048"].map { cache in
         setting.bench([
-          "--fill", "--depth", "16384", "--prefill", "8", "--decode", setting.pick(quick: "24", full: "96"), "--sequences",
+          "--fill", "--depth", "16384", "--prefill", "8", "--decode", setting.pick(quick: "24", full: "96"),
+          "--sequences",
           "2", "--rounds", setting.pick(quick: "1", full: "5"), "--cache", cache,
         ])
       }
     },
     read: { results throws(RunError) in
       let one = try results[1].number("decodeTokensPerSecond") / results[0].number("decodeTokensPerSecond")
-      let two = try results[1].number("batchedDecodeTokensPerSecond") / results[0].number("batchedDecodeTokensPerSecond")
+      let two =
+        try results[1].number("batchedDecodeTokensPerSecond") / results[0].number("batchedDecodeTokensPerSecond")
       return Findings([
         .number("tokens a second beside everything kept, batch 2", published: 3.6, measured: two, places: 2, unit: "×"),
         .number(
@@ -32,14 +35,17 @@ extension Experiment {
 
   private static let snapMemory = Experiment(
     "memory", title: "Memory after and during a long prompt",
-    claim: "Batch 2 on one A100: 131,000 tokens fit where 16,000 did: 8.2 times. 380,000 tokens fit, cut to 1,024, layer by layer.",
-    differences: "Bytes of the cache on the same prompt, instead of what fits: the ratio of the longest prompts follows from it.",
+    claim:
+      "Batch 2 on one A100: 131,000 tokens fit where 16,000 did: 8.2 times. 380,000 tokens fit, cut to 1,024, layer by layer.",
+    differences:
+      "Bytes of the cache on the same prompt, instead of what fits: the ratio of the longest prompts follows from it.",
     needs: [.recallAdapter],
     runs: { setting in
       [
         setting.recall(
           [
-            "--task", "needle", "--lengths", setting.pick(quick: "8000", full: "16000"), "--depths", "0.5", "--cases", "1",
+            "--task", "needle", "--lengths", setting.pick(quick: "8000", full: "16000"), "--depths", "0.5", "--cases",
+            "1",
           ], caches: ["full", "snapkv:1024[order=layer-major]"])
       ]
     },
@@ -55,7 +61,8 @@ extension Experiment {
 
   private static let snapNeedle = Experiment(
     "needle", title: "A needle in a long prompt",
-    claim: "Needle test up to 380,000 tokens, 1,024 kept (window 16, pooling 5): perfect up to 140,000, a small drop after.",
+    claim:
+      "Needle test up to 380,000 tokens, 1,024 kept (window 16, pooling 5): perfect up to 140,000, a small drop after.",
     differences: "Up to the trained length of the model, with the recall adapter; full keeps everything.",
     needs: [.recallAdapter],
     runs: { setting in

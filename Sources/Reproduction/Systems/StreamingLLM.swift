@@ -12,7 +12,8 @@ extension Experiment {
       Figure 1: Llama-2-13B on the first book of PG19 (65,000 tokens): perplexity 5,641 with everything kept, 5,158 with a \
       window, 5.43 with the window computed anew, 5.40 with sinks and a window.
       """,
-    differences: "A model of 135 million parameters, windows of 512, the user's texts. A small model breaks more mildly.",
+    differences:
+      "A model of 135 million parameters, windows of 512, the user's texts. A small model breaks more mildly.",
     needs: [.texts],
     runs: { setting in
       // Whatever the machine's speed: the trained length has to be passed.
@@ -148,7 +149,8 @@ extension Experiment {
         [
           .statement(
             "perplexity stays flat", published: "4,000,000 tokens",
-            measured: "\(Figure.text(tokens, places: 0)) tokens; the second half \(Figure.change(late.mean / early.mean - 1)) "
+            measured:
+              "\(Figure.text(tokens, places: 0)) tokens; the second half \(Figure.change(late.mean / early.mean - 1)) "
               + "beside the first, tenths from \(Figure.text(Spread(values).lowest, places: 1)) to "
               + Figure.text(Spread(values).highest, places: 1),
             holds: late.mean < early.highest * 1.1, reason: "tenths differ by what is read, not by where it stands"),
@@ -182,7 +184,11 @@ extension Experiment {
       single token, than it costs a GPU.
       """,
     runs: { setting in
-      [setting.bench(["--recompute", "--windows", "256,512,1024,2048,4096", "--rounds", setting.pick(quick: "1", full: "5")])]
+      [
+        setting.bench([
+          "--recompute", "--windows", "256,512,1024,2048,4096", "--rounds", setting.pick(quick: "1", full: "5"),
+        ])
+      ]
     },
     read: { results throws(RunError) in
       let (windows, ratios) = (try results[0].numbers("window"), try results[0].numbers("ratio"))
@@ -191,7 +197,10 @@ extension Experiment {
       )
       let published = [99 / 48.0, 169 / 52.0, 361 / 60.0, 860 / 75.0, 2355 / 106.0]
       return Findings(
-        [.number("faster than computing the window anew, at 4,096", published: 22.2, measured: ratios.last ?? 0, unit: "×")],
+        [
+          .number(
+            "faster than computing the window anew, at 4,096", published: 22.2, measured: ratios.last ?? 0, unit: "×")
+        ],
         tables: [
           FindingTable(
             "Milliseconds a token", headings: ["window", "computed anew", "streamed", "ratio", "published ratio, 13B"],
@@ -233,7 +242,8 @@ extension Experiment {
         [
           .statement(
             "answers within the cache are found", published: "0.75 to 0.86",
-            measured: "\(near.text); everything kept \(all.text)", holds: near.digits >= 0.9 * all.digits && near.digits > 0.5,
+            measured: "\(near.text); everything kept \(all.text)",
+            holds: near.digits >= 0.9 * all.digits && near.digits > 0.5,
             reason: "the model misreads a digit of many: what counts is that the cache loses nothing"),
           .statement(
             "answers that left it are not", published: "0", measured: far.text, holds: far.exact <= 0.1,

@@ -52,12 +52,15 @@ extension Experiment {
   private static let subGenErrors = Experiment(
     "errors", title: "The error of attention by budget",
     claim: "Theorem: the error of Algorithm 1 falls as one over the root of its samples.",
-    differences: "The middle over layers and heads of the model's own keys, where the theorem asks for clusterable ones.",
+    differences:
+      "The middle over layers and heads of the model's own keys, where the theorem asks for clusterable ones.",
     needs: [.texts],
     runs: { setting in
       [
         SluiceRun(
-          ["evaluate", "error"] + setting.modelWords() + [setting.texts[0], "--at", setting.pick(quick: "1500", full: "4000")]
+          ["evaluate", "error"] + setting.modelWords() + [
+            setting.texts[0], "--at", setting.pick(quick: "1500", full: "4000"),
+          ]
             + [128, 512, 2048].flatMap { ["--cache", "subgen:\($0)[mode=paper,window=32,positions=original]"] }
             + ["--cache", "subgen:512", "--cache", "streaming-llm:4+508", "--cache", "h2o:512", "--json"])
       ]
@@ -69,7 +72,8 @@ extension Experiment {
       return Findings(
         [
           .statement(
-            "four times the samples halve the error", published: "0.50", measured:
+            "four times the samples halve the error", published: "0.50",
+            measured:
               "\(Figure.text(errors[1] / errors[0], places: 2)) and \(Figure.text(errors[2] / errors[1], places: 2))",
             holds: errors[2] < 0.7 * errors[1],
             reason: "means over heads are ruled by the few where the denominator misses a heavy key"),

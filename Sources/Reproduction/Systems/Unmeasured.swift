@@ -13,18 +13,22 @@ extension PublishedSystem {
           headline: "questions of ARC in a stream, 71.3 % and 55.0 % (Table 5)",
           reason: "the data are not here, and a model of 135 million parameters answers them by chance"),
         Unmeasured(
-          headline: "21 tasks of LongBench", reason: "the data are not here; StreamEval stands for what a window forgets"),
+          headline: "21 tasks of LongBench",
+          reason: "the data are not here; StreamEval stands for what a window forgets"),
         Unmeasured(
           headline: "families MPT, Falcon, Pythia, Llama-2",
-          reason: "their 7 to 70 billion parameters do not fit; tests compare each family with transformers on small models"),
+          reason:
+            "their 7 to 70 billion parameters do not fit; tests compare each family with transformers on small models"),
         Unmeasured(
-          headline: "models trained with a sink token (Table 3)", reason: "see docs/training.md for what was trained here"),
+          headline: "models trained with a sink token (Table 3)",
+          reason: "see docs/training.md for what was trained here"),
       ]
     case .cascading:
       [
         Unmeasured(headline: "LongBench, 12.13 % above linear baselines", reason: "the data are not here"),
         Unmeasured(
-          headline: "BookSum, 4.48 % ROUGE", reason: "a model of this size writes no summary whose ROUGE says something"),
+          headline: "BookSum, 4.48 % ROUGE", reason: "a model of this size writes no summary whose ROUGE says something"
+        ),
         Unmeasured(headline: "MMLU, 0.6 % (first version)", reason: "this model answers it by chance"),
       ]
     case .snapKV:
@@ -32,7 +36,9 @@ extension PublishedSystem {
         Unmeasured(headline: "16 tasks of LongBench", reason: "the data are not here"),
         Unmeasured(
           headline: "380,000 tokens on one device",
-          reason: "beyond the trained length of any model that runs here in a night; the memory that makes it possible is measured"),
+          reason:
+            "beyond the trained length of any model that runs here in a night; the memory that makes it possible is measured"
+        ),
         Unmeasured(headline: "1.3 times over Medusa", reason: "there are no Medusa heads here"),
       ]
     case .subGen:
@@ -45,8 +51,11 @@ extension PublishedSystem {
     case .infini:
       [
         Unmeasured(
-          headline: "perplexity of PG19 below Transformer-XL's (Table 2)", reason: "asks for training of billions of tokens"),
-        Unmeasured(headline: "pass keys over 1,000,000 tokens, fine-tuned", reason: "see docs/training.md for what was trained here"),
+          headline: "perplexity of PG19 below Transformer-XL's (Table 2)",
+          reason: "asks for training of billions of tokens"),
+        Unmeasured(
+          headline: "pass keys over 1,000,000 tokens, fine-tuned",
+          reason: "see docs/training.md for what was trained here"),
         Unmeasured(headline: "BookSum of 500,000 tokens", reason: "asks for a model of 8 billion parameters"),
       ]
     case .attentionStore:
@@ -55,7 +64,8 @@ extension PublishedSystem {
           headline: "70 % less cost", reason: "follows from prices of one cloud; time and memory are measured instead"),
         Unmeasured(
           headline: "perplexity of truncated caches within 0.02 of reading again",
-          reason: "keys stand with their clock here, so nothing is re-rotated; see 'streaming-llm' for what truncation costs"),
+          reason:
+            "keys stand with their clock here, so nothing is re-rotated; see 'streaming-llm' for what truncation costs"),
       ]
     case .lamina:
       [

@@ -27,7 +27,9 @@ struct ReproduceCommand: ParsableCommand {
   var model: String?
   @Option(name: [.short, .long], help: "Threads that compute; all CPUs without it.")
   var threads: Int?
-  @Option(name: .long, help: ArgumentHelp("A text, or a folder of .txt files; may be given several times.", valueName: "path"))
+  @Option(
+    name: .long, help: ArgumentHelp("A text, or a folder of .txt files; may be given several times.", valueName: "path")
+  )
   var text: [String] = []
   @Option(name: .long, help: ArgumentHelp("An adapter for experiments that look for numbers.", valueName: "path"))
   var recallAdapter: String?

@@ -17,7 +17,10 @@ struct ReproductionOrigin {
     lines = [
       ("program", "sluice \(SluiceCommand.configuration.version), \(Self.stamp(program))"),
       ("model", "\(FilePath.name(of: path)), \(Self.stamp(path))"),
-      ("processor", "\(Self.processor), \(ProcessInfo.processInfo.activeProcessorCount) CPUs, \(InstructionSet.current.name)"),
+      (
+        "processor",
+        "\(Self.processor), \(ProcessInfo.processInfo.activeProcessorCount) CPUs, \(InstructionSet.current.name)"
+      ),
     ]
   }
 

@@ -3,7 +3,6 @@ import Engine
 import Evaluation
 import KVCaches
 import Kernels
-import Kernels
 import ModelJSON
 import Models
 import Simulation

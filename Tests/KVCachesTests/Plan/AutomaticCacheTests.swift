@@ -61,7 +61,8 @@ import Testing
       KVCache.bytes(plan: try KVCache.Plan("streaming-llm:4+2044"), shape: shape, slotType: type, tokens: 0)
     }
     let rows: [(Int, String, KVCache.SlotType)] = [
-      (try window(.float16), "streaming-llm:4+2044", .float16), (try window(.float16) - 1, "streaming-llm:4+2044", .q8_0),
+      (try window(.float16), "streaming-llm:4+2044", .float16),
+      (try window(.float16) - 1, "streaming-llm:4+2044", .q8_0),
       (try window(.q8_0), "streaming-llm:4+2044", .q8_0), (try window(.q8_0) - 1, "streaming-llm:4+2044", .q8_0_q4_1),
       (try window(.q8_0_q4_1), "streaming-llm:4+2044", .q8_0_q4_1),
     ]

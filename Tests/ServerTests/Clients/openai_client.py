@@ -165,7 +165,7 @@ refused(openai.NotFoundError, "model", lambda: create(model="other", messages=me
 image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]
 refused(openai.BadRequestError, "messages[0].content[0]", lambda: create(model="tiny", messages=image))
 refused(openai.AuthenticationError, None, lambda: client.with_options(api_key="wrong").models.list())
-refused(openai.InternalServerError, None, lambda: client.embeddings.create(model="tiny", input="a"))
+refused(openai.BadRequestError, "input", lambda: client.embeddings.create(model="tiny", input=[]))
 respond = client.responses.create
 request = {"model": "tiny", "instructions": "Be brief.", "temperature": 0, "max_output_tokens": 12}
 response = checked(Response, respond(**request, input="the sea", metadata={"a": "b"}))

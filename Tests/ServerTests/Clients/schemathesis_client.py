@@ -11,7 +11,8 @@ import tempfile
 schemathesis, port, key = sys.argv[1:4]
 # What a schema cannot say, such as that the last message is not an assistant's or that ids are the model's, is a 400 for a
 # request that the schema takes.
-tolerant = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens", "/apply-template",
+tolerant = ["/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages",
+            "/v1/messages/count_tokens", "/apply-template",
             "/detokenize", "/v1/sessions/{name}/memory"]
 configuration = "".join(
     f'[[operations]]\ninclude-path = "{path}"\n[operations.checks.positive_data_acceptance]\n'
