@@ -89,7 +89,8 @@ import Testing
       #expect(wrongMethod.status == 405)
       #expect(wrongMethod.fields["allow"] == "POST")
       for (fields, parameter) in [
-        (["input": "a", "dimensions": 8], "dimensions"), (["input": "a", "encoding_format": "int8"], "encoding_format"),
+        (["input": "a", "dimensions": 8], "dimensions"),
+        (["input": "a", "encoding_format": "int8"], "encoding_format"),
         (["input": []], "input"), ([:], "input"), (["input": [9_000_000]], "input"), (["input": "a", "n": 2], "n"),
       ] as [(JSONValue, String)] {
         let refused = try await client.post("/v1/embeddings", fields)
