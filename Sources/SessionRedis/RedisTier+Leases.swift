@@ -17,12 +17,13 @@ extension RedisTier {
     return {1, token}
     """
 
-  /// Further arguments: the number. What the server evicted by itself is written again.
+  /// Further arguments: the number. What the server evicted by itself is written again; otherwise the number is touched only when half
+  /// of its time is over, since a write that watches it would have to be made again.
   private static let renewScript = """
     local mine = ARGV[4] .. ' ' .. ARGV[1]
     local token, there = redis.call('GET', KEYS[2]), redis.call('GET', KEYS[1])
     if (token and token ~= ARGV[4]) or (there and there ~= mine) then return 0 end
-    redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3])
+    if not token or redis.call('PTTL', KEYS[2]) < ARGV[3] / 2 then redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[3]) end
     redis.call('SET', KEYS[1], mine, 'PX', ARGV[2])
     return 1
     """

@@ -24,7 +24,8 @@ import Testing
           let response = try await subject.chat(
             [user(String(repeating: "the sea and the wind ", count: 6))], .object(fields))
           #expect(response.status == 200, "\(response.body)")
-          given.append(response.json["choices"]?.text ?? "")
+          // A step's rounding depends on its rows, so likelihoods are not compared to the last digit.
+          given.append(try #require(response.json.content))
         }
         answers.append(given)
         let tried = try #require(try await subject.metric("guesses_total"))
