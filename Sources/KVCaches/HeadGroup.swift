@@ -25,7 +25,7 @@ final class HeadGroup {
     states = plan.states.map { $0.makeState(site) }
   }
 
-  private static func check(_ part: GroupPart, slotType: KVCache.SlotType) throws(KVCacheError) {
+  static func check(_ part: GroupPart, slotType: KVCache.SlotType) throws(KVCacheError) {
     // Where the start of the stream stands is known.
     let keepsPlaces = part.plan.stages.contains {
       $0.blueprint.distance == .original && $0.blueprint.streamStart == 0

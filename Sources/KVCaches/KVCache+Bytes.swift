@@ -39,12 +39,12 @@ extension KVCache {
   /// The stages of a plan for a model, those of all heads one after another.
   ///
   /// - Parameter tokens: what a stage that grows is taken to hold.
-  /// - Throws: `KVCacheError` where the plan is one for another model, or its heads cannot be stored in the type.
+  /// - Throws: `KVCacheError` where a cache of the plan could not be made for the model.
   package static func stages(
     of plan: Plan, layers: [AttentionLayer], slotType: SlotType, tokens: Int
   ) throws(KVCacheError) -> [StageBytes] {
     let parts = try plan.parts(for: layers)
-    for part in parts { try part.check(slotType) }
+    for part in parts { try HeadGroup.check(part, slotType: slotType) }
     return parts.flatMap { part in
       part.plan.stages.map { stage in
         let slots = (stage.capacity ?? tokens) * part.heads.count * part.bytesPerSlot(slotType)

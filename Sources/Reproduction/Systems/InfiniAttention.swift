@@ -14,13 +14,14 @@ extension Experiment {
       """, needs: [.infiniModel],
     runs: { setting in
       let words = setting.modelWords(setting.infiniModel).prefix(2)
-      return [
-        SluiceRun(["inspect"] + words + ["--cache", "infini:64", "--json"]),
-        SluiceRun(["inspect"] + words + ["--cache", "window:65536", "--json"]),
-      ]
+      return [SluiceRun(["inspect"] + words + ["--cache", "infini", "--json"])]
     },
     read: { results throws(RunError) in
-      let (infini, full) = (try results[0].number("cacheBytes"), try results[1].number("cacheBytes"))
+      let infini = try results[0].number("cacheBytes")
+      // Keys and values of halves.
+      let token =
+        try 4 * results[0].number("layers") * results[0].number("keyValueHeads") * results[0].number("headDim")
+      let full = 65_536 * token
       let stages = results[0].lines.first?["stages"]?.array ?? []
       let matrix = stages.last?["bytes"]?.double ?? 0
       return Findings([
