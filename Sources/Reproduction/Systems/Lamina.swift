@@ -8,7 +8,8 @@ extension Experiment {
     FindingTable(
       "Attention apart beside the same model together",
       headings: ["model", "trace", "apart", "together", "batch ratio", "throughput", "per dollar"],
-      rows: try result.lines.indices.map { line throws(RunError) in
+      rows: try result.lines.indices.filter { (result.lines[$0]["perDollarRatio"]?.double ?? 0) > 0 }.map {
+        line throws(RunError) in
         let batches =
           try result.number("apartBatch", line: line) / result.number("togetherBatch", line: line)
         return ["model", "trace", "apart", "together"].map { result.lines[line][$0]?.string ?? "" } + [
@@ -55,7 +56,8 @@ extension Experiment {
       """,
     runs: { _ in [SluiceRun(["simulate", "compare", "--against", "1,2,3,4", "--json"])] },
     read: { results throws(RunError) in
-      let ratios = try results[0].numbers("perDollarRatio").filter { $0.isFinite && $0 > 0 }
+      // Where a model does not fit together there is nothing to compare with.
+      let ratios = results[0].lines.compactMap { $0["perDollarRatio"]?.double }.filter { $0 > 0 }
       guard !ratios.isEmpty else { throw .missing("perDollarRatio", line: 0, results[0].run) }
       let spread = Spread(ratios)
       return Findings(
