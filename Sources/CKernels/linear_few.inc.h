@@ -29,7 +29,11 @@ enum {
   }
 
 DEFINE_FEW(2)
+DEFINE_FEW(3)
 DEFINE_FEW(4)
+DEFINE_FEW(5)
+DEFINE_FEW(6)
+DEFINE_FEW(7)
 DEFINE_FEW(8)
 
 /// Whether a product is for `linear_few`.
@@ -37,15 +41,28 @@ static int is_few(const sluice_linear_segment *segment, int tokens, int integer)
   return integer && tokens <= FEW_LIMIT && quantized_layout_of(segment->type).parts > 0;
 }
 
+#define FEW_CASE(TOKENS)                                                                   \
+  case TOKENS:                                                                             \
+    if (TOKENS <= FEW_TOKENS) panel_times_##TOKENS(segment, panel, activations, token);    \
+    break;
+
+/// All tokens in as few passes over each panel as registers allow.
 static void linear_few(const sluice_linear_segment *segment, int first_panel, int last_panel,
                        const sluice_activations *activations, int first_token, int last_token) {
+  enum { WIDEST = FEW_TOKENS < 8 ? FEW_TOKENS : 8 };
   for (int panel = first_panel; panel < last_panel; panel++) {
-    int token = first_token;
-    if (FEW_TOKENS >= 8)
-      for (; last_token - token >= 8; token += 8) panel_times_8(segment, panel, activations, token);
-    if (FEW_TOKENS >= 4)
-      for (; last_token - token >= 4; token += 4) panel_times_4(segment, panel, activations, token);
-    for (; last_token - token >= 2; token += 2) panel_times_2(segment, panel, activations, token);
-    if (token < last_token) linear_vector(segment, panel, panel + 1, activations, token, 1);
+    for (int token = first_token, count; token < last_token; token += count) {
+      count = last_token - token < WIDEST ? last_token - token : WIDEST;
+      switch (count) {
+        case 1: linear_vector(segment, panel, panel + 1, activations, token, 1); break;
+        FEW_CASE(2)
+        FEW_CASE(3)
+        FEW_CASE(4)
+        FEW_CASE(5)
+        FEW_CASE(6)
+        FEW_CASE(7)
+        FEW_CASE(8)
+      }
+    }
   }
 }

@@ -89,7 +89,7 @@ struct StageStorage {
 
   private mutating func addBlock() {
     let isKept = share.keeps(block: blocks.count, of: growth)
-    blocks.append(Buffer(count: isKept ? heads * headBytes(ofBlock: blocks.count) : 0))
+    blocks.append(Buffer(count: isKept ? heads * headBytes(ofBlock: blocks.count) : 0, sparse: true))
   }
 
   /// Makes room for slots up to `slots`.
