@@ -85,6 +85,9 @@ package final class Sequence {
   /// Bytes that the sequence holds now.
   package var bytes: Int { (layerwise?.bytes ?? memory.bytes) + (guesser?.bytes ?? 0) }
 
+  /// What of them takes memory already: what it holds while it rests.
+  package var takenBytes: Int { (layerwise?.bytes ?? memory.takenBytes) + (guesser?.bytes ?? 0) }
+
   /// The slots to which its next token attends.
   package var attendedSlots: Int { layerwise?.attendedSlots ?? memory.attendedSlots }
 

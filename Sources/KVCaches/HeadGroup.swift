@@ -64,6 +64,9 @@ final class HeadGroup {
   /// Bytes of slots and of what is kept beside them.
   var bytes: Int { states.reduce(slots.bytes) { $0 + $1.bytes } }
 
+  /// The same, of slots only what has been written.
+  var takenBytes: Int { bytes - slots.bytes + slots.takenBytes(ledger.stages) }
+
   /// Forgets everything; bounded stages keep their memory.
   func reset() {
     slots.reset(ledger.stages)

@@ -103,6 +103,9 @@ public final class KVCache: SequenceMemory {
   /// from which they are taken back, held now; of heads that are kept elsewhere too.
   public var bytes: Int { groups.reduce(recurrent.bytes + (distantHeads?.bytes(of: self) ?? 0)) { $0 + $1.bytes } }
 
+  /// What of `bytes` the machine has given already: a bounded cache takes its pages as it fills.
+  package var takenBytes: Int { groups.reduce(bytes) { $0 - $1.bytes + $1.takenBytes } }
+
   /// Why what the cache answers is not to be used, until it is reset: layers of a snapshot with which it went on did not
   /// come, or who keeps heads elsewhere is lost. Nil while all is well.
   package var failure: KVCacheError? { arrival?.failure ?? distantHeads?.failure }

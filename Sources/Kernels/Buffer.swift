@@ -56,7 +56,8 @@ package final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 
-  private static var mappedFrom: Int { 4 << 20 }
+  /// Buffers of so many bytes take no memory before they are written.
+  package static var mappedFrom: Int { 4 << 20 }
 
   /// Fresh zeroed pages. Exhausted address space is out of memory, which ends the process as any allocation does.
   private static func map(bytes: Int, sparse: Bool) -> (UnsafeMutableRawPointer, Int) {

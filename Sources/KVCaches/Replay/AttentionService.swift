@@ -83,6 +83,9 @@ package protocol SequenceMemory: AnyObject {
   /// Bytes held now.
   var bytes: Int { get }
 
+  /// What of them takes memory already.
+  var takenBytes: Int { get }
+
   /// Why what it answers is not to be used, such as layers that never came; nil while all is well.
   var failure: KVCacheError? { get }
 

@@ -60,6 +60,21 @@ struct SlotStore {
 
   var bytes: Int { storages.reduce(0) { $0 + $1.bytes } }
 
+  /// The bytes that have been written, in whole pages: bounded stages take memory as they fill.
+  func takenBytes(_ stages: [any Stage]) -> Int {
+    guard let bounded = storages.first, case .bounded = bounded.growth, bounded.bytes >= Buffer<UInt8>.mappedFrom else {
+      return bytes
+    }
+    var taken = 0
+    for (stage, place) in zip(stages, places) where place.storage == 0 && stage.usedSlots > 0 {
+      let written = StageStorage.headBytes(
+        type: type, headDim: headDim, slots: StageStorage.slots(capacity: stage.usedSlots))
+      // A head's keys and values each begin and end within a page.
+      taken += heads * (written + 4 * 4096)
+    }
+    return bytes - bounded.bytes + min(taken, bounded.bytes)
+  }
+
   /// The storage in which a stage lies.
   func storage(ofStage stage: Int) -> StageStorage { storages[places[stage].storage] }
 

@@ -23,8 +23,8 @@ struct HeldSequence {
   /// Where the session is stored whose memory it is; nil where it is not.
   var checkpointer: SessionCheckpointer?
 
-  /// Bytes of the memory, and of the record of what it has read.
-  var bytes: Int { sequence.bytes + sequence.memory.tokenRecordBytes + 4 * (read.count + 2 * read.tokens.count) }
+  /// Bytes that the memory takes while it rests, and those of the record of what it has read.
+  var bytes: Int { sequence.takenBytes + sequence.memory.tokenRecordBytes + 4 * (read.count + 2 * read.tokens.count) }
 
   /// How a prompt goes on from here; nil where it does not.
   ///

@@ -73,6 +73,22 @@ struct SlotGrowthTests {
     #expect(cache.bytes == 64 * perToken)
   }
 
+  @Test("a large bounded cache takes memory as it fills", arguments: KVCache.SlotType.allCases)
+  func takenBytes(slotType: KVCache.SlotType) throws {
+    let subject = MatrixSubject(
+      plan: try KVCache.Plan("sinks:4,window:60000/1,window:60000/2"), slotType: slotType,
+      attention: try MatrixSubject.attention(threads: 1))
+    let cache = try subject.makeCache()
+    let (all, empty) = (cache.bytes, cache.takenBytes)
+    #expect(all > 8 << 20)
+    #expect(empty < all / 5)
+    _ = subject.run(cache, 0..<64, .sizes([7]))
+    let heads = MatrixSubject.shape.layers * MatrixSubject.shape.keyValueHeads
+    let perToken = KVCache.bytesPerToken(shape: MatrixSubject.shape, slotType: slotType)
+    #expect(cache.bytes == all)
+    #expect(64 * perToken...(16 + 64) * perToken + heads * 2 * 16384 ~= cache.takenBytes - empty)
+  }
+
   @Test("bytes of each plan that grows are those of the list, at every length", arguments: subjects.dropLast())
   func bytes(subject: Subject) throws {
     let shape = KVCache.Shape(layers: 2, queryHeads: 2, keyValueHeads: 2, headDim: 8)
