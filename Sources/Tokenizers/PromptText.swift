@@ -72,10 +72,8 @@ extension Tokenizer {
     offsets.reserveCapacity(prompt.bytes.count + 1)
     prompt.bytes.withUnsafeBufferPointer { text in
       func append(_ range: Range<Int>) {
-        for place in range {
-          symbols.append(Int32(text[place]))
-          offsets.append(place)
-        }
+        symbols.append(contentsOf: text[range].lazy.map(Int32.init))
+        offsets.append(contentsOf: range)
       }
       forEachPart(of: text, prompt.content) { part in
         switch part {
