@@ -43,6 +43,8 @@ def recall(model, source, kind, distance, cases=100, seed="evaluation", batch=20
 
     Under `with memory`; `without`, where M is zero; and `swapped`, of the other document's answer and the own one.
     """
+    if distance < 1:
+        raise ValueError("a memory holds finished segments: a distance is at least 1")
     segment = model.config.infini.segment
     found = documents(source, kind, distance, cases, segment, seed)
     totals = {"exact": 0, "tokens": 0.0, "without exact": 0, "without tokens": 0.0, "swapped other": 0, "swapped own": 0}

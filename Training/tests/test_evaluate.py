@@ -55,6 +55,12 @@ def test_recall_counts_what_memories_answer(distance):
     assert shares["without exact"] == shares["swapped own"] == 0
 
 
+def test_distance_is_at_least_a_segment():
+    source = RecallDocuments(load_tokenizer("tokenizer"), Filler())
+    with pytest.raises(ValueError, match="at least 1"):
+        evaluate.recall(None, source, "pass_key", 0)
+
+
 def test_state_does_not_grow():
     config = small(infini=InfiniConfig(segment=5))
     model = random_model(config, dtype=torch.float32)
