@@ -113,6 +113,8 @@ def main():
     packed.add_argument("--tokenizer", help="the folder of tokenizer.json, where it is another one")
     command("record", lambda arguments: reference.write(arguments.folder),
             "write the models and logits that Sluice's tests are held against", "folder")
+    command("logits", lambda arguments: reference.write_logits(arguments.file, arguments.out),
+            "write a model file's logits, for the test of the one that ships", "file", "out")
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -47,6 +47,8 @@ def recall(model, source, kind, distance, cases=100, seed="evaluation", batch=20
         raise ValueError("a memory holds finished segments: a distance is at least 1")
     segment = model.config.infini.segment
     found = documents(source, kind, distance, cases, segment, seed)
+    # Long documents fewer at once, but two at least, whose memories can be swapped.
+    batch = max(2, min(batch, (1 << 16) // len(found[0].ids)))
     totals = {"exact": 0, "tokens": 0.0, "without exact": 0, "without tokens": 0.0, "swapped other": 0, "swapped own": 0}
     for first in range(0, cases, batch):
         part = found[first:first + batch]
