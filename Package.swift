@@ -18,6 +18,8 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "Sluice", targets: ["Sluice"]),
+    // A model of 0.7 MB, for those who ask for it.
+    .library(name: "InfiniSmall", targets: ["InfiniSmall"]),
     .executable(name: "sluice", targets: ["SluiceCommand"]),
     // A program of its own, so that building "sluice" does not build SwiftNIO.
     .executable(name: "sluice-serve", targets: ["ServerCommand"]),
@@ -57,6 +59,7 @@ let package = Package(
       name: "Evaluation",
       dependencies: ["CLibrary", "Kernels", "ModelJSON", "Tokenizers", "KVCaches", "SessionStore", "Models", "Engine"],
       swiftSettings: fast),
+    .target(name: "InfiniSmall", resources: [.copy("infini-small.gguf")], swiftSettings: strict),
     .target(name: "Simulation", dependencies: ["CLibrary", "Kernels"], swiftSettings: fast),
     .target(name: "Sluice", dependencies: ["Engine", "KVCaches", "SessionStore"], swiftSettings: strict),
     .target(
@@ -65,7 +68,8 @@ let package = Package(
       name: "SluiceCommand",
       dependencies: [
         "CLibrary", "Kernels", "ModelJSON", "Weights", "Tokenizers", "ChatTemplates", "KVCaches", "Models", "ModelHub",
-        "AttentionOffload", "SessionStore", "Engine", "Evaluation", "Reproduction", "Simulation", argumentParser,
+        "AttentionOffload", "SessionStore", "Engine", "Evaluation", "Reproduction", "Simulation", "InfiniSmall",
+        argumentParser,
       ],
       swiftSettings: strict),
     .target(
@@ -161,6 +165,10 @@ let package = Package(
         "TestSupport", "CacheTestSupport",
       ],
       swiftSettings: strict),
+    .testTarget(
+      name: "InfiniSmallTests",
+      dependencies: ["InfiniSmall", "Engine", "KVCaches", "Kernels", "ModelJSON", "Models", "Tokenizers"],
+      resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Kernels"], swiftSettings: fast),
     .testTarget(
       name: "ReproductionTests", dependencies: ["Reproduction", "Evaluation", "ModelJSON"], swiftSettings: strict),

@@ -14,13 +14,22 @@ package enum ModelLocator {
     return (value("XDG_CACHE_HOME") ?? (environment["HOME"] ?? "") + "/.cache") + "/sluice/models"
   }
 
+  /// Where a build leaves the model that ships with it (target `InfiniSmall`): beside the program.
+  package static var shipped: String {
+    #if canImport(Darwin)
+      Bundle.main.bundlePath + "/sluice_InfiniSmall.bundle"
+    #else
+      Bundle.main.bundlePath + "/sluice_InfiniSmall.resources"
+    #endif
+  }
+
   /// The folder of pulled models.
   package static func store(environment: [String: String] = ProcessInfo.processInfo.environment) -> ModelStore {
     ModelStore(directory: directory(environment: environment))
   }
 
-  /// The path of a model: a file or directory, the name of a file in the models' folder, `.gguf` or not, or that of a pulled
-  /// model, `OWNER/REPO[:QUANT]`; nil is the default.
+  /// The path of a model: a file or directory, the name of a file in the models' folder or of one that ships, `.gguf` or not,
+  /// or that of a pulled model, `OWNER/REPO[:QUANT]`; nil is the default.
   ///
   /// - Throws: `LanguageModelError` where there is none.
   package static func path(
@@ -42,8 +51,10 @@ package enum ModelLocator {
       }
     }
     guard !name.isEmpty, !name.contains("/") else { throw .notFound(model: name) }
-    for candidate in [name, name + ".gguf"] where exists(directory + "/" + candidate) {
-      return directory + "/" + candidate
+    for folder in [directory, shipped] {
+      for candidate in [name, name + ".gguf"] where exists(folder + "/" + candidate) {
+        return folder + "/" + candidate
+      }
     }
     throw .notFound(model: name)
   }

@@ -46,14 +46,30 @@ def export(arguments):
         files.write_folder(run.model.config, run.model.state_dict(), expand(run.config["tokenizer"]), target)
 
 
-def recall(arguments):
-    from .evaluate import recall as measure, sizes
+def held_out_documents(run):
     from .recall import RecallDocuments
     from .text import Text
 
-    run = resumed(arguments)
     held_out = Text(run.held_out_paths, run.tokenizer, run.cache)
-    source = RecallDocuments(run.tokenizer, held_out, **run.data.get("documents", {}))
+    return RecallDocuments(run.tokenizer, held_out, **run.data.get("documents", {}))
+
+
+def cases(arguments):
+    from .evaluate import prompts
+
+    run = Run(read_config(arguments.config), ".")
+    source, segment = held_out_documents(run), run.model.config.infini.segment
+    with open(arguments.out, "w") as file:
+        for distance in arguments.distances:
+            for case in prompts(source, arguments.kind, distance, arguments.cases, segment):
+                file.write(json.dumps(case) + "\n")
+
+
+def recall(arguments):
+    from .evaluate import recall as measure, sizes
+
+    run = resumed(arguments)
+    source = held_out_documents(run)
     for distance in arguments.distances:
         shares = measure(run.model, source, arguments.kind, distance, arguments.cases)
         print(json.dumps({"kind": arguments.kind, "distance": distance, "cases": arguments.cases, **shares}), flush=True)
@@ -102,10 +118,12 @@ def main():
     command(
         "export", export, "write a run's model or adapter: a folder, or a .gguf file", "config", "folder", "out"
     ).add_argument("--type", choices=["f32", "f16", "q8_0"], default="f32")
-    measured = command("recall", recall, "measure what a model with a memory recalls", "config", "folder")
-    measured.add_argument("--kind", default="pass_key")
-    measured.add_argument("--distances", type=int, nargs="+", default=[1, 2, 4, 8, 15])
-    measured.add_argument("--cases", type=int, default=100)
+    for measured in (
+        command("recall", recall, "measure what a model with a memory recalls", "config", "folder"),
+        command("cases", cases, "write the documents for 'sluice evaluate recall'", "config", "out")):
+        measured.add_argument("--kind", default="pass_key")
+        measured.add_argument("--distances", type=int, nargs="+", default=[1, 2, 4, 8, 15])
+        measured.add_argument("--cases", type=int, default=100)
     command("plot", plot, "draw a run's curves beside its log", "folder")
     command("unpack", unpack, "turn a GGUF file into a folder of float32 weights", "file", "out")
     packed = command("pack", pack, "turn a folder of weights into a GGUF file", "folder", "out")
@@ -113,6 +131,8 @@ def main():
     packed.add_argument("--tokenizer", help="the folder of tokenizer.json, where it is another one")
     command("record", lambda arguments: reference.write(arguments.folder),
             "write the models and logits that Sluice's tests are held against", "folder")
+    command("logits", lambda arguments: reference.write_logits(arguments.file, arguments.out),
+            "write a model file's logits, for the test of the one that ships", "file", "out")
     arguments = parser.parse_args()
     arguments.run(arguments)
 

@@ -21,6 +21,21 @@ def documents(source, kind, distance, cases, segment, seed):
     raise ValueError(f"'{kind}' does not fit into segments of {segment} tokens")
 
 
+def prompts(source, kind, distance, cases, segment, seed="sluice"):
+    """The same documents up to their answers as `sluice evaluate recall` reads them: texts and numbers.
+
+    Left out are answers that are no number, or begin with a zero, and texts whose tokens would be others.
+    """
+    found = []
+    for document in documents(source, kind, distance, cases, segment, seed):
+        ids = document.ids[:document.answers[0].start]
+        text = source.tokenizer.decode(ids, skip_special_tokens=False)
+        answer = source.tokenizer.decode(answer_ids(document)).strip()
+        if answer.isdigit() and answer[0] != "0" and source.encode(text) == ids:
+            found.append({"prompt": text, "expected_number": int(answer)})
+    return found
+
+
 def memories_before(model, ids):
     """The memories after all segments but the last."""
     return model.hidden(ids[:, :-model.config.infini.segment])[1]
@@ -43,8 +58,12 @@ def recall(model, source, kind, distance, cases=100, seed="evaluation", batch=20
 
     Under `with memory`; `without`, where M is zero; and `swapped`, of the other document's answer and the own one.
     """
+    if distance < 1:
+        raise ValueError("a memory holds finished segments: a distance is at least 1")
     segment = model.config.infini.segment
     found = documents(source, kind, distance, cases, segment, seed)
+    # Long documents fewer at once, but two at least, whose memories can be swapped.
+    batch = max(2, min(batch, (1 << 16) // len(found[0].ids)))
     totals = {"exact": 0, "tokens": 0.0, "without exact": 0, "without tokens": 0.0, "swapped other": 0, "swapped own": 0}
     for first in range(0, cases, batch):
         part = found[first:first + batch]

@@ -68,17 +68,23 @@ class Attention(nn.Module):
         return self.o_proj(y), memory
 
     def softmax_attention(self, q, k, v):
-        """Causal attention within each segment; with a sink, over one more logit whose value is zero."""
+        """Causal attention within each segment; with a sink, over one more logit whose value is zero.
+
+        That logit is a key before all others, so one kernel serves all sinks: a key of zeros, or, where the logit is
+        learned, one that meets a query's additional dimension of 1. The sink is a query too; its row is dropped.
+        """
+        scale = self.config.head_dim**-0.5
         k, v = (x.unsqueeze(3).expand(*q.shape[:4], *x.shape[-2:]) for x in (k, v))
-        if self.config.sink in ("none", "token"):
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        logits = q @ k.transpose(-1, -2) * self.config.head_dim**-0.5
-        tokens = q.shape[-2]
-        future = torch.ones(tokens, tokens, dtype=torch.bool, device=q.device).triu(1)
-        logits = logits.masked_fill(future, -torch.inf)
-        sinks = self.sinks if self.config.sink == "logit" else logits.new_zeros(self.config.heads)
-        sinks = sinks.view(1, self.config.kv_heads, 1, -1, 1, 1).expand(*logits.shape[:-1], 1)
-        return torch.cat([logits, sinks.to(logits.dtype)], -1).softmax(-1)[..., :-1] @ v
+        if self.config.sink in ("zero", "logit"):
+            q, k, v = (F.pad(x, (0, 1, 1, 0)) for x in (q, k, v))
+        if self.config.sink == "logit":
+            q = q + F.pad(q.new_ones(1), (self.config.head_dim, 0))
+            sinks = F.pad(self.sinks.view(1, self.config.kv_heads, 1, -1, 1, 1) / scale, (self.config.head_dim, 0))
+            k = k + F.pad(sinks, (0, 0, 0, k.shape[-2] - 1))
+        # Fused kernels are for four axes.
+        y = F.scaled_dot_product_attention(*(x.flatten(0, 2) for x in (q, k, v)), is_causal=True, scale=scale)
+        y = y.view(*q.shape[:4], *y.shape[-2:])
+        return y[..., 1:, :self.config.head_dim] if self.config.sink in ("zero", "logit") else y
 
     def mix(self, local, q, k, v, memory):
         """g times what the memory answers, 1 - g times local attention."""

@@ -86,15 +86,22 @@ class RecallDocuments:
         fact = self.piece("\nThe words are: ", words, ".\n")
         return [(fact, self.piece("\nSay the words again. The words are: ", words, ".\n"))]
 
-    KINDS = ("pass_key", "numbers", "lines", "copy")
+    def mixed(self, random):
+        """A pass key, named numbers and words in one document: more to be recalled of each token that is trained on."""
+        return self.pass_key(random) + self.numbers(random, 4) + self.copy(random)
+
+    KINDS = ("pass_key", "numbers", "lines", "copy", "mixed")
 
     def document(self, random, kind, length, segment=None, distance=None, whole=False, questions=2):
         """A text of `length` tokens in which facts of a kind come, filler, and questions.
 
-        - segment: questions lie whole segments after their facts, not just behind them
+        - segment: questions lie whole segments after their facts, each at a distance of its own, not just behind them
         - distance: of the facts that are asked for, in segments (without segments, in tokens); drawn where it is nil
         - whole: no fact or question is cut by a segment's end
+        - questions: at most so many, and no more than one for every two segments and one
         """
+        if segment:
+            questions = min(questions, 1 + length // segment // 2)
         # A line has about 30 tokens; a text of lines may be full of them.
         pairs = self.lines(random, max(2, length // 40)) if kind == "lines" else getattr(self, kind)(random)
         asked = random.sample(pairs, min(questions, len(pairs)))
@@ -108,26 +115,30 @@ class RecallDocuments:
                 room -= len(pair[0].ids)
         if segment:
             count = length // segment
-            if distance is None:
-                # One in ten lies in the segment of its question.
-                distance = 0 if random.random() < 0.1 else random.randint(1, count - 1)
-            early = random.randint(0, count - 1 - distance)
-            late = early + distance
             place = lambda piece, index: index * segment + random.randint(0, max(0, segment - (len(piece.ids) if whole else 1)))
-            facts = [(place(fact, early), fact) for fact, _ in asked]
-            facts += [(place(fact, random.randint(0, max(early, late - 1))), fact) for fact, _ in others]
-            ends = [(place(question, late), question, fact) for fact, question in asked]
+            facts, ends, last = [], [], 0
+            for fact, question in asked:
+                # One in ten lies in the segment of its question.
+                step = distance
+                if step is None:
+                    step = 0 if random.random() < 0.1 else random.randint(1, count - 1)
+                early = random.randint(0, count - 1 - step)
+                last = max(last, early, early + step - 1)
+                facts.append((place(fact, early), fact))
+                ends.append((max(facts[-1][0], place(question, early + step)), question, fact))
+            facts += [(place(fact, random.randint(0, last)), fact) for fact, _ in others]
         else:
             latest = max(0, length - tail - sum(len(fact.ids) for fact, _ in asked + others))
             start = random.randint(0, latest) if distance is None else max(0, latest - distance)
             facts = [(start, fact) for fact, _ in others + asked]
             ends = [(length - tail, question, fact) for fact, question in asked]
-        return self.lay_out(random, sorted(facts, key=lambda one: one[0]), ends, length, segment, whole)
+        return self.lay_out(random, facts, ends, length, segment, whole)
 
     def lay_out(self, random, facts, questions, length, segment, whole):
         """Pieces at their places, or right behind the piece before; filler between them."""
         filler = self.text.passage(random, length)
-        places = [(start, fact, None) for start, fact in facts] + sorted(questions, key=lambda one: one[0])
+        # A question that begins where its fact does comes after it: the order of equals stays.
+        places = sorted([(start, fact, None) for start, fact in facts] + questions, key=lambda one: one[0])
         remaining = sum(len(piece.ids) for _, piece, _ in places)
         ids, answers, starts, distances, used = [], [], {}, [], 0
         for start, piece, fact in places:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from . import export, lowrank
+from . import export, lowrank, weights
 from .config import AdapterConfig, InfiniConfig, ModelConfig
 from .model import Llama
 
@@ -42,6 +42,19 @@ def record(model, ids):
     for token, row in enumerate(logits[0].tolist()):
         rows.append({str(index): float(f"{row[index]:.7g}") for index in sorted({(token * 7 + step * 11) % size for step in range(6)})})
     return rows
+
+
+def write_logits(path, target):
+    """What PyTorch makes of a model file over 64 segments of random tokens: logits after every 61st token and the last."""
+    config, state = weights.load(path)
+    model = Llama(config).eval()
+    model.load_state_dict(state)
+    count = SEGMENTS * config.infini.segment
+    generator = torch.Generator().manual_seed(21)
+    ids = torch.randint(config.vocab_size, (count,), generator=generator).tolist()
+    rows = record(model, ids)
+    kept = {str(token): rows[token] for token in [*range(0, count, 61), count - 1]}
+    Path(target).write_text(json.dumps({"ids": ids, "logits": kept}, separators=(",", ":")) + "\n")
 
 
 def write(folder):

@@ -146,7 +146,7 @@ class Run:
 
     def step(self):
         """One update; returns what is logged of it."""
-        began = time.monotonic()
+        began = time.process_time()
         share = self.rate(self.step_number)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * (1.0 if group["constant"] else share)
@@ -166,7 +166,7 @@ class Run:
             [parameter for group in self.optimizer.param_groups for parameter in group["params"]], 1.0)
         self.optimizer.step()
         self.step_number += 1
-        self.minutes += (time.monotonic() - began) / 60
+        self.minutes += (time.process_time() - began) / 60
         return self.record(totals)
 
     def accumulate(self, ids, loss_weights, marks, totals):

@@ -55,6 +55,23 @@ def test_recall_counts_what_memories_answer(distance):
     assert shares["without exact"] == shares["swapped own"] == 0
 
 
+def test_prompts_end_where_answers_begin():
+    tokenizer = load_tokenizer("tokenizer")
+    source = RecallDocuments(tokenizer, Filler())
+    found = evaluate.prompts(source, "pass_key", 3, 20, 64)
+    assert len(found) >= 10
+    for case in found:
+        assert case["prompt"].endswith("What is the pass key? The pass key is ")
+        assert f"The pass key is {case['expected_number']}. Remember it." in case["prompt"]
+        assert len(source.encode(case["prompt"])) > 3 * 64
+
+
+def test_distance_is_at_least_a_segment():
+    source = RecallDocuments(load_tokenizer("tokenizer"), Filler())
+    with pytest.raises(ValueError, match="at least 1"):
+        evaluate.recall(None, source, "pass_key", 0)
+
+
 def test_state_does_not_grow():
     config = small(infini=InfiniConfig(segment=5))
     model = random_model(config, dtype=torch.float32)

@@ -88,6 +88,20 @@ def test_documents(folder, tmp_path, kind, segment):
             assert distance >= 1
 
 
+def test_questions_have_distances_of_their_own(folder, tmp_path):
+    """A document of 16 segments asks for several facts, each as far back as was drawn for it; one of 2 asks for two."""
+    tokenizer = load_tokenizer("tokenizer")
+    documents = RecallDocuments(tokenizer, Text(files(folder)[0], tokenizer, tmp_path))
+    for segments, asked in ((2, 2), (16, 6)):
+        found = [
+            documents.document(random.Random(seed), "mixed", segments * 64, 64, whole=True, questions=6)
+            for seed in range(20)]
+        assert max(len(document.answers) for document in found) == asked
+        assert {distance for document in found for distance in document.distances} <= set(range(segments))
+        if segments > 2:
+            assert all(len(document.answers) >= 4 and len(set(document.distances)) >= 3 for document in found)
+
+
 def test_adapter_begins_as_nothing_and_merges(infini):
     model = random_model(small(infini=infini()))
     ids = torch.randint(96, (1, 20), generator=torch.Generator().manual_seed(1))
