@@ -24,7 +24,7 @@ struct WorkerOptions: ParsableArguments {
   @Flag(name: .long, help: "Send queries only with their keys and values.")
   var noOverlap = false
 
-  private var addresses: [String] { workers.split(separator: ",").map(String.init) }
+  func addresses() throws -> [SocketAddress] { try workers.split(separator: ",").map { try SocketAddress(String($0)) } }
 
   func validate() throws {
     guard workers.isEmpty || workerKey != nil else { throw ValidationError("--workers needs --worker-key") }
@@ -40,17 +40,23 @@ struct WorkerOptions: ParsableArguments {
 
   /// Has an engine attend by these workers; does nothing where there are none.
   func attend(_ engine: InferenceEngine) throws {
-    guard !workers.isEmpty, let workerKey else { return }
-    let addresses = try addresses.map { try SocketAddress($0) }
+    guard !workers.isEmpty else { return }
+    engine.attend(by: try attention(for: engine, at: addresses()))
+  }
+
+  /// Connects to workers.
+  ///
+  /// - Parameter lanes: batches that may take turns
+  func attention(for engine: InferenceEngine, at addresses: [SocketAddress], lanes: Int = 1) throws -> RemoteAttention {
+    guard let workerKey else { throw CommandError("--workers needs --worker-key") }
     var options = RemoteAttention.Options()
     options.format = wire == "f16" ? .float16 : .float32
     options.overlaps = !noOverlap
     options.rows = engine.chunk
+    options.lanes = lanes
     let connectors = addresses.map { SocketChannel.connector(to: $0, patience: 5000) }
-    engine.attend(
-      by: try RemoteAttention(
-        layers: engine.model.configuration.layers, division: WorkDivision(partition, workers: addresses.count),
-        workers: connectors, key: Self.key(of: workerKey), team: engine.team, kernels: engine.kernels, options: options)
-    )
+    return try RemoteAttention(
+      layers: engine.model.configuration.layers, division: WorkDivision(partition, workers: addresses.count),
+      workers: connectors, key: Self.key(of: workerKey), team: engine.team, kernels: engine.kernels, options: options)
   }
 }
