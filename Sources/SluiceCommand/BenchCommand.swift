@@ -24,10 +24,7 @@ struct BenchCommand: ParsableCommand {
 
       --speculate has the model write --decode tokens of a summary with quotes, of an edited program and of a story, each with
       and without guesses at the next tokens in turn, --rounds times, and says what the guesses give.
-
-      'sluice bench offload' measures attention by workers.
-      """,
-    subcommands: [OffloadCommand.self])
+      """)
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var cache: CacheOptions

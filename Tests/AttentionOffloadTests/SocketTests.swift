@@ -64,8 +64,8 @@ struct SocketTests {
   }
 
   /// Each side sends more than a connection holds before it receives anything.
-  @Test("who asks again before it has its answer is answered")
-  func readingAhead() throws {
+  @Test("who asks again before it has its answer is answered", arguments: [false, true])
+  func readingAhead(isShaped: Bool) throws {
     try withTemporaryDirectory { folder in
       let listener = try SocketListener(SocketAddress("unix:\(folder)/echo"))
       defer { listener.close() }
@@ -78,7 +78,12 @@ struct SocketTests {
         }
       }
       #expect(isStarted)
-      let channel = try SocketChannel.connect(to: listener.address, patience: 20_000)
+      let connector =
+        isShaped
+        ? SocketChannel.connector(to: listener.address, patience: 20_000, over: .init(.none))
+        : SocketChannel.connector(to: listener.address, patience: 20_000)
+      let channel = try connector()
+      defer { channel.close() }
       for frame in 0..<frames {
         let bytes = [UInt8](repeating: UInt8(frame), count: size)
         try channel.send(FrameHeader(.queries, batch: UInt64(frame)), bytes: bytes)
@@ -103,6 +108,25 @@ struct SocketTests {
     let expected = try expected()
     let engine = try engine([relay.address], WorkDivision())
     #expect(try engine.greedy(expected.prompt, count: 12, plan: "full") == expected.output)
+  }
+
+  @Test("answers that come late change nothing but time", arguments: [0.0, 0.002])
+  func delayed(latency: Double) throws {
+    let server = try WorkerServer(try worker(), at: SocketAddress("127.0.0.1:0"))
+    defer { server.stop() }
+    let network = ShapedChannel.Network(.init(latency: latency, rate: 20e6))
+    let prompt = Array(try FamilyModels.tokens("llama3-rope").prefix(33))
+    let expected = try FamilyModels.engine("llama3-rope").greedy([prompt, prompt], count: 5, plan: "full")
+    let engine = try FamilyModels.engine("llama3-rope")
+    let remote = try RemoteAttention(
+      layers: engine.model.configuration.layers, division: WorkDivision(),
+      workers: [SocketChannel.connector(to: server.address, patience: 20_000, over: network)],
+      key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current, options: .init(overlaps: true, lanes: 2))
+    engine.attend(by: remote)
+    #expect(try engine.greedy([prompt, prompt], count: 5, plan: "full") == expected)
+    // No answer can come earlier than two ways take.
+    let memory = try remote.makeMemory(.full, slotType: .float32)
+    #expect(try remote.roundTripSeconds(of: memory, count: 3) >= 2 * latency)
   }
 
   @Test("who does not know the key is told nothing, others are served on")

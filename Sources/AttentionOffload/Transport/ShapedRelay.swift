@@ -14,7 +14,7 @@ package final class ShapedRelay: Sendable {
     /// Bytes a second in each direction; nil where nothing holds them up.
     package var rate: Double?
 
-    /// Nothing beside what the relay itself takes.
+    /// A network that adds nothing.
     package static let none = Shape(latency: 0)
 
     package init(latency: Double, rate: Double? = nil) { (self.latency, self.rate) = (latency, rate) }
@@ -25,21 +25,13 @@ package final class ShapedRelay: Sendable {
 
   private let listener: SocketListener
   private let target: SocketAddress
-  private let shape: SharedShape
-
-  /// What the network does; what is under way keeps its time.
-  package func change(to shape: Shape) { self.shape.value.withLock { $0 = shape } }
-
-  private final class SharedShape: Sendable {
-    let value: Mutex<Shape>
-    init(_ shape: Shape) { value = Mutex(shape) }
-  }
+  private let shape: Shape
 
   package var address: SocketAddress { listener.address }
 
   /// Stands in front of `target`.
   package init(to target: SocketAddress, at address: SocketAddress, _ shape: Shape) throws(OffloadError) {
-    (self.target, self.shape) = (target, SharedShape(shape))
+    (self.target, self.shape) = (target, shape)
     listener = try SocketListener(address)
     guard startThread({ [self] in accept() }) else { throw .badSetting("no thread can be started") }
   }
@@ -68,7 +60,7 @@ package final class ShapedRelay: Sendable {
       let due: Double
     }
 
-    private let shape: SharedShape
+    private let shape: Shape
     private let queueBytes: Int
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -79,7 +71,7 @@ package final class ShapedRelay: Sendable {
     /// When all that was read so far has been put on the wire.
     private var wireFree = 0.0
 
-    init(shape: SharedShape, queueBytes: Int) {
+    init(shape: Shape, queueBytes: Int) {
       (self.shape, self.queueBytes) = (shape, queueBytes)
       mutex.initialize(to: pthread_mutex_t())
       changed.initialize(to: pthread_cond_t())
@@ -98,7 +90,7 @@ package final class ShapedRelay: Sendable {
       var bytes = [UInt8](repeating: 0, count: pieceBytes)
       while true {
         let count = bytes.withUnsafeMutableBytes { source.receiveSome(into: $0) }
-        let (now, shape) = (secondsNow(), shape.value.withLock { $0 })
+        let now = secondsNow()
         pthread_mutex_lock(mutex)
         if count <= 0 {
           hasEnded = true

@@ -64,7 +64,9 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
   /// Connects to a worker.
   ///
   /// - Throws: `OffloadError.lost` where nobody answers.
-  package static func connect(to address: SocketAddress, patience: Int) throws(OffloadError) -> SocketChannel {
+  package static func connect(
+    to address: SocketAddress, patience: Int, readsAhead: Bool = true
+  ) throws(OffloadError) -> SocketChannel {
     var reason = "no such host"
     let descriptor = address.forEachSystemAddress { family, target, length -> Int32? in
       let descriptor = socket(family, socketKind, 0)
@@ -78,7 +80,7 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
     }
     guard let descriptor else { throw .lost("attention worker \(address): \(reason)") }
     return SocketChannel(
-      descriptor: descriptor, name: "attention worker \(address)", patience: patience, readsAhead: true)
+      descriptor: descriptor, name: "attention worker \(address)", patience: patience, readsAhead: readsAhead)
   }
 
   /// Connects to a worker whenever it is asked.
@@ -86,6 +88,16 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
     { () throws(OffloadError) -> any FrameChannel in
       let channel: any FrameChannel = try connect(to: address, patience: patience)
       return channel
+    }
+  }
+
+  /// Connects to a worker whenever it is asked, over a network that is shaped.
+  package static func connector(
+    to address: SocketAddress, patience: Int, over network: ShapedChannel.Network
+  ) -> RemoteAttention.Connector {
+    { () throws(OffloadError) -> any FrameChannel in
+      // Another thread receives all the time.
+      try ShapedChannel(try connect(to: address, patience: patience, readsAhead: false), network)
     }
   }
 

@@ -11,8 +11,8 @@ struct OffloadCommand: ParsableCommand {
     abstract: "Measure tokens with attention by workers, over networks of any latency and rate.",
     discussion: """
       Fills --sequences caches of the workers with --depth tokens each and decodes from there, all sequences together or as \
-      --pipeline batches that take turns. Bytes go through a relay in this process, which hands them on --latencies \
-      microseconds later and at most --rates megabits a second fast. Beside what was measured stands the formula: the time of \
+      --pipeline batches that take turns. With --latencies or --rates answers come as late as a network of so many microseconds \
+      from one end to the other, or of so many megabits a second, would bring them. Beside what was measured stands the formula: the time of \
       the model and of attention, both measured in this process, and for each layer the round trip that was measured and the \
       time of its bytes. What lengthens a token by more than --alpha is marked.
 
@@ -32,9 +32,9 @@ struct OffloadCommand: ParsableCommand {
   var rounds = 3
   @Option(name: .long, help: "Batches that take turns: 1 has all sequences in one; 1,2 without it.")
   var pipeline: NumberList<Int>?
-  @Option(name: .long, help: "Microseconds from one end to the other; 0,100,200,500,1000 without it.")
+  @Option(name: .long, help: "Microseconds from one end to the other.")
   var latencies: NumberList<Double>?
-  @Option(name: .long, help: "Megabits a second, each without latency; none without it.")
+  @Option(name: .long, help: "Megabits a second, each without latency.")
   var rates: NumberList<Double>?
   @Option(name: .long, help: "By how much the network may lengthen a token before it is marked.")
   var alpha = 0.2
@@ -60,15 +60,16 @@ struct OffloadCommand: ParsableCommand {
     var options = OffloadRun.Options()
     (options.sequences, options.depth, options.steps, options.rounds) = (sequences, depth, decode, rounds)
     options.batches = pipeline?.values.sorted() ?? options.batches
-    options.networks = (latencies?.values ?? [0, 100, 200, 500, 1000]).map { ShapedRelay.Shape(latency: $0 * 1e-6) }
+    options.networks = (latencies?.values ?? []).map { ShapedRelay.Shape(latency: $0 * 1e-6) }
     options.networks += (rates?.values ?? []).map { ShapedRelay.Shape(latency: 0, rate: $0 * 1e6 / 8) }
+    if options.networks.isEmpty { options.networks = [nil] }
     let run = try OffloadRun(loaded.engine, slotType: slots.type, options: options)
-    let relays = try workers.addresses().map { try ShapedRelay(to: $0, at: SocketAddress("127.0.0.1:0"), .none) }
-    defer { for relay in relays { relay.stop() } }
+    let network = ShapedChannel.Network(.none)
+    let isShaped = latencies != nil || rates != nil
     let attention = try workers.attention(
-      for: loaded.engine, at: relays.map(\.address), lanes: options.batches.max() ?? 1)
+      for: loaded.engine, lanes: options.batches.max() ?? 1, over: isShaped ? network : nil)
     var rows: [OffloadRun.Row] = []
-    try run.measure(attention, relays) { row in
+    try run.measure(attention, over: network) { row in
       rows.append(row)
       if json { StandardOutput.write(row.json(alpha: alpha).text + "\n") }
     }
@@ -81,7 +82,8 @@ struct OffloadCommand: ParsableCommand {
 
 extension OffloadRun.Row {
   static let columns: [TextTable.Column] = [
-    "network", "batches", "step", "formula", "difference", "alpha", "model", "packing", "sending", "waiting",
+    "network", "round trip", "batches", "step", "formula", "difference", "alpha", "model", "packing", "sending",
+    "waiting",
     "of it attention",
   ].enumerated().map { .init($1, $0 == 0 ? .leading : .trailing) }
 
@@ -91,18 +93,20 @@ extension OffloadRun.Row {
 
   func cells(alpha: Double) -> [String] {
     let name =
-      network.rate.map { "\(HumanReadable.decimal($0 * 8e-6, places: 0)) Mbit/s" }
-      ?? "\(HumanReadable.decimal(network.latency * 1e6, places: 0)) us"
+      network?.rate.map { "\(HumanReadable.decimal($0 * 8e-6, places: 0)) Mbit/s" }
+      ?? network.map { "\(HumanReadable.decimal($0.latency * 1e6, places: 0)) us" } ?? "as it is"
     let share = HumanReadable.decimal(formula.alpha, places: 2)
     return [
-      name, "\(batches)", HumanReadable.milliseconds(seconds), HumanReadable.milliseconds(formula.seconds),
+      name, HumanReadable.decimal(formula.roundTrip * 1e6, places: 0) + " us", "\(batches)",
+      HumanReadable.milliseconds(seconds), HumanReadable.milliseconds(formula.seconds),
       HumanReadable.change(seconds / formula.seconds), formula.alpha > alpha ? share + " !" : share,
     ] + [model, times.packing, times.sending, times.waiting, attention].map { HumanReadable.milliseconds($0) }
   }
 
   func json(alpha: Double) -> JSONValue {
     [
-      "latencySeconds": JSONValue(network.latency), "bytesPerSecond": network.rate.map { JSONValue($0) } ?? .null,
+      "latencySeconds": network.map { JSONValue($0.latency) } ?? .null,
+      "bytesPerSecond": network?.rate.map { JSONValue($0) } ?? .null,
       "batches": JSONValue(batches), "stepSeconds": JSONValue(seconds), "formulaSeconds": JSONValue(formula.seconds),
       "roundTripSeconds": JSONValue(formula.roundTrip), "alpha": JSONValue(formula.alpha),
       "exceedsAlpha": JSONValue(formula.alpha > alpha), "modelSeconds": JSONValue(model),

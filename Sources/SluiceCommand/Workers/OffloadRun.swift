@@ -15,13 +15,14 @@ struct OffloadRun {
     /// Steps of a measurement, and how often each is made; the fastest counts.
     var steps = 16
     var rounds = 3
-    var networks: [ShapedRelay.Shape] = []
+    /// What the network does in turn; nil leaves it as it is.
+    var networks: [ShapedRelay.Shape?] = []
     var batches = [1, 2]
   }
 
   /// What one network and number of batches came to, in seconds of a step of all sequences.
   struct Row {
-    let network: ShapedRelay.Shape
+    let network: ShapedRelay.Shape?
     let batches: Int
     let seconds: Double
     /// Of all workers together, for one step.
@@ -55,9 +56,9 @@ struct OffloadRun {
   /// Measures each network in turn.
   ///
   /// - Parameters:
-  ///   - attention: to workers behind `relays`
+  ///   - attention: to workers, over `connections`
   ///   - take: called with each row
-  func measure(_ attention: RemoteAttention, _ relays: [ShapedRelay], _ take: (Row) -> Void) throws {
+  func measure(_ attention: RemoteAttention, over connections: ShapedChannel.Network, _ take: (Row) -> Void) throws {
     engine.attend(by: attention)
     let tokens = (0..<options.depth).map { Int32(($0 + 1) * 7919 % engine.vocabularySize) }
     let caches = try (0..<options.sequences).map { _ in try engine.makeCache(.full, slotType: slotType) }
@@ -67,8 +68,8 @@ struct OffloadRun {
       try cache.keepUndoLog(depth: options.steps + 1)
     }
     for network in options.networks {
-      for relay in relays { relay.change(to: network) }
-      let roundTrip = try attention.roundTripSeconds(of: caches[0], count: 15)
+      connections.shape = network ?? .none
+      let roundTrip = try attention.roundTripSeconds(of: caches[0], count: 31)
       var rows: [Int: Row] = [:]
       for _ in 0..<options.rounds {
         for batches in options.batches {
@@ -81,7 +82,7 @@ struct OffloadRun {
   }
 
   private func measure(
-    _ attention: RemoteAttention, _ caches: [KVCache], _ network: ShapedRelay.Shape, batches: Int, roundTrip: Double
+    _ attention: RemoteAttention, _ caches: [KVCache], _ network: ShapedRelay.Shape?, batches: Int, roundTrip: Double
   ) throws -> Row {
     let size = Self.largestBatch(caches.count, batches)
     let all = stride(from: 0, to: caches.count, by: size).map { first in
@@ -105,7 +106,7 @@ struct OffloadRun {
       network: network, batches: all.count, seconds: seconds / Double(options.steps), times: times,
       formula: TokenTime(
         layers: attention.exchangesOfStep, batches: all.count, model: model, attention: attended, roundTrip: roundTrip,
-        bytes: bytes, rate: network.rate))
+        bytes: bytes, rate: network?.rate))
   }
 
   private func step(_ batches: ArraySlice<Batch>) {
