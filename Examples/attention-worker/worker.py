@@ -131,8 +131,8 @@ class Worker:
             self.parts, self.rows = [], 0
             while r.offset < len(contents):
                 sequence, position, rows = r.take("QqI")
-                if self.sequences.get(sequence, {}).get("count") != position:
-                    raise Refused(2, "the sequence stands elsewhere")
+                if layer or self.sequences.get(sequence, {}).get("count") != position:
+                    raise Refused(1 if layer else 2, "the sequence stands elsewhere, or the step is not of lane 0")
                 self.parts.append((sequence, position, slice(self.rows, self.rows + rows)))
                 self.rows += rows
             for sequence, position, rows in self.parts:

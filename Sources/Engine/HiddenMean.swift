@@ -26,11 +26,9 @@ package final class HiddenMean {
 }
 
 extension InferenceEngine {
-  /// Takes the last hidden states of rows of the last step, which follow each other, into a mean.
-  func add(_ rows: Range<Int>, to mean: HiddenMean) {
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: workspace.logitRows) {
-      let block = first..<min(first + workspace.logitRows, rows.upperBound)
-      let states = model.lastHidden(of: self.rows(block), workspace: workspace, team: team)
+  /// Takes the last hidden states of rows of a lane's last step, which follow each other, into a mean.
+  func add(_ rows: Range<Int>, lane: Int = 0, to mean: HiddenMean) {
+    forEachHidden(of: rows, lane: lane) { block, states in
       mean.add(states, rows: block.count, width: model.configuration.hiddenSize)
     }
   }

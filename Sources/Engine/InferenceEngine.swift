@@ -11,6 +11,8 @@ package final class InferenceEngine {
   package let kernels: InstructionSet
   package let team: WorkerTeam
   package let workspace: ForwardWorkspace
+  /// Those of batches that go through the model beside the first one.
+  private var otherWorkspaces: [ForwardWorkspace] = []
   private let attention: LocalAttention
   /// Attends in place of this process, for all caches that it makes; nil where this process does.
   private var service: (any AttentionService<KVCache>)?
@@ -38,16 +40,32 @@ package final class InferenceEngine {
     self.team = team
     self.kernels = kernels
     self.chunk = chunk
-    workspace = ForwardWorkspace(
-      model.buffers, rows: chunk, logitRows: min(chunk, 64), arithmetic: arithmetic, kernels: kernels)
+    workspace = Self.makeWorkspace(model, rows: chunk, arithmetic, kernels)
     attention = LocalAttention(layers: model.configuration.layers, team: team, kernels: kernels)
     single = Batch(capacity: chunk)
     rowNumbers = Buffer(count: chunk)
     for row in 0..<chunk { rowNumbers.pointer[row] = Int32(row) }
   }
 
+  private static func makeWorkspace(
+    _ model: any DecoderModel, rows: Int, _ arithmetic: Arithmetic, _ kernels: InstructionSet
+  ) -> ForwardWorkspace {
+    ForwardWorkspace(
+      model.buffers, rows: rows, logitRows: min(rows, 64), arithmetic: arithmetic, kernels: kernels)
+  }
+
   /// Has another service make all caches from now on, and attend.
-  package func attend(by service: any AttentionService<KVCache>) { self.service = service }
+  package func attend(by service: any AttentionService<KVCache>) {
+    self.service = service
+    otherWorkspaces = (1..<service.lanes.count).map { _ in
+      Self.makeWorkspace(model, rows: chunk, workspace.arithmetic, kernels)
+    }
+  }
+
+  /// Batches that a step can have, which take turns.
+  package var lanes: Int { 1 + otherWorkspaces.count }
+
+  private func workspace(ofLane lane: Int) -> ForwardWorkspace { lane == 0 ? workspace : otherWorkspaces[lane - 1] }
 
   package var vocabularySize: Int { model.configuration.vocabularySize }
 
@@ -86,6 +104,22 @@ package final class InferenceEngine {
     model.forward(batch.tokens, attention: attention, workspace: workspace, team: team)
   }
 
+  /// Brings batches of different sequences through the model in turns, one a lane from the first on.
+  ///
+  /// - Precondition: that of `step`, for each.
+  package func step(_ batches: ArraySlice<Batch>) {
+    guard batches.count > 1, let service else { return batches.forEach { step($0) } }
+    step(batches, service)
+  }
+
+  private func step(_ batches: ArraySlice<Batch>, _ attention: some AttentionService<KVCache>) {
+    attention.beginSteps(batches.map(\.segments))
+    let lanes = zip(batches, attention.lanes).enumerated().map { lane, pair in
+      ForwardLane(tokens: pair.0.tokens, attention: pair.1, workspace: workspace(ofLane: lane))
+    }
+    model.forward(lanes, team: team)
+  }
+
   /// Says that a sequence's prompt has ended, once its last token has gone through the model.
   package func finishPrompt(of cache: KVCache) {
     if let service { service.endPrompt(of: cache) } else { attention.endPrompt(of: cache) }
@@ -97,16 +131,26 @@ package final class InferenceEngine {
     return UnsafeMutableBufferPointer(start: workspace.logits.pointer, count: vocabularySize)
   }
 
-  /// Computes the logits of any rows of the last step, at most 64 at a time, and hands over each block.
+  /// Computes the logits of any rows of a lane's last step, at most 64 at a time, and hands over each block.
   ///
   /// - Parameter body: which of `rows` the block has, and their logits `[row, vocabulary]`
   package func forEachLogits(
-    of rows: UnsafeBufferPointer<Int32>, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    of rows: UnsafeBufferPointer<Int32>, lane: Int = 0, _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) {
+    let workspace = workspace(ofLane: lane)
     for first in stride(from: 0, to: rows.count, by: workspace.logitRows) {
       let block = first..<min(first + workspace.logitRows, rows.count)
       model.logits(of: UnsafeBufferPointer(rebasing: rows[block]), workspace: workspace, team: team)
       body(block, workspace.logits.pointer)
+    }
+  }
+
+  /// Hands over the last hidden states `[row, hidden]` of rows of a lane's last step, which follow each other, block by block.
+  func forEachHidden(of rows: Range<Int>, lane: Int, _ body: (Range<Int>, UnsafePointer<Float>) -> Void) {
+    let workspace = workspace(ofLane: lane)
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: workspace.logitRows) {
+      let block = first..<min(first + workspace.logitRows, rows.upperBound)
+      body(block, model.lastHidden(of: self.rows(block), workspace: workspace, team: team))
     }
   }
 

@@ -15,7 +15,7 @@ package final class Scheduler {
 
   package let engine: InferenceEngine
   private var turns = Turns()
-  private let batch: Batch
+  private var lanes: StepLanes
   /// Guesses that went through the model so far, and those of them that came true.
   package private(set) var guesses = (tried: 0, confirmed: 0)
   /// Rows of the last step.
@@ -23,7 +23,7 @@ package final class Scheduler {
 
   package init(engine: InferenceEngine) {
     self.engine = engine
-    batch = Batch(capacity: engine.chunk)
+    lanes = StepLanes(rows: engine.chunk)
   }
 
   /// What parts of a step cost, where those who write shall keep half of their speed while prompts are read; nil lets prompts
@@ -40,7 +40,7 @@ package final class Scheduler {
   package func remove(_ sequence: Sequence) { turns.remove(sequence) }
 
   /// Whether no sequence has anything to read.
-  package var isIdle: Bool { turns.isIdle(rows: batch.capacity) }
+  package var isIdle: Bool { turns.isIdle(rows: engine.chunk) }
 
   /// Makes one step.
   ///
@@ -49,11 +49,11 @@ package final class Scheduler {
   @discardableResult
   package func step(_ receive: Receiver = { _, _ in }) -> Bool {
     turns.recover()
-    turns.divide(rows: batch.capacity)
+    turns.divide(rows: engine.chunk)
     defer {
       // Whoever leaves between steps shall not be kept in memory by the last one.
       turns.clear()
-      batch.removeAll()
+      lanes.clear()
     }
     let hasRows = !turns.shares.isEmpty
     rows = 0
@@ -73,26 +73,25 @@ package final class Scheduler {
   }
 
   private func compute(_ receive: Receiver) {
+    lanes.fill(with: turns.shares, count: engine.lanes)
+    rows = lanes.rows
+    engine.step(lanes.batches)
+    for lane in 0..<lanes.count { addHiddenStates(lane) }
     // Shares are read one by one: a copy of the array would be a second owner, and refilling it an allocation.
-    for index in turns.shares.indices {
-      let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
-      sequence.withTokens(of: chunk) {
-        batch.append($0, memory: sequence.memory, logitRows: chunk.logitRows)
-      }
-    }
-    rows = batch.count
-    engine.step(batch)
-    addHiddenStates()
     for index in turns.shares.indices {
       let (sequence, chunk) = (turns.shares[index].sequence, turns.shares[index].chunk)
       guesses.tried += chunk.guesses
       if sequence.endsPrompt(with: chunk) { engine.finishPrompt(of: sequence.memory) }
       if !sequence.isLost { _ = sequence.accept(chunk) }
     }
-    var (next, row) = (0, 0)
-    engine.forEachLogits(of: batch.logitRows) { block, logits in
+    for lane in 0..<lanes.count { hand(over: lane, receive) }
+  }
+
+  private func hand(over lane: Int, _ receive: Receiver) {
+    var (next, row) = (lanes.firstShare(of: lane), 0)
+    engine.forEachLogits(of: lanes.batches[lane].logitRows, lane: lane) { block, logits in
       for place in 0..<block.count {
-        while row == turns.shares[next].chunk.logitRows { (next, row) = (next + 1, 0) }
+        while row == turns.shares[next].chunk.logitRows { (next, row) = (lanes.share(after: next), 0) }
         let sequence = turns.shares[next].sequence
         // Behind a wrong guess logits follow what was never said.
         if !sequence.isLost, row == 0 || sequence.trial.confirmed == row {
@@ -105,12 +104,12 @@ package final class Scheduler {
     }
   }
 
-  private func addHiddenStates() {
-    var row = 0
-    for index in turns.shares.indices {
+  private func addHiddenStates(_ lane: Int) {
+    var (index, row) = (lanes.firstShare(of: lane), 0)
+    while index < turns.shares.count {
       let rows = row..<row + turns.shares[index].chunk.count
-      if let mean = turns.shares[index].sequence.hiddenMean { engine.add(rows, to: mean) }
-      row = rows.upperBound
+      if let mean = turns.shares[index].sequence.hiddenMean { engine.add(rows, lane: lane, to: mean) }
+      (index, row) = (lanes.share(after: index), rows.upperBound)
     }
   }
 

@@ -26,9 +26,10 @@ package protocol DecoderModel: Sendable {
   /// - Precondition: every id is below the vocabulary size, and the workspace has as many rows as there are tokens.
   func embed(_ tokens: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam)
 
-  /// Brings the hidden state of the first `rows` rows through one layer.
+  /// Brings the hidden state of the first `rows` rows through a part of one layer.
   func forward<Attention: LayerAttention>(
-    layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam)
+    _ part: LayerPart, ofLayer layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace,
+    team: WorkerTeam)
 
   /// The last hidden state of rows of the step, in any order: what their logits are made of, behind the last norm.
   ///
@@ -44,7 +45,23 @@ package protocol DecoderModel: Sendable {
   func logits(of rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam)
 }
 
+/// The parts of a layer, between which the result of its attention is waited for.
+package enum LayerPart: Sendable {
+  /// What the result is not needed for; all of a layer without attention.
+  case untilResult
+  /// The result and what is made of it.
+  case fromResult
+}
+
 extension DecoderModel {
+  /// Brings the hidden state of the first `rows` rows through one layer.
+  package func forward<Attention: LayerAttention>(
+    layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
+  ) {
+    forward(.untilResult, ofLayer: layer, rows: rows, attention: attention, workspace: workspace, team: team)
+    forward(.fromResult, ofLayer: layer, rows: rows, attention: attention, workspace: workspace, team: team)
+  }
+
   /// Brings a batch of tokens through all layers.
   ///
   /// - Precondition: that of `embed`, for at least one token.

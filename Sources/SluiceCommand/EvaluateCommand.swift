@@ -13,7 +13,7 @@ struct EvaluateCommand: ParsableCommand {
     abstract: "Measure what a cache does to a model.",
     subcommands: [
       PerplexityCommand.self, RecallCommand.self, AttentionCommand.self, ErrorCommand.self, SketchCommand.self,
-      EvaluateSessionsCommand.self,
+      EvaluateSessionsCommand.self, OffloadCommand.self,
     ])
 }
 

@@ -55,6 +55,42 @@ extension InferenceEngine {
   }
 }
 
+extension InferenceEngine {
+  /// The likeliest continuations of several prompts that go through the model together.
+  ///
+  /// - Parameter beforeStep: called with the number of each step
+  func greedy(
+    _ prompts: [[Int32]], count: Int, plan: String, beforeStep: (Int) -> Void = { _ in }
+  ) throws -> [[Int32]] {
+    let scheduler = Scheduler(engine: self)
+    let sequences = try prompts.map { prompt in
+      let sequence = try makeSequence(KVCache.Plan(plan), slotType: .float32)
+      sequence.append(prompt)
+      sequence.requestLogits()
+      scheduler.add(sequence)
+      return sequence
+    }
+    var outputs = prompts.map { _ in [Int32]() }
+    var step = 0
+    beforeStep(step)
+    while scheduler.step({ sequence, logits in
+      guard let index = sequences.firstIndex(where: { $0 === sequence }) else { return }
+      outputs[index].append(Int32(logits.indices.max { logits[$0] < logits[$1] } ?? 0))
+      if let last = outputs[index].last, outputs[index].count < count {
+        sequence.append(last)
+        sequence.requestLogits()
+      } else {
+        scheduler.remove(sequence)
+      }
+    }) {
+      step += 1
+      beforeStep(step)
+    }
+    for sequence in sequences { if let failure = sequence.memory.failure { throw failure } }
+    return outputs
+  }
+}
+
 @Suite("Every family with its memory elsewhere")
 struct FamilyOffloadTests {
   static let divisions = [
@@ -79,6 +115,30 @@ struct FamilyOffloadTests {
           engine.attend(by: remote)
           let output = try engine.greedy(Array(tokens.prefix(33)), count: 9, plan: plan)
           #expect(output == expected, "\(plan) \(division)\(overlaps ? " overlapping" : "")")
+        }
+      }
+    }
+  }
+  /// Prompts of several lengths, so that they are read, end and are answered in the same steps; two batches take turns, or three.
+  @Test("writes what it writes alone when batches take turns", arguments: FamilyModels.names)
+  func staggered(name: String) throws {
+    let (alone, tokens) = (try FamilyModels.engine(name), try FamilyModels.tokens(name))
+    let layers = alone.model.configuration.layers
+    let heads = layers.map(\.keyValueHeads).max() ?? 0
+    let prompts = [33, 5, 12].map { Array(tokens.prefix($0)) }
+    for plan in ["full", "streaming-llm:4+20", "h2o:24", "snapkv:20[window=7]"] {
+      guard let expected = try? alone.greedy(prompts, count: 7, plan: plan) else { continue }
+      #expect(expected.allSatisfy { $0.count == 7 })
+      for division in Self.divisions where division.heads <= heads {
+        for (overlaps, lanes) in [(false, 2), (true, 2), (true, 3)] {
+          let engine = try FamilyModels.engine(name)
+          let remote = try TestWorkers(division.workers).attention(
+            layers, division, options: .init(overlaps: overlaps, lanes: lanes))
+          guard remote.problem(with: try KVCache.Plan(plan)) == nil else { continue }
+          engine.attend(by: remote)
+          #expect(engine.lanes == lanes)
+          let output = try engine.greedy(prompts, count: 7, plan: plan)
+          #expect(output == expected, "\(plan) \(division)\(overlaps ? " overlapping" : ""), \(lanes) batches")
         }
       }
     }

@@ -109,6 +109,7 @@ struct HostileTests {
       ("a reply", FrameHeader(.state, epoch: 1), []),
       ("a step of too many rows", FrameHeader(.step, epoch: 1, batch: 8), Self.step(1, rows: 17, position: 2)),
       ("a step without rows", FrameHeader(.step, epoch: 1, batch: 8), []),
+      ("a step of no lane", FrameHeader(.step, epoch: 1, batch: 8, layer: 4), Self.step(1, rows: 1, position: 2)),
     ]
     let worker = try TestWorkers(1).workers[0]
     for (index, (what, header, contents)) in bad.enumerated() {
@@ -125,10 +126,14 @@ struct HostileTests {
     let client = try RawClient(try TestWorkers(1).workers[0])
     try client.open(session: 1, epoch: 1)
     try client.send(FrameHeader(.open, epoch: 1, batch: 1), Self.sequence)
+    try client.send(FrameHeader(.open, epoch: 1, batch: 2), Self.sequence)
+    try client.send(FrameHeader(.step, epoch: 1, batch: 7, layer: 2), Self.step(2, rows: 1, position: 0))
     let asked: [(FrameHeader, [UInt8])] = [
-      (FrameHeader(.step, epoch: 1, batch: 8), Self.step(2, rows: 1, position: 0)),
+      (FrameHeader(.step, epoch: 1, batch: 8), Self.step(3, rows: 1, position: 0)),
       (FrameHeader(.step, epoch: 1, batch: 8), Self.step(1, rows: 1, position: 5)),
       (FrameHeader(.askState, epoch: 1, batch: 9), []),
+      // While a step of the sequence is under way, another lane cannot have it.
+      (FrameHeader(.step, epoch: 1, batch: 9, layer: 1), Self.step(2, rows: 1, position: 1)),
       (FrameHeader(.rollBack, epoch: 1, batch: 1), [1, 0, 0, 0, 0, 0, 0, 0]),
       (
         FrameHeader(.open, epoch: 1, batch: 3),
@@ -171,7 +176,8 @@ struct HostileTests {
   @Test("sends spoiled frames")
   func fuzz() throws {
     var random = SplitMix64(seed: 11)
-    let workers = try TestWorkers(1)
+    // Sessions that are kept would fill the worker, which then takes no frame of another one.
+    let workers = try TestWorkers(1, keptSeconds: 0)
     let local = LocalAttention(layers: OffloadSubject.layers, team: try WorkerTeam(threads: 1), kernels: .current)
     let remote = try workers.attention(OffloadSubject.layers, WorkDivision())
     let cache = try local.makeMemory(.full, slotType: .float16)
@@ -188,6 +194,22 @@ struct HostileTests {
       let batch = UInt64(position) + 5
       good.append((FrameHeader(.step, epoch: 1, batch: batch), Self.step(1, rows: 1, position: Int64(position))))
       for layer in 0..<2 {
+        good.append((FrameHeader(.queries, epoch: 1, batch: batch, layer: layer, format: .float32), queries))
+        good.append((FrameHeader(.keysAndValues, epoch: 1, batch: batch, layer: layer, format: .float32), keys))
+      }
+    }
+    // Two steps at once, their layers by turns.
+    good.append((FrameHeader(.open, epoch: 1, batch: 2), Self.sequence))
+    for (lane, position) in [(1, Int64(0)), (2, 2)] {
+      let batch = UInt64(lane) + 10
+      good.append(
+        (
+          FrameHeader(.step, epoch: 1, batch: batch, layer: lane),
+          Self.step(3 - UInt64(lane), rows: 1, position: position)
+        ))
+    }
+    for layer in 0..<2 {
+      for batch in [UInt64(11), 12] {
         good.append((FrameHeader(.queries, epoch: 1, batch: batch, layer: layer, format: .float32), queries))
         good.append((FrameHeader(.keysAndValues, epoch: 1, batch: batch, layer: layer, format: .float32), keys))
       }

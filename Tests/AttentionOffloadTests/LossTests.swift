@@ -58,6 +58,27 @@ struct LossTests {
     }
   }
 
+  /// Two batches are under way when the worker is lost, before each of its frames of a step.
+  @Test("while batches take turns", arguments: [WorkDivision(heads: 2), WorkDivision(requests: 2)])
+  func takingTurns(division: WorkDivision) throws {
+    let tokens = try FamilyModels.tokens("llama3-rope")
+    let prompts = [33, 5, 12].map { Array(tokens.prefix($0)) }
+    let expected = try FamilyModels.engine("llama3-rope").greedy(prompts, count: 7, plan: "full")
+    let layers = try FamilyModels.engine("llama3-rope").model.configuration.layers
+    for lostStep in [1, 5] {
+      for frame in 0...2 * (1 + 2 * layers.count) {
+        let workers = try TestWorkers(2)
+        let engine = try FamilyModels.engine("llama3-rope")
+        engine.attend(
+          by: try workers.attention(layers, division, options: .init(overlaps: true, patience: 0, lanes: 2)))
+        let output = try engine.greedy(prompts, count: 7, plan: "full") { step in
+          if step == lostStep { workers.channels[1].last?.framesLeft = frame }
+        }
+        #expect(output == expected, "\(division), before frame \(frame) of step \(lostStep)")
+      }
+    }
+  }
+
   @Test("for good is replaced by another one")
   func replacement() throws {
     let prompt = Array(try FamilyModels.tokens("llama3-rope").prefix(33))

@@ -20,14 +20,14 @@ struct SocketTests {
   }
 
   private func engine(
-    _ addresses: [SocketAddress], _ division: WorkDivision, format: WireFormat = .float32
+    _ addresses: [SocketAddress], _ division: WorkDivision, format: WireFormat = .float32, lanes: Int = 1
   ) throws -> InferenceEngine {
     let engine = try FamilyModels.engine("llama3-rope")
     engine.attend(
       by: try RemoteAttention(
         layers: engine.model.configuration.layers, division: division, workers: addresses.map { connector($0) },
         key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current,
-        options: .init(format: format, overlaps: true, patience: 20_000)))
+        options: .init(format: format, overlaps: true, patience: 20_000, lanes: lanes)))
     return engine
   }
 
@@ -50,6 +50,52 @@ struct SocketTests {
     }
   }
 
+  @Test("batches that take turns")
+  func takingTurns() throws {
+    try withTemporaryDirectory { folder in
+      let server = try WorkerServer(try worker(), at: SocketAddress("unix:\(folder)/worker"))
+      defer { server.stop() }
+      let tokens = try FamilyModels.tokens("llama3-rope")
+      let prompts = [33, 5, 12].map { Array(tokens.prefix($0)) }
+      let expected = try FamilyModels.engine("llama3-rope").greedy(prompts, count: 7, plan: "full")
+      let engine = try engine([server.address], WorkDivision(), lanes: 2)
+      #expect(try engine.greedy(prompts, count: 7, plan: "full") == expected)
+    }
+  }
+
+  /// Each side sends more than a connection holds before it receives anything.
+  @Test("who asks again before it has its answer is answered", arguments: [false, true])
+  func readingAhead(isShaped: Bool) throws {
+    try withTemporaryDirectory { folder in
+      let listener = try SocketListener(SocketAddress("unix:\(folder)/echo"))
+      defer { listener.close() }
+      let (size, frames) = (3 << 20, 4)
+      let isStarted = startThread {
+        guard let channel = listener.accept(patience: 20_000) else { return }
+        for _ in 0..<frames {
+          guard let header = try? channel.receiveHeader(), let bytes = try? channel.receiveBytes(header) else { return }
+          try? channel.send(header, bytes: bytes)
+        }
+      }
+      #expect(isStarted)
+      let connector =
+        isShaped
+        ? SocketChannel.connector(to: listener.address, patience: 20_000, over: .init(.none))
+        : SocketChannel.connector(to: listener.address, patience: 20_000)
+      let channel = try connector()
+      defer { channel.close() }
+      for frame in 0..<frames {
+        let bytes = [UInt8](repeating: UInt8(frame), count: size)
+        try channel.send(FrameHeader(.queries, batch: UInt64(frame)), bytes: bytes)
+      }
+      for frame in 0..<frames {
+        let header = try channel.receiveHeader()
+        #expect(header.batch == UInt64(frame))
+        #expect(try channel.receiveBytes(header) == [UInt8](repeating: UInt8(frame), count: size))
+      }
+    }
+  }
+
   @Test("a shaped network changes nothing but time")
   func shaped() throws {
     let server = try WorkerServer(try worker(), at: SocketAddress("127.0.0.1:0"))
@@ -62,6 +108,25 @@ struct SocketTests {
     let expected = try expected()
     let engine = try engine([relay.address], WorkDivision())
     #expect(try engine.greedy(expected.prompt, count: 12, plan: "full") == expected.output)
+  }
+
+  @Test("answers that come late change nothing but time", arguments: [0.0, 0.002])
+  func delayed(latency: Double) throws {
+    let server = try WorkerServer(try worker(), at: SocketAddress("127.0.0.1:0"))
+    defer { server.stop() }
+    let network = ShapedChannel.Network(.init(latency: latency, rate: 20e6))
+    let prompt = Array(try FamilyModels.tokens("llama3-rope").prefix(33))
+    let expected = try FamilyModels.engine("llama3-rope").greedy([prompt, prompt], count: 5, plan: "full")
+    let engine = try FamilyModels.engine("llama3-rope")
+    let remote = try RemoteAttention(
+      layers: engine.model.configuration.layers, division: WorkDivision(),
+      workers: [SocketChannel.connector(to: server.address, patience: 20_000, over: network)],
+      key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current, options: .init(overlaps: true, lanes: 2))
+    engine.attend(by: remote)
+    #expect(try engine.greedy([prompt, prompt], count: 5, plan: "full") == expected)
+    // No answer can come earlier than two ways take.
+    let memory = try remote.makeMemory(.full, slotType: .float32)
+    #expect(try remote.roundTripSeconds(of: memory, count: 3) >= 2 * latency)
   }
 
   @Test("who does not know the key is told nothing, others are served on")

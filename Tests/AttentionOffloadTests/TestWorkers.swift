@@ -13,9 +13,10 @@ final class TestWorkers {
   /// Workers that take no connection.
   var gone: Set<Int> = []
 
-  init(_ count: Int, memoryBytes: Int = 1 << 30) throws {
+  /// - Parameter keptSeconds: how long what a lost model worker leaves is kept
+  init(_ count: Int, memoryBytes: Int = 1 << 30, keptSeconds: Int = 120) throws {
     var options = AttentionWorker.Options()
-    options.memoryBytes = memoryBytes
+    (options.memoryBytes, options.keptSeconds) = (memoryBytes, keptSeconds)
     let (key, team) = (try OffloadKey(Self.key), try WorkerTeam(threads: 1))
     workers = (0..<count).map { _ in AttentionWorker(key: key, team: team, kernels: .current, options: options) }
     channels = workers.map { _ in [] }
@@ -46,9 +47,9 @@ final class TestWorkers {
 }
 
 extension RemoteAttention.Options {
-  init(format: WireFormat = .float32, overlaps: Bool, patience: Int = 0) {
+  init(format: WireFormat = .float32, overlaps: Bool, patience: Int = 0, lanes: Int = 1) {
     self.init()
-    (self.format, self.overlaps, self.patience) = (format, overlaps, patience)
+    (self.format, self.overlaps, self.patience, self.lanes) = (format, overlaps, patience, lanes)
   }
 }
 

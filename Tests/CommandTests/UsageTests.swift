@@ -7,6 +7,7 @@ import Testing
   private static let commands = [
     [], ["run"], ["chat"], ["inspect"], ["tokenize"], ["evaluate"], ["evaluate", "perplexity"],
     ["evaluate", "recall"], ["evaluate", "attention"], ["evaluate", "error"], ["evaluate", "sketch"], ["bench"],
+    ["evaluate", "offload"], ["worker"],
     ["demo"], ["pull"], ["models"], ["rm"], ["simulate"], ["simulate", "compare"], ["simulate", "best"],
     ["simulate", "lengths"], ["simulate", "fleet"], ["simulate", "calibrate"], ["simulate", "check"],
   ]
@@ -73,6 +74,10 @@ import Testing
     (["evaluate", "attention", "x", "--at", "nine", "--cache", "full"], "nine"),
     (["evaluate", "attention", "x", "--at", "9", "--last", "0", "--cache", "full"], "--last"),
     (["evaluate", "attention", "-", "-", "--at", "9", "--cache", "full"], "standard input"),
+    (["evaluate", "offload"], "--workers"), (["evaluate", "offload", "--workers", "unix:/w"], "--worker-key"),
+    (["evaluate", "offload", "--workers", "unix:/w", "--worker-key", "k", "--pipeline", "5"], "--pipeline"),
+    (["evaluate", "offload", "--workers", "unix:/w", "--worker-key", "k", "--latencies=-1"], "--latencies"),
+    (["evaluate", "offload", "--workers", "unix:/w", "--worker-key", "k", "--rates", "0"], "--rates"),
     (["bench", "--prefill", "0"], "--prefill"), (["bench", "--depth=-1"], "--depth"),
     (["bench", "--sequences", "0"], "--sequences"), (["bench", "--sequences", "9", "--chunk", "8"], "--sequences"),
     (["bench", "--rounds", "0"], "--rounds"), (["bench", "--fill"], "--depth"),

@@ -14,6 +14,26 @@ package struct OffloadTimes: Sendable {
 
   package init() {}
 
+  package static func - (a: OffloadTimes, b: OffloadTimes) -> OffloadTimes {
+    var result = a
+    result.exchanges -= b.exchanges
+    result.packing -= b.packing
+    result.sending -= b.sending
+    result.waiting -= b.waiting
+    result.bytesSent -= b.bytesSent
+    result.bytesReceived -= b.bytesReceived
+    return result
+  }
+
+  /// The mean of so many steps.
+  package static func / (a: OffloadTimes, steps: Double) -> OffloadTimes {
+    var result = a
+    (result.packing, result.sending, result.waiting) = (a.packing / steps, a.sending / steps, a.waiting / steps)
+    result.exchanges = Int(Double(a.exchanges) / steps)
+    (result.bytesSent, result.bytesReceived) = (Int(Double(a.bytesSent) / steps), Int(Double(a.bytesReceived) / steps))
+    return result
+  }
+
   /// Those of several workers together.
   init(_ parts: [OffloadTimes]) {
     for part in parts {

@@ -15,6 +15,8 @@ package final class RemoteAttention: AttentionService {
     package var overlaps = true
     /// The most rows of a step.
     package var rows = 512
+    /// Steps that can be under way at once, those that take turns.
+    package var lanes = 1
     /// How long a lost worker is waited for, in milliseconds.
     package var patience = 30_000
     /// The model worker's name, and how often it has been started: with the same name and a higher number what its
@@ -29,22 +31,16 @@ package final class RemoteAttention: AttentionService {
 
   package let division: WorkDivision
   package let options: Options
+  package let lanes: [RemoteStep]
   private let layers: [AttentionLayer]
-  private let kernels: InstructionSet
-  /// Recurrent layers, and the counters of all.
-  private let local: LocalAttention
   /// `[group][slots][heads]`
   private let links: [WorkerLink]
   private let connectors: [Connector]
   private var groups: [WorkerGroup]
   private var batch: UInt64 = 0
   private var nextSequence: UInt64 = 1
-  private var queries: UnsafePointer<Float>?
-  private var rowCount = 0
   /// Sequences that nobody has any more, by any thread.
   private let closed = Mutex<[(id: UInt64, group: Int)]>([])
-  private var sums = (Buffer<Float>(count: 0), Buffer<Float>(count: 0))
-  private var part = Buffer<Float>(count: 0)
 
   /// Connects to workers, one connector each; where there are more, the others are asked when one is lost.
   ///
@@ -54,13 +50,13 @@ package final class RemoteAttention: AttentionService {
     team: WorkerTeam, kernels: InstructionSet, options: Options = Options()
   ) throws(OffloadError) {
     precondition(connectors.count >= division.workers, "a worker for each part")
+    precondition((1...AttentionModel.mostLanes).contains(options.lanes), "lanes that a worker does not have")
     let most = layers.map(\.keyValueHeads).max() ?? 0
     guard division.heads <= most else {
       throw .badSetting("\(division.heads) workers cannot share the heads of layers that have \(most) KV heads")
     }
     (self.layers, self.division, self.connectors) = (layers, division, connectors)
-    (self.kernels, self.options) = (kernels, options)
-    local = LocalAttention(layers: layers, team: team, kernels: kernels)
+    self.options = options
     groups = (0..<division.requests).map { _ in WorkerGroup() }
     links = (0..<division.workers).map { index in
       let model = AttentionModel(
@@ -69,6 +65,12 @@ package final class RemoteAttention: AttentionService {
         layers: layers)
       return WorkerLink(model, key: key, epoch: options.epoch)
     }
+    let links = links
+    lanes = (0..<options.lanes).map { lane in
+      RemoteStep(
+        lane: lane, links, division, LocalAttention(layers: layers, team: team, kernels: kernels), options: options)
+    }
+    for lane in lanes { lane.attention = self }
     for index in links.indices { try links[index].connect([connectors[index]]) }
   }
 
@@ -77,10 +79,34 @@ package final class RemoteAttention: AttentionService {
     (0..<connectors.count).map { connectors[(index + $0) % connectors.count] }
   }
 
-  private func links(of group: Int) -> Range<Int> {
-    let count = division.slots * division.heads
-    return group * count..<(group + 1) * count
+  private func links(of group: Int) -> Range<Int> { division.workers(ofGroup: group) }
+
+  /// The time from a question that needs no computing to its answer, in the middle of `count`, from the farthest worker.
+  ///
+  /// Between two questions both sides rest for a millisecond, as they do between the exchanges of a step: to wake up is most of it.
+  ///
+  /// - Throws: `OffloadError` where a worker is lost.
+  package func roundTripSeconds(of memory: KVCache, count: Int) throws(OffloadError) -> Double {
+    guard let sequence = memory.distantHeads as? RemoteSequence else {
+      preconditionFailure("a cache of another service")
+    }
+    precondition(count > 0)
+    var slowest = 0.0
+    for link in links(of: sequence.group) {
+      var times: [Double] = []
+      for _ in 0..<count {
+        pause(milliseconds: 1)
+        let start = secondsNow()
+        try links[link].ask(.askState, sequence.id)
+        times.append(secondsNow() - start)
+      }
+      slowest = max(slowest, times.sorted()[count / 2])
+    }
+    return slowest
   }
+
+  /// Layers of a step that ask workers.
+  package var exchangesOfStep: Int { layers.count { $0.recurrence == nil } }
 
   /// Where the time went since the start, of all workers together.
   package var times: OffloadTimes { OffloadTimes(links.map(\.times)) }
@@ -200,8 +226,8 @@ package final class RemoteAttention: AttentionService {
   }
 
   /// Notes that a worker of a group is lost: none of the group's sequences is whole any more.
-  private func lose(_ group: Int, _ error: OffloadError) {
-    groups[group].isActive = false
+  func lose(_ group: Int, _ error: OffloadError) {
+    for lane in lanes { lane.leaveOut(group) }
     for sequence in groups[group].sequences { sequence.fail(error) }
   }
 
@@ -236,128 +262,51 @@ package final class RemoteAttention: AttentionService {
     }
   }
 
-  package func endPrompt(of memory: KVCache) { local.endPrompt(of: memory) }
+  package func endPrompt(of memory: KVCache) { lanes[0].local.endPrompt(of: memory) }
 
   // A step.
 
-  package func beginStep(_ segments: [StepSegment<KVCache>]) {
+  package func beginStep(_ segments: [StepSegment<KVCache>]) { beginSteps([segments]) }
+
+  package func beginSteps(_ steps: [[StepSegment<KVCache>]]) {
+    precondition(steps.count <= lanes.count, "more steps than lanes")
+    // What is asked of workers between steps is asked while no step is under way.
     closeSequences()
-    let positions = segments.map(\.memory.tokenCount)
-    local.beginStep(segments)
-    rowCount = segments.last?.rows.upperBound ?? 0
-    batch += 1
-    for index in groups.indices { groups[index].beginStep() }
-    for (segment, position) in zip(segments, positions) {
-      guard let sequence = segment.memory.distantHeads as? RemoteSequence else {
-        preconditionFailure("a cache of another service")
-      }
-      sequence.noteStep(after: position)
-      guard sequence.failure == nil, ensureOpen(sequence) else { continue }
-      groups[sequence.group].append(
-        StepDescription.Part(sequence: sequence.id, rows: segment.rows.count, position: position), segment.rows)
+    for (lane, segments) in zip(lanes, steps) {
+      lane.prepare(segments)
+      for segment in segments { open(segment, in: lane) }
     }
-    for group in groups.indices where groups[group].isActive {
-      forEachLink(of: group) { link throws(OffloadError) in try link.beginStep(groups[group].step, batch: batch) }
+    for lane in lanes[..<steps.count] {
+      batch += 1
+      lane.begin(batch: batch)
     }
   }
 
-  /// Calls `body` with the workers of a group; one that fails is lost, and the group with it for this step.
-  private func forEachLink(of group: Int, _ body: (WorkerLink) throws(OffloadError) -> Void) {
-    for index in links(of: group) where groups[group].isActive {
-      do throws(OffloadError) { try body(links[index]) } catch {
-        links[index].drop()
-        lose(group, error)
-      }
+  private func open(_ segment: StepSegment<KVCache>, in lane: RemoteStep) {
+    let position = segment.memory.tokenCount - Int64(segment.rows.count)
+    guard let sequence = segment.memory.distantHeads as? RemoteSequence else {
+      preconditionFailure("a cache of another service")
     }
+    sequence.noteStep(after: position)
+    guard sequence.failure == nil, ensureOpen(sequence) else { return }
+    lane.append(
+      StepDescription.Part(sequence: sequence.id, rows: segment.rows.count, position: position), segment.rows,
+      group: sequence.group)
   }
 
-  package func begin(layer: Int, queries: UnsafePointer<Float>) {
-    self.queries = queries
-    if options.overlaps { sendQueries(layer) }
-  }
+  package func begin(layer: Int, queries: UnsafePointer<Float>) { lanes[0].begin(layer: layer, queries: queries) }
 
-  private func sendQueries(_ layer: Int) {
-    guard let queries else { preconditionFailure("finish without begin") }
-    for group in groups.indices where groups[group].isActive {
-      forEachLink(of: group) { link throws(OffloadError) in
-        guard link.model.queryWidth(layer: layer) > 0 else { return }
-        try link.send(
-          .queries, batch: batch, layer: layer, format: options.format, groups[group].rows, queries, nil, kernels)
-      }
-    }
+  package func offer(layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {
+    lanes[0].offer(layer: layer, keys: keys, values: values)
   }
 
   package func finish(
     layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>
-  ) {
-    if !options.overlaps { sendQueries(layer) }
-    queries = nil
-    let width = layers[layer].queryHeads * layers[layer].headDim
-    for group in groups.indices where groups[group].isActive {
-      forEachLink(of: group) { link throws(OffloadError) in
-        guard link.model.queryWidth(layer: layer) > 0 else { return }
-        let hasKeys = link.model.keyWidth(layer: layer) > 0
-        try link.send(
-          .keysAndValues, batch: batch, layer: layer, format: options.format, groups[group].rows,
-          hasKeys ? keys : nil, hasKeys ? values : nil, kernels)
-      }
-    }
-    let isWhole = groups.allSatisfy(\.isActive) && groups.reduce(0) { $0 + $1.step.rows } == rowCount
-    // What nobody answers must be numbers all the same.
-    if !isWhole { output.update(repeating: 0, count: rowCount * width) }
-    for group in groups.indices where groups[group].isActive { gather(group, layer, output) }
-  }
-
-  private func gather(_ group: Int, _ layer: Int, _ output: UnsafeMutablePointer<Float>) {
-    let first = links(of: group).lowerBound
-    var index = first
-    forEachLink(of: group) { link throws(OffloadError) in
-      let slots = (index - first) / division.heads
-      index += 1
-      guard link.model.queryWidth(layer: layer) > 0 else { return }
-      let rows = groups[group].rows
-      guard division.slots > 1 else {
-        return try link.receiveAttention(
-          batch: batch, layer: layer, format: options.format, rows, to: output, sums: nil, kernels)
-      }
-      let shape = layers[layer]
-      reserve(heads: rowCount * shape.queryHeads, headDim: shape.headDim)
-      let isFirst = slots == 0
-      try link.receiveAttention(
-        batch: batch, layer: layer, format: options.format, rows, to: isFirst ? output : part.pointer,
-        sums: isFirst ? sums.0.pointer : sums.1.pointer, kernels)
-      if !isFirst { merge(link.model.queryHeads(layer: layer), of: shape, rows, into: output) }
-    }
-  }
-
-  private func reserve(heads: Int, headDim: Int) {
-    if sums.0.count < heads { sums = (Buffer(count: heads), Buffer(count: heads)) }
-    if part.count < heads * headDim { part = Buffer(count: heads * headDim) }
-  }
-
-  /// Joins what a worker has of some heads into what others had: both are divided by their sums, whose logarithms are known.
-  private func merge(
-    _ heads: Range<Int>, of shape: AttentionLayer, _ rows: [Range<Int>], into output: UnsafeMutablePointer<Float>
-  ) {
-    for row in rows.joined() {
-      for head in heads {
-        let index = row * shape.queryHeads + head
-        let (a, b) = (sums.0.pointer[index], sums.1.pointer[index])
-        let largest = max(a, b)
-        // Neither has seen anything.
-        guard largest > -.infinity else { continue }
-        let (weightA, weightB) = (exponential(a - largest), exponential(b - largest))
-        let sum = weightA + weightB
-        let (target, source) = (output + index * shape.headDim, part.pointer + index * shape.headDim)
-        for dim in 0..<shape.headDim { target[dim] = (weightA * target[dim] + weightB * source[dim]) / sum }
-        sums.0.pointer[index] = largest + logarithm(sum)
-      }
-    }
-  }
+  ) { lanes[0].finish(layer: layer, keys: keys, values: values, output: output) }
 
   package func convolve(
     layer: Int, _ convolution: Convolution, input: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>
-  ) { local.convolve(layer: layer, convolution, input: input, output: output) }
+  ) { lanes[0].convolve(layer: layer, convolution, input: input, output: output) }
 
-  package func applyDeltaRule(layer: Int, _ call: DeltaRuleCall) { local.applyDeltaRule(layer: layer, call) }
+  package func applyDeltaRule(layer: Int, _ call: DeltaRuleCall) { lanes[0].applyDeltaRule(layer: layer, call) }
 }

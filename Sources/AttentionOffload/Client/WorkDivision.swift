@@ -15,6 +15,9 @@ package struct WorkDivision: Sendable, Hashable, CustomStringConvertible {
   /// Workers that it takes.
   package var workers: Int { requests * slots * heads }
 
+  /// Those that have the same sequences together, `[slots][heads]`.
+  func workers(ofGroup group: Int) -> Range<Int> { group * slots * heads..<(group + 1) * slots * heads }
+
   /// Reads `heads`, `requests` or `tokens` for all workers, or a product such as `heads:2,tokens:2`.
   ///
   /// - Throws: `OffloadError.badSetting` where it is none, or not for so many workers.

@@ -1,6 +1,6 @@
 import KVCaches
 
-/// The workers that have the same sequences together: those sequences, and their rows of the step under way.
+/// The workers that have the same sequences together, by those sequences.
 struct WorkerGroup {
   private struct Member {
     weak var sequence: RemoteSequence?
@@ -9,15 +9,6 @@ struct WorkerGroup {
   }
 
   private var members: [Member] = []
-  private(set) var step = StepDescription()
-  /// Where the rows of the step lie among those of the batch, without gaps between ranges that could be one.
-  private(set) var rows: [Range<Int>] = []
-  private var isWhole = true
-  /// Whether the group takes part in the step: it has rows, and no worker is lost.
-  var isActive: Bool {
-    get { isWhole && !rows.isEmpty }
-    set { isWhole = newValue }
-  }
 
   mutating func add(_ sequence: RemoteSequence, _ cache: KVCache) {
     members.append(Member(sequence: sequence, cache: cache, id: sequence.id))
@@ -41,20 +32,5 @@ struct WorkerGroup {
     var sequences: Int
 
     static func < (a: Load, b: Load) -> Bool { (a.bytes, a.sequences) < (b.bytes, b.sequences) }
-  }
-
-  mutating func beginStep() {
-    step = StepDescription()
-    rows.removeAll(keepingCapacity: true)
-    isWhole = true
-  }
-
-  mutating func append(_ part: StepDescription.Part, _ range: Range<Int>) {
-    step.parts.append(part)
-    if let last = rows.last, last.upperBound == range.lowerBound {
-      rows[rows.count - 1] = last.lowerBound..<range.upperBound
-    } else {
-      rows.append(range)
-    }
   }
 }

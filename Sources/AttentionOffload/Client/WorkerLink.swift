@@ -134,8 +134,8 @@ final class WorkerLink {
 
   // A step.
 
-  func beginStep(_ step: StepDescription, batch: UInt64) throws(OffloadError) {
-    try send(FrameHeader(.step, epoch: epoch, batch: batch), bytes: step.encoded())
+  func beginStep(_ step: StepDescription, batch: UInt64, lane: Int) throws(OffloadError) {
+    try send(FrameHeader(.step, epoch: epoch, batch: batch, layer: lane), bytes: step.encoded())
   }
 
   /// Sends queries, or keys and values, of some rows of the batch, `[row, head, headDim]`.

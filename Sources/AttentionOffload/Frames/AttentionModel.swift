@@ -3,6 +3,9 @@ import Kernels
 
 /// What a worker has to know of a model before it can keep its sequences: no weights, only what attention is.
 package struct AttentionModel: Sendable, Hashable {
+  /// Steps of a model worker that can be under way at once.
+  package static let mostLanes = 4
+
   /// By which the worker keeps what it holds if the connection ends.
   package var session: UInt64
   /// Which heads the worker keeps.

@@ -14,6 +14,9 @@ package final class ShapedRelay: Sendable {
     /// Bytes a second in each direction; nil where nothing holds them up.
     package var rate: Double?
 
+    /// A network that adds nothing.
+    package static let none = Shape(latency: 0)
+
     package init(latency: Double, rate: Double? = nil) { (self.latency, self.rate) = (latency, rate) }
   }
 

@@ -17,13 +17,21 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
   private let receivedBytes = Atomic<Int>(0)
   private let header = Buffer<UInt8>(count: FrameHeader.size)
   private let outgoing = Buffer<UInt8>(count: FrameHeader.size)
+  /// What came while a frame could not go out; nil where nothing is read then.
+  private var ahead: ReadAhead?
+  private var patience: Int
 
   /// Takes over a connected socket.
   ///
-  /// - Parameter patience: the longest wait for a byte, in milliseconds; 0 for ever
-  package init(descriptor: Int32, name: String, patience: Int) {
+  /// - Parameters:
+  ///   - patience: the longest wait for a byte, in milliseconds; 0 for ever
+  ///   - readsAhead: whether to take in what comes while a frame cannot go out, for a side that asks again before it has its
+  ///     answer: both would wait for each other else
+  package init(descriptor: Int32, name: String, patience: Int, readsAhead: Bool = false) {
     self.descriptor = descriptor
     self.name = name
+    self.patience = patience
+    ahead = readsAhead ? ReadAhead() : nil
     set(tcpLevel, TCP_NODELAY, 1)
     set(SOL_SOCKET, SO_KEEPALIVE, 1)
     #if canImport(Glibc) || canImport(Musl)
@@ -44,6 +52,7 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
 
   /// Sets the longest wait for a byte, in milliseconds; 0 for ever.
   package func setPatience(_ milliseconds: Int) {
+    patience = milliseconds
     var time = timeval()
     time.tv_sec = .init(milliseconds / 1000)
     time.tv_usec = .init(milliseconds % 1000 * 1000)
@@ -55,7 +64,9 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
   /// Connects to a worker.
   ///
   /// - Throws: `OffloadError.lost` where nobody answers.
-  package static func connect(to address: SocketAddress, patience: Int) throws(OffloadError) -> SocketChannel {
+  package static func connect(
+    to address: SocketAddress, patience: Int, readsAhead: Bool = true
+  ) throws(OffloadError) -> SocketChannel {
     var reason = "no such host"
     let descriptor = address.forEachSystemAddress { family, target, length -> Int32? in
       let descriptor = socket(family, socketKind, 0)
@@ -68,7 +79,8 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
       return descriptor
     }
     guard let descriptor else { throw .lost("attention worker \(address): \(reason)") }
-    return SocketChannel(descriptor: descriptor, name: "attention worker \(address)", patience: patience)
+    return SocketChannel(
+      descriptor: descriptor, name: "attention worker \(address)", patience: patience, readsAhead: readsAhead)
   }
 
   /// Connects to a worker whenever it is asked.
@@ -76,6 +88,16 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
     { () throws(OffloadError) -> any FrameChannel in
       let channel: any FrameChannel = try connect(to: address, patience: patience)
       return channel
+    }
+  }
+
+  /// Connects to a worker whenever it is asked, over a network that is shaped.
+  package static func connector(
+    to address: SocketAddress, patience: Int, over network: ShapedChannel.Network
+  ) -> RemoteAttention.Connector {
+    { () throws(OffloadError) -> any FrameChannel in
+      // Another thread receives all the time.
+      try ShapedChannel(try connect(to: address, patience: patience, readsAhead: false), network)
     }
   }
 
@@ -107,7 +129,8 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
     var left = count
     var first = 0
     while left > 0 {
-      let written = writev(descriptor, list.baseAddress! + first, Int32(list.count - first))
+      let rest = UnsafeMutableBufferPointer(rebasing: list[first...])
+      let written = ahead == nil ? writev(descriptor, rest.baseAddress, Int32(rest.count)) : writeSome(rest)
       if written < 0, errno == EINTR { continue }
       guard written > 0 else { return failure(written) }
       sentBytes.wrappingAdd(written, ordering: .relaxed)
@@ -125,6 +148,17 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
     return nil
   }
 
+  /// Writes what can go out at once, at least one byte; until then what comes is taken in.
+  private func writeSome(_ list: UnsafeMutableBufferPointer<iovec>) -> Int {
+    var message = msghdr()
+    (message.msg_iov, message.msg_iovlen) = (list.baseAddress, .init(list.count))
+    while true {
+      let written = sendmsg(descriptor, &message, dontWait)
+      if written >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK) { return written }
+      guard ahead?.wait(descriptor, patience: patience) ?? false else { return -1 }
+    }
+  }
+
   package func receiveHeader() throws(OffloadError) -> FrameHeader {
     let target = UnsafeMutableRawBufferPointer(header.elements)
     try receiveContents(into: target)
@@ -132,7 +166,7 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
   }
 
   package func receiveContents(into target: UnsafeMutableRawBufferPointer) throws(OffloadError) {
-    var offset = 0
+    var offset = ahead?.take(into: target) ?? 0
     while offset < target.count {
       let count = recv(descriptor, target.baseAddress! + offset, target.count - offset, 0)
       if count < 0, errno == EINTR { continue }
@@ -171,3 +205,5 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
 }
 
 private let tcpLevel = Int32(IPPROTO_TCP)
+
+let dontWait = Int32(MSG_DONTWAIT)

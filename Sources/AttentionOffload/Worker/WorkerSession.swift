@@ -1,21 +1,20 @@
 import KVCaches
 import Kernels
 
-/// A model worker's sequences at an attention worker: caches of some heads or slots, and the step under way.
+/// A model worker's sequences at an attention worker: caches of some heads or slots, and the steps under way.
 final class WorkerSession: @unchecked Sendable {
   let model: AttentionModel
   private let memory: WorkerMemory
-  private let attention: LocalAttention
   private var sequences: [UInt64: KVCache] = [:]
   /// Sequences that a step was begun for and never finished: they have to be read again.
   private var broken: Set<UInt64> = []
-  private var step: WorkerStep
+  private var lanes: WorkerLanes
   private var heldBytes = 0
 
   init(_ model: AttentionModel, team: WorkerTeam, kernels: InstructionSet, memory: WorkerMemory) {
     (self.model, self.memory) = (model, memory)
-    attention = LocalAttention(layers: model.layers, team: team, kernels: kernels)
-    step = WorkerStep(model, kernels: kernels)
+    lanes = WorkerLanes(model, team: team, kernels: kernels)
+    lanes.open(0)
   }
 
   deinit { memory.adjust(by: -heldBytes) }
@@ -23,12 +22,19 @@ final class WorkerSession: @unchecked Sendable {
   /// - Throws: `OffloadError.badFrame` where such a frame may not come now, or has another length than it has to have.
   func check(_ header: FrameHeader) throws(OffloadError) {
     switch header.kind {
-    case .queries, .keysAndValues: try step.check(header)
+    case .queries, .keysAndValues: try lanes[lane(of: header)].step.check(header)
+    case .step:
+      guard header.layer < AttentionModel.mostLanes else { throw .badFrame("a step of lane \(header.layer)") }
     case .rollBack, .keepUndo:
       guard header.length == 8 else { throw .badFrame("\(header.kind) of \(header.length) bytes") }
-    case .open, .close, .reset, .endPrompt, .askState, .step, .beat: return
+    case .open, .close, .reset, .endPrompt, .askState, .beat: return
     default: throw .badFrame("\(header.kind) is not for a worker")
     }
+  }
+
+  private func lane(of header: FrameHeader) throws(OffloadError) -> Int {
+    guard let lane = lanes.lane(ofBatch: header.batch) else { throw .badFrame("\(header.kind) of another step") }
+    return lane
   }
 
   /// Takes in a frame that was checked.
@@ -36,19 +42,31 @@ final class WorkerSession: @unchecked Sendable {
     _ header: FrameHeader, _ contents: UnsafeRawBufferPointer, _ reply: WorkerDesk.Reply
   ) throws(OffloadError) {
     switch header.kind {
-    case .step: try begin(try StepDescription(contents, rowLimit: model.rows), batch: header.batch)
-    case .queries: step.takeQueries(header, contents, attention)
-    case .keysAndValues: try step.takeKeysAndValues(header, contents, attention, reply)
+    case .step:
+      try begin(try StepDescription(contents, rowLimit: model.rows), batch: header.batch, lane: Int(header.layer))
+    case .queries:
+      let lane = try lane(of: header)
+      lanes[lane].step.takeQueries(header, contents, lanes[lane].attention)
+    case .keysAndValues:
+      let lane = try lane(of: header)
+      try lanes[lane].step.takeKeysAndValues(header, contents, lanes[lane].attention, reply)
     case .beat: return
     default: try change(header, contents, reply)
     }
   }
 
-  private func begin(_ description: StepDescription, batch: UInt64) throws(OffloadError) {
-    if step.isRepeated(description) { return step.repeatStep(batch: batch) }
-    if !step.isFinished { broken.formUnion(step.description.parts.map(\.sequence)) }
+  private func begin(_ description: StepDescription, batch: UInt64, lane: Int) throws(OffloadError) {
+    lanes.open(lane)
+    // Numbers are those of one connection; an earlier one's step may have had the same.
+    if let other = lanes.lane(ofBatch: batch), !lanes[other].step.isRepeated(description) { forgetStep(other) }
+    if let repeated = lanes.lane(repeating: description) { return lanes[repeated].step.repeatStep(batch: batch) }
     // What was begun cannot go on, whatever comes of the new one.
-    step.forget()
+    forgetStep(lane)
+    for part in description.parts {
+      guard let other = lanes.lane(of: part.sequence) else { continue }
+      guard lanes[other].step.isFinished else { throw .refused(.sequence, Self.unfinished) }
+      forgetStep(other)
+    }
     var segments: [LocalAttention.Segment] = []
     var first = 0
     for part in description.parts {
@@ -67,9 +85,17 @@ final class WorkerSession: @unchecked Sendable {
     guard memory.freeBytes > 0 else {
       throw .refused(.memory, "the worker's \(memory.limit >> 20) MiB are full")
     }
-    step.begin(description, batch: batch, before: segments.map { $0.memory.counters() })
-    attention.beginStep(segments)
+    lanes[lane].step.begin(description, batch: batch, before: segments.map { $0.memory.counters() })
+    lanes[lane].attention.beginStep(segments)
     recount()
+  }
+
+  private static let unfinished = "a step of the sequence has not ended"
+
+  /// Forgets the step of a lane; where it was under way, its sequences have to be read again.
+  private func forgetStep(_ lane: Int) {
+    if !lanes[lane].step.isFinished { broken.formUnion(lanes[lane].step.description.parts.map(\.sequence)) }
+    lanes[lane].step.forget()
   }
 
   private func recount() {
@@ -92,11 +118,10 @@ final class WorkerSession: @unchecked Sendable {
       broken.remove(id)
     case .reset:
       cache.reset()
-      broken.remove(id)
-      if step.contains(id) { step.forget() }
+      leaveStep(id)
     case .endPrompt:
       try checkWhole(id)
-      attention.endPrompt(of: cache)
+      lanes[0].attention.endPrompt(of: cache)
     case .rollBack:
       try checkWhole(id)
       let wanted = try reader.readCount(UInt64.self, 0...KVCache.largestUndoDepth, "a number of tokens")
@@ -115,7 +140,7 @@ final class WorkerSession: @unchecked Sendable {
 
   private func open(_ id: UInt64, _ description: SequenceDescription) throws(OffloadError) {
     sequences[id] = nil
-    if step.contains(id) { step.forget() }
+    leaveStep(id)
     let bytes =
       KVCache.bytes(
         plan: description.plan, layers: model.layers, slotType: description.slotType, tokens: 0) / model.heads.count
@@ -127,6 +152,11 @@ final class WorkerSession: @unchecked Sendable {
         plan: description.plan, layers: model.layers, slotType: description.slotType, heads: model.heads,
         slots: model.slots)
     } catch { throw .refused(.request, "\(error)") }
+  }
+
+  /// Forgets the step of a sequence that begins anew.
+  private func leaveStep(_ id: UInt64) {
+    if let lane = lanes.lane(of: id) { forgetStep(lane) }
     broken.remove(id)
   }
 
@@ -135,7 +165,7 @@ final class WorkerSession: @unchecked Sendable {
     do throws(KVCacheError) { taken = try cache.rollBack(tokens: tokens) } catch {
       throw .refused(.sequence, "\(error)")
     }
-    step.forget()
+    if let lane = lanes.lane(of: id) { forgetStep(lane) }
     guard taken == tokens else {
       broken.insert(id)
       throw .refused(.sequence, "\(tokens) tokens end within a step that cannot be divided")
@@ -143,8 +173,8 @@ final class WorkerSession: @unchecked Sendable {
   }
 
   private func checkWhole(_ id: UInt64) throws(OffloadError) {
-    let isInStep = step.contains(id) && !step.isFinished
-    guard !broken.contains(id), !isInStep else { throw .refused(.sequence, "a step of the sequence has not ended") }
+    let isFinished = lanes.lane(of: id).map { lanes[$0].step.isFinished } ?? true
+    guard !broken.contains(id), isFinished else { throw .refused(.sequence, Self.unfinished) }
   }
 
   /// Says how a sequence stands; one whose step has not ended, as it stood before it, so that the step can come again.
@@ -155,11 +185,12 @@ final class WorkerSession: @unchecked Sendable {
     (state.tokenCount, state.counters) = (cache.tokenCount, cache.counters())
     (state.earlierTokenCount, state.earlierCounters) = (state.tokenCount, state.counters)
     if header.kind == .askState {
-      let isLost = step.contains(id) && !step.isFinished && step.before(id) == nil
-      guard !broken.contains(id), !isLost else { throw .refused(.sequence, "a step of the sequence has not ended") }
-      if let before = step.before(id) {
+      let step = lanes.lane(of: id).map { lanes[$0].step }
+      let (isFinished, before) = (step?.isFinished ?? true, step?.before(id))
+      guard !broken.contains(id), isFinished || before != nil else { throw .refused(.sequence, Self.unfinished) }
+      if let before {
         (state.earlierTokenCount, state.earlierCounters) = before
-        if !step.isFinished { (state.tokenCount, state.counters) = before }
+        if !isFinished { (state.tokenCount, state.counters) = before }
       }
     }
     state.bytes = UInt64(sequences[id] == nil ? 0 : cache.bytes)

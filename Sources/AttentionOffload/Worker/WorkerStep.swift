@@ -39,6 +39,8 @@ struct WorkerStep {
   /// Whether all layers are done.
   var isFinished: Bool { done == layers.count || description.parts.isEmpty }
 
+  func isOf(batch: UInt64) -> Bool { batch == self.batch && !description.parts.isEmpty }
+
   func contains(_ sequence: UInt64) -> Bool { description.parts.contains { $0.sequence == sequence } }
 
   /// How a sequence of the step stood before it; nil where the step cannot come again.
@@ -89,7 +91,6 @@ struct WorkerStep {
 
   /// - Throws: `OffloadError.badFrame` where a part of a step may not come now, or has another length than the step gives it.
   func check(_ header: FrameHeader) throws(OffloadError) {
-    guard header.batch == batch, !description.parts.isEmpty else { throw .badFrame("\(header.kind) of another step") }
     guard let place = layers.firstIndex(of: Int(header.layer)), place <= done, isKept || place == done else {
       throw .badFrame("\(header.kind) of layer \(header.layer) out of order")
     }

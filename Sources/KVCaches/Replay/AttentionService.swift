@@ -47,6 +47,8 @@ extension LayerAttention {
 /// Memory of many sequences, and attention to it.
 package protocol AttentionService<Memory>: LayerAttention {
   associatedtype Memory: SequenceMemory
+  /// The way of one step through the layers.
+  associatedtype Lane: LayerAttention = Self
 
   /// An empty memory for a new sequence.
   ///
@@ -58,9 +60,27 @@ package protocol AttentionService<Memory>: LayerAttention {
   /// - Precondition: the rows of the segments follow each other from 0, and each memory admits its chunk.
   func beginStep(_ segments: [StepSegment<Memory>])
 
+  /// Those that steps of different sequences can take at the same time, at least one.
+  var lanes: [Lane] { get }
+
+  /// Begins a step in each of the first lanes: while one waits for attention elsewhere, the others compute.
+  ///
+  /// - Precondition: that of `beginStep` for each, and no sequence has rows in two of them.
+  func beginSteps(_ steps: [[StepSegment<Memory>]])
+
   /// Says that a sequence's prompt has ended, after its last token and before the first one of the answer, whose logits
   /// are thereby those of the full cache.
   func endPrompt(of memory: Memory)
+}
+
+/// A memory in this process attends at once, so one step at a time loses nothing.
+extension AttentionService where Lane == Self {
+  package var lanes: [Self] { [self] }
+
+  package func beginSteps(_ steps: [[StepSegment<Memory>]]) {
+    precondition(steps.count == 1, "more steps than lanes")
+    beginStep(steps[0])
+  }
 }
 
 /// A sequence's part of the rows of a step.

@@ -13,7 +13,7 @@ package final class LocalAttention: AttentionService {
   /// What attention is in each layer.
   package let layers: [AttentionLayer]
   let team: WorkerTeam
-  let kernels: InstructionSet
+  package let kernels: InstructionSet
   private let numbers: LayerNumbers
   private let sharedKeys: SharedKeys
   let recurrentLayout: RecurrentLayout

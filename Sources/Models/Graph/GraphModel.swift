@@ -12,6 +12,8 @@ final class GraphModel: DecoderModel {
   private let instructions: Buffer<Instruction>
   /// Where a layer's instructions begin, and, after the last one, those of the logits and their end.
   private let starts: [Int]
+  /// Where each layer needs the result of its attention; its end where it has none.
+  private let cuts: [Int]
   private let projections: Buffer<Projection>
   /// The matrices of the layers.
   private let groups: [LinearGroup]
@@ -38,6 +40,9 @@ final class GraphModel: DecoderModel {
     try compiler.appendLogits(family.graphOfLogits, tied: tied)
     starts.append(compiler.instructions.count)
     self.starts = starts
+    cuts = (0..<configuration.layers.count).map { layer in
+      compiler.instructions[starts[layer]..<starts[layer + 1]].firstIndex(where: \.needsAttention) ?? starts[layer + 1]
+    }
     instructions = Buffer(compiler.instructions)
     projections = Buffer(compiler.projections)
     guard let head = compiler.groups.last else { preconditionFailure("logits need a matrix") }
@@ -80,11 +85,13 @@ final class GraphModel: DecoderModel {
   }
 
   func forward<Attention: LayerAttention>(
-    layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace, team: WorkerTeam
+    _ part: LayerPart, ofLayer layer: Int, rows: Int, attention: Attention, workspace: ForwardWorkspace,
+    team: WorkerTeam
   ) {
     precondition(layer >= 0 && layer < configuration.layers.count, "no such layer")
+    let range = part == .untilResult ? starts[layer]..<cuts[layer] : cuts[layer]..<starts[layer + 1]
     GraphExecutor(workspace: workspace, team: team, rows: rows)
-      .run(part(layer), projections.pointer, layer: layer, attention: attention)
+      .run(self[range], projections.pointer, layer: layer, attention: attention)
   }
 
   func logits(of rows: UnsafeBufferPointer<Int32>, workspace: ForwardWorkspace, team: WorkerTeam) {
@@ -119,8 +126,10 @@ final class GraphModel: DecoderModel {
     return executor
   }
 
-  private func part(_ index: Int) -> UnsafeBufferPointer<Instruction> {
-    UnsafeBufferPointer(start: instructions.pointer + starts[index], count: starts[index + 1] - starts[index])
+  private func part(_ index: Int) -> UnsafeBufferPointer<Instruction> { self[starts[index]..<starts[index + 1]] }
+
+  private subscript(range: Range<Int>) -> UnsafeBufferPointer<Instruction> {
+    UnsafeBufferPointer(start: instructions.pointer + range.lowerBound, count: range.count)
   }
 }
 

@@ -30,6 +30,11 @@ enum Instruction: BitwiseCopyable {
   case deltaRule(
     mixed: Int, decays: Int, betas: Int, rates: UnsafePointer<Float>, offsets: UnsafePointer<Float>, to: Int)
   case mixExperts(UnsafePointer<ExpertLayer>, scores: Int, from: Int, to: Int)
+
+  /// Whether it waits for the result of attention.
+  var needsAttention: Bool {
+    if case .finishAttention = self { true } else { false }
+  }
 }
 
 /// A norm of each of `count` parts of a row.

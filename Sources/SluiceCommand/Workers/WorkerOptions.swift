@@ -24,8 +24,6 @@ struct WorkerOptions: ParsableArguments {
   @Flag(name: .long, help: "Send queries only with their keys and values.")
   var noOverlap = false
 
-  private var addresses: [String] { workers.split(separator: ",").map(String.init) }
-
   func validate() throws {
     guard workers.isEmpty || workerKey != nil else { throw ValidationError("--workers needs --worker-key") }
     guard ["f32", "f16"].contains(wire) else { throw ValidationError("--wire must be f32 or f16, but is '\(wire)'") }
@@ -40,17 +38,30 @@ struct WorkerOptions: ParsableArguments {
 
   /// Has an engine attend by these workers; does nothing where there are none.
   func attend(_ engine: InferenceEngine) throws {
-    guard !workers.isEmpty, let workerKey else { return }
-    let addresses = try addresses.map { try SocketAddress($0) }
+    if !workers.isEmpty { engine.attend(by: try attention(for: engine)) }
+  }
+
+  /// Connects to the workers.
+  ///
+  /// - Parameters:
+  ///   - lanes: batches that may take turns
+  ///   - network: what delays all connections; nil leaves them as they are
+  func attention(
+    for engine: InferenceEngine, lanes: Int = 1, over network: ShapedChannel.Network? = nil
+  ) throws -> RemoteAttention {
+    guard let workerKey else { throw CommandError("--workers needs --worker-key") }
+    let addresses = try workers.split(separator: ",").map { try SocketAddress(String($0)) }
     var options = RemoteAttention.Options()
     options.format = wire == "f16" ? .float16 : .float32
     options.overlaps = !noOverlap
     options.rows = engine.chunk
-    let connectors = addresses.map { SocketChannel.connector(to: $0, patience: 5000) }
-    engine.attend(
-      by: try RemoteAttention(
-        layers: engine.model.configuration.layers, division: WorkDivision(partition, workers: addresses.count),
-        workers: connectors, key: Self.key(of: workerKey), team: engine.team, kernels: engine.kernels, options: options)
-    )
+    options.lanes = lanes
+    let connectors = addresses.map { address in
+      network.map { SocketChannel.connector(to: address, patience: 5000, over: $0) }
+        ?? SocketChannel.connector(to: address, patience: 5000)
+    }
+    return try RemoteAttention(
+      layers: engine.model.configuration.layers, division: WorkDivision(partition, workers: addresses.count),
+      workers: connectors, key: Self.key(of: workerKey), team: engine.team, kernels: engine.kernels, options: options)
   }
 }

@@ -1,0 +1,116 @@
+import AttentionOffload
+import Engine
+import Evaluation
+import KVCaches
+import Kernels
+import Models
+import Simulation
+
+/// How long tokens take with attention by workers, by what the network between does and by batches that take turns.
+struct OffloadRun {
+  struct Options {
+    /// Sequences that are decoded together, and tokens that each holds before.
+    var sequences = 4
+    var depth = 512
+    /// Steps of a measurement, and how often each is made; the fastest counts.
+    var steps = 16
+    var rounds = 3
+    /// What the network does in turn; nil leaves it as it is.
+    var networks: [ShapedRelay.Shape?] = []
+    var batches = [1, 2]
+  }
+
+  /// What one network and number of batches came to, in seconds of a step of all sequences.
+  struct Row {
+    let network: ShapedRelay.Shape?
+    let batches: Int
+    let seconds: Double
+    /// Of all workers together, for one step.
+    let times: OffloadTimes
+    let formula: TokenTime
+  }
+
+  private let engine: InferenceEngine
+  private let options: Options
+  private let slotType: KVCache.SlotType
+  /// By sequences of a batch: a step of the model without attention, and attention, in this process.
+  private let local: [Int: (model: Double, attention: Double)]
+
+  /// Measures what a step takes in this process, which workers are held to.
+  ///
+  /// - Throws: `KVCacheError` where the caches do not fit the model or this machine.
+  init(_ engine: InferenceEngine, slotType: KVCache.SlotType, options: Options) throws {
+    (self.engine, self.slotType, self.options) = (engine, slotType, options)
+    var times = StepTimesRun.Options()
+    times.batches = Set(options.batches.map { Self.largestBatch(options.sequences, $0) }).sorted()
+    (times.lengths, times.steps, times.rounds) = ([options.depth], options.steps, options.rounds)
+    let run = try StepTimesRun(engine, slotType: slotType, options: times)
+    local = Dictionary(
+      uniqueKeysWithValues: times.batches.enumerated().map { index, batch in
+        (batch, (run.modelSeconds[index], run.attentionSeconds[index][0]))
+      })
+  }
+
+  private static func largestBatch(_ sequences: Int, _ batches: Int) -> Int { (sequences + batches - 1) / batches }
+
+  /// Measures each network in turn.
+  ///
+  /// - Parameters:
+  ///   - attention: to workers, over `connections`
+  ///   - take: called with each row
+  func measure(_ attention: RemoteAttention, over connections: ShapedChannel.Network, _ take: (Row) -> Void) throws {
+    engine.attend(by: attention)
+    let tokens = (0..<options.depth).map { Int32(($0 + 1) * 7919 % engine.vocabularySize) }
+    let caches = try (0..<options.sequences).map { _ in try engine.makeCache(.full, slotType: slotType) }
+    for cache in caches {
+      engine.feed(tokens, cache: cache)
+      if let failure = cache.failure { throw failure }
+      try cache.keepUndoLog(depth: options.steps + 1)
+    }
+    for network in options.networks {
+      connections.shape = network ?? .none
+      let roundTrip = try attention.roundTripSeconds(of: caches[0], count: 31)
+      var rows: [Int: Row] = [:]
+      for _ in 0..<options.rounds {
+        for batches in options.batches {
+          let row = try measure(attention, caches, network, batches: batches, roundTrip: roundTrip)
+          if row.seconds < rows[batches]?.seconds ?? .infinity { rows[batches] = row }
+        }
+      }
+      for batches in options.batches { rows[batches].map(take) }
+    }
+  }
+
+  private func measure(
+    _ attention: RemoteAttention, _ caches: [KVCache], _ network: ShapedRelay.Shape?, batches: Int, roundTrip: Double
+  ) throws -> Row {
+    let size = Self.largestBatch(caches.count, batches)
+    let all = stride(from: 0, to: caches.count, by: size).map { first in
+      let batch = Batch(capacity: size)
+      for index in first..<min(first + size, caches.count) {
+        batch.append(Int32(index + 1), memory: caches[index], needsLogits: true)
+      }
+      return batch
+    }
+    step(all[...])
+    let before = attention.times
+    let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { step(all[...]) } }
+    let times = (attention.times - before) / Double(options.steps)
+    for cache in caches {
+      if let failure = cache.failure { throw failure }
+      _ = try cache.rollBack(tokens: options.steps + 1)
+    }
+    let (model, attended) = local[size] ?? (0, 0)
+    let bytes = Double(times.bytesSent + times.bytesReceived) / Double(all.count)
+    return Row(
+      network: network, batches: all.count, seconds: seconds / Double(options.steps), times: times,
+      formula: TokenTime(
+        layers: attention.exchangesOfStep, batches: all.count, model: model, attention: attended, roundTrip: roundTrip,
+        bytes: bytes, rate: network?.rate))
+  }
+
+  private func step(_ batches: ArraySlice<Batch>) {
+    engine.step(batches)
+    for (lane, batch) in batches.enumerated() { engine.forEachLogits(of: batch.logitRows, lane: lane) { _, _ in } }
+  }
+}
