@@ -38,7 +38,7 @@ package protocol StorageTier: AnyObject, Sendable {
   func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError)
 
   /// The item of a tenant that was last saved with one of these marks, the first of them that any has.
-  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String?
+  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName?
 
   // Leases, by the tier's own clock.
 
@@ -75,6 +75,14 @@ package struct TierItem: Sendable, Hashable {
     (self.key, self.generation, self.bytes) = (key, generation, bytes)
     (self.saved, self.used, self.isPinned) = (saved, used, isPinned)
   }
+}
+
+/// The name of an item, and the mark by which it was found.
+package struct MarkedName: Sendable, Hashable {
+  package let name: String
+  package let mark: Int64
+
+  package init(name: String, mark: Int64) { (self.name, self.mark) = (name, mark) }
 }
 
 /// Why an item left a tier.

@@ -108,7 +108,7 @@ struct RedisTierTests {
       try tier.apply(change)
       return change.manifest
     }
-    func found(_ marks: Int64...) throws -> String? { try tier.name(marked: marks, of: "") }
+    func found(_ marks: Int64...) throws -> String? { try tier.name(marked: marks, of: "")?.name }
     let a = try put("a b", [1, 2, .max])
     _ = try put("b", [1, .min])
     #expect(try found() == nil && found(7) == nil && tier.name(marked: [1], of: "x") == nil)

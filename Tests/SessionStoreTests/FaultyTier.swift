@@ -83,7 +83,7 @@ final class FaultyTier: StorageTier {
     try under.copy(key, to: other, at: seconds)
   }
 
-  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     try check(\.item, \.item)
     return try under.name(marked: marks, of: tenant)
   }

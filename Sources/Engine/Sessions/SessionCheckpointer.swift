@@ -64,13 +64,17 @@ package final class SessionCheckpointer {
 
   /// Begins to bring what is stored into an empty sequence; returns at once.
   ///
-  /// - Parameter records: names of further records that are wanted
+  /// - Parameters:
+  ///   - records: names of further records that are wanted
+  ///   - wanted: how many of the stored sequence's tokens are wanted, by their count and these records; nil, or what gives nil, for
+  ///     all. Memories that cannot be cut come whole.
   package func beginLoad(
-    into sequence: Sequence, vocabulary: Int, records: [String] = [], terms: LoadTerms
+    into sequence: Sequence, vocabulary: Int, records: [String] = [],
+    wanted: (@Sendable (_ count: Int, _ record: (String) -> [UInt8]?) -> Int?)? = nil, terms: LoadTerms
   ) -> SessionLoad {
     SessionLoad(
       self, model.fingerprint(cache: sequence.memory.identity), into: sequence, vocabulary: vocabulary,
-      records: records, terms: terms)
+      records: records, wanted: wanted, terms: terms)
   }
 
   /// What serves where the memory of an item cannot be used.

@@ -173,12 +173,14 @@ package final class DiskTier: StorageTier {
     }
   }
 
-  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     try look { (database) throws(TierError) in
       let statement = try database.statement(
         "SELECT name FROM marks JOIN items ON items.id = marks.item WHERE marks.tenant = ?1 AND mark = ?2")
       for mark in marks {
-        if let name = try statement.first(.text(tenant), .integer(mark), body: { $0.text(0) }) { return name }
+        if let name = try statement.first(.text(tenant), .integer(mark), body: { $0.text(0) }) {
+          return MarkedName(name: name, mark: mark)
+        }
       }
       return nil
     }

@@ -53,7 +53,7 @@ package final class DelayedTier: StorageTier {
 
   package var isShared: Bool { under.isShared }
 
-  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     try under.name(marked: marks, of: tenant)
   }
 

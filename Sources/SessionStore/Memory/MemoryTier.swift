@@ -153,10 +153,11 @@ package final class MemoryTier: StorageTier {
 }
 
 extension MemoryTier {
-  package func name(marked marks: [Int64], of tenant: String) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) -> MarkedName? {
     state.withLock { state in
       for number in marks {
-        if let name = state.marked[Mark(tenant: tenant, number: number)] { return name }
+        guard let name = state.marked[Mark(tenant: tenant, number: number)] else { continue }
+        return MarkedName(name: name, mark: number)
       }
       return nil
     }

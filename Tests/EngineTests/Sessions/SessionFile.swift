@@ -29,6 +29,12 @@ final class SessionFile: Sendable {
     SessionCheckpointer(try store ?? self.store(), ItemKey(name: name), model: loaded.fingerprint)
   }
 
+  /// Spoils a page of the newest block of slots.
+  func spoilNewestPage() throws {
+    try SQLiteDatabase(path: path).execute(
+      "UPDATE pages SET content = zeroblob(length(content)) WHERE place = (SELECT MAX(place) FROM pages)")
+  }
+
   /// Spoils all that is on disk but manifests and the records of sessions, which are the first section of each.
   func spoilPages() throws {
     try SQLiteDatabase(path: path).execute(
