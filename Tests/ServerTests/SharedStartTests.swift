@@ -127,9 +127,9 @@ import Testing
     let first = try await ask(messages, in: folder.path)
     let longer = messages + [["role": "assistant", "content": .string(first.content ?? "")], user("two")]
     let database = try SQLiteDatabase(path: folder.path + "/sessions.sluice")
-    // The newest page of slots is of the last block.
+    // The newest block that there is.
     try database.execute(
-      "UPDATE pages SET content = zeroblob(length(content)) WHERE place = (SELECT MAX(place) FROM pages)")
+      "UPDATE pages SET content = zeroblob(length(content)) WHERE item = (SELECT MIN(item) FROM pages)")
     let damaged = try await ask(longer, in: folder.path)
     #expect(damaged.header == "hit; tier=disk; tokens=\(damaged.cached); reason=corrupt")
     #expect([64, 128, 256, 512].contains(damaged.cached))

@@ -58,9 +58,9 @@ final class FaultyTier: StorageTier {
     return try under.manifest(of: key)
   }
 
-  func apply(_ change: ItemChange) throws(TierError) {
+  func apply(_ change: ItemChange) throws(TierError) -> Int {
     try check(\.apply, \.apply)
-    try under.apply(change)
+    return try under.apply(change)
   }
 
   func read(

@@ -17,6 +17,8 @@ package final class SessionCheckpointer {
   private let model: ModelFingerprint
   /// What is known to be stored, or on its way there.
   private var stored: Manifest?
+  /// Whether it was found damaged.
+  private var isDamaged = false
   private let outcome = Outcome()
 
   /// How the saves under way came out, written by the store's thread.
@@ -91,6 +93,9 @@ package final class SessionCheckpointer {
   /// Notes what is known to be stored.
   func note(stored manifest: Manifest?) { stored = manifest }
 
+  /// Notes that what is stored is damaged: the next save writes everything, also what ought to be there.
+  func noteDamage() { (stored, isDamaged) = (nil, true) }
+
   static func record(of item: FoundItem) -> SessionRecord? {
     guard case .some(let bytes) = try? item.record(recordName), let json = try? JSONValue(parsing: bytes) else {
       return nil
@@ -161,7 +166,8 @@ package final class SessionCheckpointer {
 
   private func write(_ change: ItemChange) {
     var change = change
-    (change.token, change.marks) = (token, marks)
+    (change.token, change.marks, change.rewrites) = (token, marks, isDamaged)
+    isDamaged = false
     stored = change.manifest
     outcome.begin()
     store.save(change) { [outcome] in outcome.end($0) }

@@ -75,11 +75,12 @@ package final class SessionLoad {
       }
       record.sequence = kept
       sequence.resume(kept)
-      // What is damaged stays so where pages that ought to be the same are not written.
-      checkpointer.note(stored: load.shortfall == .corrupt ? nil : item.manifest)
+      checkpointer.note(stored: item.manifest)
+      if load.shortfall == .corrupt { checkpointer.noteDamage() }
       let resumption = Resumption.hit(read, from: item.tier, load.shortfall)
       return SessionCheckpointer.Found(resumption: resumption, record: record, item: item)
     } catch {
+      if error == .corrupt { checkpointer.noteDamage() }
       sequence.restart()
       return checkpointer.found(instead: error, record, load.item, of: sequence)
     }
@@ -95,7 +96,9 @@ package final class SessionLoad {
   /// restarted, and the next save writes everything.
   package var outcome: ItemLoad.Outcome {
     let outcome = load.outcome
-    if case .failed = outcome { checkpointer.note(stored: nil) }
+    if case .failed(let miss) = outcome {
+      if miss == .corrupt { checkpointer.noteDamage() } else { checkpointer.note(stored: nil) }
+    }
     return outcome
   }
 

@@ -16,6 +16,24 @@ extension KVCache {
   }
 }
 
+/// What becomes of a section as a stream grows.
+package enum SectionCourse: Sendable {
+  /// It may change with any step.
+  case changing
+  /// It is a block of slots that fills.
+  case growing
+  /// It is a full block of slots: the same in all streams that begin alike, as long as no token is taken back.
+  case settled
+}
+
+extension KVCache {
+  /// What becomes of a section; only a cache that can be cut has blocks that settle.
+  package func course(of name: SectionName) -> SectionCourse {
+    guard canBeCut, name.group < groups.count, name.state == SectionName.slots else { return .changing }
+    return groups[name.group].firstToken(ofBlock: name.block + 1) <= Int(tokenCount) ? .settled : .growing
+  }
+}
+
 extension HeadGroup {
   var canBeCut: Bool {
     plan.states.isEmpty && plan.stages.count == 1 && plan.stages.allSatisfy(\.blueprint.canBeCut)

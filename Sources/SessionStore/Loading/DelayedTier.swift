@@ -40,7 +40,7 @@ package final class DelayedTier: StorageTier {
     try under.read(section, of: key, generation: generation, body)
   }
 
-  package func apply(_ change: ItemChange) throws(TierError) { try under.apply(change) }
+  package func apply(_ change: ItemChange) throws(TierError) -> Int { try under.apply(change) }
   package func remove(_ key: ItemKey, because reason: Departure) throws(TierError) {
     try under.remove(key, because: reason)
   }

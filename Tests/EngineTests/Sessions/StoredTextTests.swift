@@ -106,7 +106,7 @@ import Testing
     let checkpointer = try file.checkpointer("a", loaded)
     try checkpointer.save(single.sequence)
     try checkpointer.finish()
-    try file.spoilNewestPage()
+    try file.spoilNewestBlock()
     let store = try file.store()
     let other = try sequence("full")
     let resumed = try file.checkpointer("a", loaded, store: store)
