@@ -132,6 +132,9 @@ public final class KVCache: SequenceMemory {
   /// Notes that what is remembered now is saved, or was just taken up from where it is.
   package func noteSaved() { fewestTokens = .max }
 
+  /// Notes that the start of what is saved was taken up.
+  package func noteCut() { fewestTokens = tokenCount }
+
   /// The sections that can have changed since the cache was saved, when it had seen `tokenCount` tokens.
   package func sectionsChanged(sinceSavedAt tokenCount: Int64) -> [SectionName] {
     changedSections(since: min(tokenCount, fewestTokens))

@@ -33,11 +33,14 @@ extension RedisTier {
     return command
   }
 
-  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     guard !marks.isEmpty else { return nil }
     var command = RESPCommand("HMGET", self.marks(of: tenant))
     for mark in marks { command.append(mark) }
     let names = try send([command])[0].elements ?? []
-    return names.lazy.compactMap(\.bytes).first.map { String(decoding: $0, as: UTF8.self) }
+    for (mark, name) in zip(marks, names) {
+      if let bytes = name.bytes { return MarkedName(name: String(decoding: bytes, as: UTF8.self), mark: mark) }
+    }
+    return nil
   }
 }

@@ -4,8 +4,8 @@ import Synchronization
 
 /// Items on a Redis or Valkey server, where any machine finds them.
 ///
-/// Of an item there are a manifest (`…:m`), facts (`…:f`, a hash) and pages (`…:p`, a hash by place); a sorted set has all
-/// items in the order of use. A change is a transaction that fails where somebody else has changed the manifest or taken a
+/// Of an item there are a manifest (`…:m`), facts (`…:f`, a hash) and pages (`…:p`, a hash by place), and what it shares lies by itself
+/// (`RedisTier+Blocks`); a sorted set has all items in the order of use. A change is a transaction that fails where somebody else has changed the manifest or taken a
 /// lease first (WATCH). Pages travel in commands and replies of at most 4 MiB. What the server evicts by itself is missed and found out,
 /// key by key.
 package final class RedisTier: StorageTier {
@@ -14,7 +14,7 @@ package final class RedisTier: StorageTier {
   package let byteLimit: Int
   /// For what is looked up, and for transactions, between whose commands no others may come.
   private let connection: RedisConnection
-  private let transactions: RedisConnection
+  let transactions: RedisConnection
   /// For leases, which are not to run out behind somebody's pages.
   let leases: RedisConnection
   let prefix: String
@@ -90,7 +90,22 @@ package final class RedisTier: StorageTier {
       key: key, generation: generation, bytes: Int(bytes), saved: saved, used: used, isPinned: numbers[4] == 1)
   }
 
-  package func bytes() throws(TierError) -> Int { try items().reduce(0) { $0 + $1.bytes } }
+  package func bytes() throws(TierError) -> Int {
+    let saved = try send([RESPCommand("GET", savings)])[0].integer ?? 0
+    return max(0, try items().reduce(0) { $0 + $1.bytes } - Int(saved))
+  }
+
+  package func growth(with change: ItemChange) throws(TierError) -> Int {
+    let there = try send([factsCommand(keys(change.key)), RESPCommand("GET", keys(change.key).manifest)])
+    let (before, after) = (Self.blocks(of: there[1].bytes), Self.blocks(of: change.manifest))
+    let (new, gone) = (Self.blocks(after, without: before), Self.blocks(before, without: after))
+    let users = try send((new + gone).map { RESPCommand("SCARD", keys($0, of: change.key).users) }).map {
+      $0.integer ?? 0
+    }
+    let known = zip(new, users).reduce(0) { $0 + ($1.1 > 0 ? $1.0.bytes : 0) }
+    let kept = zip(gone, users.dropFirst(new.count)).reduce(0) { $0 + ($1.1 > 1 ? $1.0.bytes : 0) }
+    return change.manifest.bytes - known + kept - (item(change.key, there[0])?.bytes ?? 0)
+  }
 
   package func items() throws(TierError) -> [TierItem] {
     let members = try send([RESPCommand("ZRANGE", index, "0", "-1")])[0].elements ?? []
@@ -107,10 +122,10 @@ package final class RedisTier: StorageTier {
     try send([RESPCommand("GET", keys(key).manifest)])[0].bytes
   }
 
-  package func apply(_ change: ItemChange) throws(TierError) {
+  package func apply(_ change: ItemChange) throws(TierError) -> Int {
     try inTransaction.withLock { _ throws(TierError) in
       for _ in 0..<Self.attempts {
-        if try commit(change) { return }
+        if let written = try commit(change) { return written }
       }
       throw .outOfStep
     }
@@ -119,8 +134,8 @@ package final class RedisTier: StorageTier {
   /// How often a change is tried that something came between: the next look says what it was.
   private static let attempts = 3
 
-  /// - Returns: false where the manifest or the lease changed meanwhile.
-  private func commit(_ change: ItemChange) throws(TierError) -> Bool {
+  /// - Returns: bytes that were written; nil where the manifest, the lease or a block changed meanwhile.
+  private func commit(_ change: ItemChange) throws(TierError) -> Int? {
     let keys = keys(change.key)
     let there = try send(
       [
@@ -135,24 +150,26 @@ package final class RedisTier: StorageTier {
       guard let existing else { throw .gone }
       guard existing.generation == base else { throw .outOfStep }
     }
-    guard try bytes() - (existing?.bytes ?? 0) + change.manifest.bytes <= byteLimit else { throw .full }
+    let (before, after) = (Self.blocks(of: there[2].bytes), Self.blocks(of: change.manifest))
+    // What is written whole is not believed to be there.
+    let new = (change.base == nil ? after : after.subtracting(before)).sorted { $0.section < $1.section }
+    let known = try self.existing(new, of: change.key)
+    guard try bytes() + growth(with: change) <= byteLimit else { throw .full }
     var commands = [RESPCommand("MULTI")]
     if change.base == nil { commands.append(RESPCommand("DEL", keys.pages)) }
     if let marks = change.marks { commands.append(setMarks(marks, of: change.key)) }
+    for block in new where !known.contains(block) { commands.append(move(block, of: change)) }
     let stale = change.base == nil ? [] : change.places(goneFrom: there[2].bytes)
     if !stale.isEmpty {
       var delete = RESPCommand("HDEL", keys.pages)
       for place in stale { delete.append(place) }
       commands.append(delete)
     }
-    for first in stride(from: 0, to: change.pages.count, by: Self.pagesAtOnce) {
-      var set = RESPCommand("HSET", keys.pages)
-      for page in change.pages[first..<min(change.pages.count, first + Self.pagesAtOnce)] {
-        set.append(page.place.number)
-        set.append(page.bytes)
-      }
-      commands.append(set)
-    }
+    let sections = change.rewrites ? [] : Set(known.map(\.section))
+    let pages = change.pages.filter { !sections.contains($0.place.section) }
+    commands += setCommands(pages, blocks: after, change.key)
+    for block in new { commands.append(use(block, change.key)) }
+    for block in Self.blocks(before, without: after) { commands.append(release(block, change.key)) }
     var manifest = RESPCommand("SET", keys.manifest)
     manifest.append(change.manifest.encoded)
     var facts = RESPCommand("HSET", keys.facts)
@@ -169,8 +186,25 @@ package final class RedisTier: StorageTier {
       RESPCommand("DEL", keys.departure), RESPCommand("EXEC"),
     ]
     isOpen = false
-    guard case .array(_?) = try send(commands, on: transactions).last else { return false }
-    return true
+    guard case .array(_?) = try send(commands, on: transactions).last else { return nil }
+    return pages.reduce(0) { $0 + $1.bytes.count }
+  }
+
+  /// Writes pages beside their item, or into its blocks.
+  private func setCommands(_ pages: [ItemChange.Page], blocks: Set<Block>, _ key: ItemKey) -> [RESPCommand] {
+    let places = Dictionary(blocks.map { ($0.section, keys($0, of: key).pages) }) { first, _ in first }
+    var commands: [RESPCommand] = []
+    for (hash, pages) in Dictionary(grouping: pages, by: { places[$0.place.section] ?? keys(key).pages }) {
+      for first in stride(from: 0, to: pages.count, by: Self.pagesAtOnce) {
+        var set = RESPCommand("HSET", hash)
+        for page in pages[first..<min(pages.count, first + Self.pagesAtOnce)] {
+          set.append(places[page.place.section] == nil ? page.place.number : page.place.numberInSection)
+          set.append(page.bytes)
+        }
+        commands.append(set)
+      }
+    }
+    return commands
   }
 
   package func read(
@@ -178,11 +212,14 @@ package final class RedisTier: StorageTier {
   ) throws(TierError) {
     let keys = keys(key)
     var pages: [(place: Int64, range: Range<Int>)] = []
-    section.forEachPage { place, range, _ in pages.append((place.number, range)) }
+    let block = section.address.map { BlockKeys($0, of: key.owner, prefix) }
+    section.forEachPage { place, range, _ in
+      pages.append((block == nil ? place.number : place.numberInSection, range))
+    }
     // Facts before and after, so that what is between belongs to them.
     var commands = [factsCommand(keys)]
     for first in stride(from: 0, to: pages.count, by: Self.pagesAtOnce) {
-      var get = RESPCommand("HMGET", keys.pages)
+      var get = RESPCommand("HMGET", block?.pages ?? keys.pages)
       for page in pages[first..<min(pages.count, first + Self.pagesAtOnce)] { get.append(page.place) }
       commands.append(get)
     }
@@ -203,13 +240,30 @@ package final class RedisTier: StorageTier {
   }
 
   package func remove(_ key: ItemKey, because reason: Departure) throws(TierError) {
+    try inTransaction.withLock { _ throws(TierError) in
+      for _ in 0..<Self.attempts {
+        if try takeAway(key, because: reason) { return }
+      }
+      throw .outOfStep
+    }
+  }
+
+  /// - Returns: false where the item was saved meanwhile.
+  private func takeAway(_ key: ItemKey, because reason: Departure) throws(TierError) -> Bool {
     let keys = keys(key)
-    guard try item(key) != nil else { return }
-    _ = try send([
-      RESPCommand("MULTI"), setMarks([], of: key), RESPCommand("DEL", keys.facts, keys.manifest, keys.pages),
-      RESPCommand("ZREM", index, keys.member), RESPCommand("SET", keys.departure, reason.rawValue, "EX", "604800"),
-      RESPCommand("EXEC"),
-    ])
+    let there = try send(
+      [RESPCommand("WATCH", keys.manifest), factsCommand(keys), RESPCommand("GET", keys.manifest)], on: transactions)
+    guard item(key, there[1]) != nil else {
+      _ = try? transactions.send([RESPCommand("UNWATCH")])
+      return true
+    }
+    let commands =
+      [
+        RESPCommand("MULTI"), setMarks([], of: key), RESPCommand("DEL", keys.facts, keys.manifest, keys.pages),
+        RESPCommand("ZREM", index, keys.member), RESPCommand("SET", keys.departure, reason.rawValue, "EX", "604800"),
+      ] + Self.blocks(of: there[2].bytes).map { release($0, key) } + [RESPCommand("EXEC")]
+    guard case .array(_?) = try send(commands, on: transactions).last else { return false }
+    return true
   }
 
   package func departure(of key: ItemKey) throws(TierError) -> Departure? {
@@ -238,22 +292,31 @@ package final class RedisTier: StorageTier {
   private func duplicate(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
     let (from, to) = (keys(key), keys(other))
     let there = try send(
-      [RESPCommand("WATCH", from.manifest), factsCommand(from), RESPCommand("INCR", turn)], on: transactions)
+      [
+        RESPCommand("WATCH", from.manifest, to.manifest), factsCommand(from), RESPCommand("INCR", turn),
+        RESPCommand("GET", from.manifest), RESPCommand("GET", to.manifest),
+      ], on: transactions)
     guard let item = item(key, there[1]) else {
       _ = try? transactions.send([RESPCommand("UNWATCH")])
       throw .gone
     }
-    let replies = try send(
-      [
-        RESPCommand("MULTI"), RESPCommand("DEL", to.facts, to.pages),
-        RESPCommand("COPY", from.manifest, to.manifest, "REPLACE"),
-        RESPCommand("COPY", from.pages, to.pages, "REPLACE"),
-        RESPCommand(
-          "HSET", to.facts, "generation", "\(item.generation)", "bytes", "\(item.bytes)", "saved", "\(seconds)", "used",
-          "\(seconds)", "pinned", "0"),
-        RESPCommand("ZADD", index, "\(there[2].integer ?? 0)", to.member), RESPCommand("DEL", to.departure),
-        RESPCommand("EXEC"),
-      ], on: transactions)
+    let (blocks, replaced) = (Self.blocks(of: there[3].bytes), Self.blocks(of: there[4].bytes))
+    let shared = blocks.flatMap { block in
+      let (theirs, ours) = (keys(block, of: key).pages, keys(block, of: other).pages)
+      // Another owner gets a copy.
+      return (theirs == ours ? [] : [RESPCommand("COPY", theirs, ours)]) + [use(block, other)]
+    }
+    var commands = [RESPCommand("MULTI")] + shared + Self.blocks(replaced, without: blocks).map { release($0, other) }
+    commands += [
+      RESPCommand("DEL", to.facts, to.pages), RESPCommand("COPY", from.manifest, to.manifest, "REPLACE"),
+      RESPCommand("COPY", from.pages, to.pages, "REPLACE"),
+      RESPCommand(
+        "HSET", to.facts, "generation", "\(item.generation)", "bytes", "\(item.bytes)", "saved", "\(seconds)", "used",
+        "\(seconds)", "pinned", "0"),
+      RESPCommand("ZADD", index, "\(there[2].integer ?? 0)", to.member), RESPCommand("DEL", to.departure),
+      RESPCommand("EXEC"),
+    ]
+    let replies = try send(commands, on: transactions)
     guard case .array(_?) = replies.last else { throw .outOfStep }
   }
 }

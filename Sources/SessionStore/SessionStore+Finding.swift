@@ -38,7 +38,7 @@ extension SessionStore {
   }
 
   /// The item of a tenant with the first of some marks that any has; nil also where the store fails.
-  package func name(marked marks: [Int64], of tenant: String) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) -> MarkedName? {
     (try? base.name(marked: marks, of: tenant)) ?? nil
   }
 

@@ -7,7 +7,7 @@ package protocol StorageTier: AnyObject, Sendable {
   var name: String { get }
   /// The most bytes of all items.
   var byteLimit: Int { get }
-  /// Bytes of all items now.
+  /// Bytes of all items now, what they share counted once.
   func bytes() throws(TierError) -> Int
   /// All items, those used longest ago first.
   func items() throws(TierError) -> [TierItem]
@@ -15,12 +15,16 @@ package protocol StorageTier: AnyObject, Sendable {
   func item(_ key: ItemKey) throws(TierError) -> TierItem?
   /// The bytes of an item's manifest; nil where it is not there.
   func manifest(of key: ItemKey) throws(TierError) -> [UInt8]?
+  /// Bytes by which the tier grows with a change: what other items have already is not counted.
+  func growth(with change: ItemChange) throws(TierError) -> Int
   /// Takes in a change.
   ///
+  /// - Returns: bytes of pages that were written; those of sections that another item of the owner has are not
   /// - Throws: `TierError.outOfStep` where it was not made from the generation that is there, which then stays, and
   ///   `TierError.gone` where there is none; `TierError.fenced` where somebody else has had a newer lease of the item than the
   ///   change, or has one now and the change has none.
-  func apply(_ change: ItemChange) throws(TierError)
+  @discardableResult
+  func apply(_ change: ItemChange) throws(TierError) -> Int
   /// Hands over the bytes of a section as they are stored.
   ///
   /// - Throws: `TierError`, where pages are missing too.
@@ -38,7 +42,7 @@ package protocol StorageTier: AnyObject, Sendable {
   func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError)
 
   /// The item of a tenant that was last saved with one of these marks, the first of them that any has.
-  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String?
+  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName?
 
   // Leases, by the tier's own clock.
 
@@ -58,6 +62,10 @@ package protocol StorageTier: AnyObject, Sendable {
 
 extension StorageTier {
   package var isShared: Bool { false }
+
+  package func growth(with change: ItemChange) throws(TierError) -> Int {
+    change.manifest.bytes - (try item(change.key)?.bytes ?? 0)
+  }
 }
 
 /// What a tier tells of an item without reading it.
@@ -75,6 +83,14 @@ package struct TierItem: Sendable, Hashable {
     (self.key, self.generation, self.bytes) = (key, generation, bytes)
     (self.saved, self.used, self.isPinned) = (saved, used, isPinned)
   }
+}
+
+/// The name of an item, and the mark by which it was found.
+package struct MarkedName: Sendable, Hashable {
+  package let name: String
+  package let mark: Int64
+
+  package init(name: String, mark: Int64) { (self.name, self.mark) = (name, mark) }
 }
 
 /// Why an item left a tier.

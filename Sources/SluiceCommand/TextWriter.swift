@@ -50,7 +50,9 @@ struct TextWriter {
 
   private static func report(_ name: String, _ resumption: Resumption, _ sequence: Sequence) -> String {
     if let tier = resumption.tier {
-      return "session '\(name)' goes on after \(HumanReadable.tokens(resumption.tokens)), taken up from \(tier)"
+      let taken = "session '\(name)' goes on after \(HumanReadable.tokens(resumption.tokens)), taken up from \(tier)"
+      guard let miss = resumption.miss else { return taken }
+      return taken + "; its newest \(HumanReadable.tokens(sequence.waitingTokens)) are read again: \(miss)"
     }
     let miss = resumption.miss.map { "\($0)" } ?? ""
     if resumption.miss == .neverStored { return "session '\(name)' begins" }

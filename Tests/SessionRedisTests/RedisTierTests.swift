@@ -69,6 +69,81 @@ struct RedisTierTests {
     }
   }
 
+  /// A change that saves a cache of the first tokens of a sequence, and then others.
+  private func change(
+    _ tokens: Int, then other: Range<Int> = 0..<0, _ key: ItemKey, from previous: Manifest? = nil
+  ) throws -> ItemChange {
+    let shape = KVCache.Shape(layers: 2, queryHeads: 2, keyValueHeads: 2, headDim: 32)
+    let positions = MatrixSubject.positions
+    let sequence = TokenSequence(shape: shape, positions: positions, count: 700, seed: 9)
+    let attention = LocalAttention(
+      shape: shape, team: try WorkerTeam(threads: 1), kernels: InstructionSet.current)
+    let cache = try KVCache(plan: .full, shape: shape, positions: positions)
+    for range in [0..<tokens, other] where !range.isEmpty {
+      _ = attention.run(cache, sequence, tokens: range, chunking: .sizes([20]))
+    }
+    let head = Manifest(
+      fingerprint: Self.fingerprint, plan: "full", slotType: "f16", modelName: "tiny", tokens: cache.tokenCount,
+      created: 5, saved: 5)
+    var capture = ItemCapture(key, head, previous: previous)
+    try capture.take(cache)
+    return capture.change()
+  }
+
+  /// Whether all sections of an item are there as their hashes say.
+  private func isWhole(_ manifest: Manifest, _ key: ItemKey, in tier: any StorageTier) -> Bool {
+    let item = FoundItem(key, manifest, in: [tier])
+    return manifest.sections.allSatisfy { section in (try? item.read(section) { _ in }) != nil }
+  }
+
+  @Test func `blocks that items have in common are written and held once, until the last one goes`() throws {
+    let tier = tier()
+    let (a, b, c) = (ItemKey(tenant: "x", name: "a"), ItemKey.unnamed("b", of: "x"), ItemKey(tenant: "x", name: "c"))
+    // It grows, so that blocks fill that have pages already.
+    var first = try change(100, a)
+    try tier.apply(first)
+    for tokens in [120, 300] {
+      first = try change(tokens, a, from: first.manifest)
+      #expect(try tier.apply(first) == first.bytes)
+      #expect(isWhole(first.manifest, a, in: tier), "\(tokens)")
+    }
+    let second = try change(300, then: 400..<440, b)
+    let growth = try tier.growth(with: second)
+    let before = try tier.bytes()
+    let written = try tier.apply(second)
+    #expect(written * 2 < second.bytes && growth * 2 < second.bytes, "\(written) of \(second.bytes)")
+    #expect(try tier.bytes() == before + growth && isWhole(second.manifest, b, in: tier))
+    try tier.copy(a, to: c, at: 7)
+    #expect(isWhole(first.manifest, c, in: tier) && isWhole(first.manifest, a, in: tier))
+    // Other tokens in a block that was full.
+    let other = try change(64, then: 500..<600, a, from: first.manifest)
+    try tier.apply(other)
+    for (manifest, key) in [(other.manifest, a), (second.manifest, b), (first.manifest, c)] {
+      #expect(isWhole(manifest, key, in: tier), "\(key.name)")
+    }
+    let stranger = try change(300, ItemKey(tenant: "y", name: "a"))
+    #expect(try tier.apply(stranger) == stranger.bytes, "owners share nothing")
+    // Written whole again it has the blocks once all the same.
+    let again = try change(300, then: 400..<440, b)
+    try tier.apply(again)
+    try tier.remove(a, because: .removed)
+    #expect(isWhole(again.manifest, b, in: tier) && isWhole(first.manifest, c, in: tier))
+    try tier.remove(c, because: .removed)
+    #expect(isWhole(again.manifest, b, in: tier))
+    // What the server evicts by itself is missed, and written again.
+    let block = try #require(again.manifest.sections.lazy.compactMap(\.address).first)
+    _ = try tier.send([RESPCommand("DEL", RedisTier.BlockKeys(block, of: "x", tier.prefix).pages)])
+    #expect(!isWhole(again.manifest, b, in: tier))
+    let whole = try change(300, then: 400..<440, b)
+    try tier.apply(whole)
+    #expect(isWhole(whole.manifest, b, in: tier))
+    for key in [b, stranger.key] { try tier.remove(key, because: .removed) }
+    #expect(try tier.bytes() == 0)
+    let left = try tier.send([RESPCommand("KEYS", "*:b"), RESPCommand("KEYS", "*:u"), RESPCommand("KEYS", "*:p")])
+    #expect(left.allSatisfy { $0.elements?.isEmpty == true })
+    #expect(try tier.send([RESPCommand("GET", tier.savings)])[0].integer == 0)
+  }
+
   @Test func `items stand in the order of use, tenants apart, and copies go their own way`() throws {
     let tier = tier()
     for (name, tenant) in [("a", ""), ("a", "x"), ("b:1", "")] {
@@ -108,7 +183,7 @@ struct RedisTierTests {
       try tier.apply(change)
       return change.manifest
     }
-    func found(_ marks: Int64...) throws -> String? { try tier.name(marked: marks, of: "") }
+    func found(_ marks: Int64...) throws -> String? { try tier.name(marked: marks, of: "")?.name }
     let a = try put("a b", [1, 2, .max])
     _ = try put("b", [1, .min])
     #expect(try found() == nil && found(7) == nil && tier.name(marked: [1], of: "x") == nil)

@@ -58,9 +58,9 @@ final class FaultyTier: StorageTier {
     return try under.manifest(of: key)
   }
 
-  func apply(_ change: ItemChange) throws(TierError) {
+  func apply(_ change: ItemChange) throws(TierError) -> Int {
     try check(\.apply, \.apply)
-    try under.apply(change)
+    return try under.apply(change)
   }
 
   func read(
@@ -83,7 +83,7 @@ final class FaultyTier: StorageTier {
     try under.copy(key, to: other, at: seconds)
   }
 
-  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+  func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     try check(\.item, \.item)
     return try under.name(marked: marks, of: tenant)
   }

@@ -107,7 +107,8 @@ import Testing
   @Test func `a file of the version before gets leases`() throws {
     var item = SmallItem("a")
     do { try item.put([10], into: folder.disk()) }
-    try SQLiteDatabase(path: folder.file).execute("DROP TABLE leases; DROP TABLE marks; PRAGMA user_version = 1")
+    try SQLiteDatabase(path: folder.file).execute(
+      "DROP TABLE leases; DROP TABLE marks; DROP TABLE blocks; DROP TABLE block_uses; PRAGMA user_version = 1")
     let tier = try folder.disk()
     #expect(tier.notice == nil)
     #expect(try item.records(in: tier) == [[UInt8](repeating: 7, count: 10)])

@@ -20,6 +20,23 @@ struct SequenceRecord: Sendable, Hashable {
     (waiting, waitingIsPrompt) = (sequence.waiting, sequence.isInPrompt)
   }
 
+  /// The sequence after its first tokens, all of them or fewer, of whose memory the start has come.
+  ///
+  /// - Parameters:
+  ///   - count: tokens that it has
+  ///   - read: tokens that its memory has seen; the others wait
+  /// - Returns: nil where ids of those that wait are not known.
+  func start(_ count: Int, read: Int) -> SequenceRecord? {
+    precondition(read <= count && count <= self.count, "a start that is longer")
+    var start = self
+    start.newest = newest.dropLast(self.count - count)
+    guard count - read <= start.newest.count else { return nil }
+    start.count = count
+    start.waiting = Array(start.newest.suffix(count - read))
+    start.waitingIsPrompt = waitingIsPrompt || !start.waiting.isEmpty
+    return start
+  }
+
   /// Puts its members into an object.
   func write(to object: inout JSONObject) {
     object["count"] = .integer(Int64(count))

@@ -17,6 +17,8 @@ package final class SessionCheckpointer {
   private let model: ModelFingerprint
   /// What is known to be stored, or on its way there.
   private var stored: Manifest?
+  /// Whether it was found damaged.
+  private var isDamaged = false
   private let outcome = Outcome()
 
   /// How the saves under way came out, written by the store's thread.
@@ -64,13 +66,17 @@ package final class SessionCheckpointer {
 
   /// Begins to bring what is stored into an empty sequence; returns at once.
   ///
-  /// - Parameter records: names of further records that are wanted
+  /// - Parameters:
+  ///   - records: names of further records that are wanted
+  ///   - wanted: how many of the stored sequence's tokens are wanted, by their count and these records; nil, or what gives nil, for
+  ///     all. Memories that cannot be cut come whole.
   package func beginLoad(
-    into sequence: Sequence, vocabulary: Int, records: [String] = [], terms: LoadTerms
+    into sequence: Sequence, vocabulary: Int, records: [String] = [],
+    wanted: (@Sendable (_ count: Int, _ record: (String) -> [UInt8]?) -> Int?)? = nil, terms: LoadTerms
   ) -> SessionLoad {
     SessionLoad(
       self, model.fingerprint(cache: sequence.memory.identity), into: sequence, vocabulary: vocabulary,
-      records: records, terms: terms)
+      records: records, wanted: wanted, terms: terms)
   }
 
   /// What serves where the memory of an item cannot be used.
@@ -86,6 +92,9 @@ package final class SessionCheckpointer {
 
   /// Notes what is known to be stored.
   func note(stored manifest: Manifest?) { stored = manifest }
+
+  /// Notes that what is stored is damaged: the next save writes everything, also what ought to be there.
+  func noteDamage() { (stored, isDamaged) = (nil, true) }
 
   static func record(of item: FoundItem) -> SessionRecord? {
     guard case .some(let bytes) = try? item.record(recordName), let json = try? JSONValue(parsing: bytes) else {
@@ -157,7 +166,8 @@ package final class SessionCheckpointer {
 
   private func write(_ change: ItemChange) {
     var change = change
-    (change.token, change.marks) = (token, marks)
+    (change.token, change.marks, change.rewrites) = (token, marks, isDamaged)
+    isDamaged = false
     stored = change.manifest
     outcome.begin()
     store.save(change) { [outcome] in outcome.end($0) }

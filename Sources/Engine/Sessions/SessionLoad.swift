@@ -18,10 +18,12 @@ package final class SessionLoad {
 
   /// - Parameters:
   ///   - names: of further records that are wanted
-  ///   - terms: whose `examine` is not called
+  ///   - wanted: how many tokens of the sequence are wanted, by their count and these records; nil for all
+  ///   - terms: whose `examine` and `wanted` are not called
   init(
     _ checkpointer: SessionCheckpointer, _ fingerprint: Fingerprint, into sequence: Sequence, vocabulary: Int,
-    records names: [String], terms: LoadTerms
+    records names: [String], wanted: (@Sendable (_ count: Int, _ record: (String) -> [UInt8]?) -> Int?)?,
+    terms: LoadTerms
   ) {
     let records = Records()
     var terms = terms
@@ -36,6 +38,13 @@ package final class SessionLoad {
       for name in names {
         guard case .some(let bytes?) = try? item.record(name) else { continue }
         records.others.withLock { $0[name] = bytes }
+      }
+    }
+    if let wanted {
+      terms.wanted = { item in
+        let tokens = Int(item.manifest.tokens)
+        guard let count = records.session.withLock({ $0?.sequence.count }) else { return tokens }
+        return wanted(count) { name in records.others.withLock { $0[name] } }.map { min($0, tokens) } ?? tokens
       }
     }
     (self.checkpointer, self.sequence, self.records) = (checkpointer, sequence, records)
@@ -59,25 +68,37 @@ package final class SessionLoad {
     let record = records.session.withLock { $0 }
     do throws(Miss) {
       let item = try load.begin()
-      guard let record, sequence.memory.tokenCount == item.manifest.tokens else {
-        load.abandon(.corrupt)
-        throw .corrupt
+      let (read, stored) = (Int(sequence.memory.tokenCount), Int(item.manifest.tokens))
+      guard var record, let kept = Self.start(record.sequence, wanted: load.wantedTokens, read: read, of: stored) else {
+        load.abandon(load.shortfall ?? .corrupt)
+        throw load.shortfall ?? .corrupt
       }
-      sequence.resume(record.sequence)
+      record.sequence = kept
+      sequence.resume(kept)
       checkpointer.note(stored: item.manifest)
-      let resumption = Resumption.hit(Int(item.manifest.tokens), from: item.tier)
+      if load.shortfall == .corrupt { checkpointer.noteDamage() }
+      let resumption = Resumption.hit(read, from: item.tier, load.shortfall)
       return SessionCheckpointer.Found(resumption: resumption, record: record, item: item)
     } catch {
+      if error == .corrupt { checkpointer.noteDamage() }
       sequence.restart()
       return checkpointer.found(instead: error, record, load.item, of: sequence)
     }
+  }
+
+  /// How a sequence goes on, of whose memory `read` tokens were taken up where `wanted` were, and `stored` are there.
+  private static func start(_ record: SequenceRecord, wanted: Int, read: Int, of stored: Int) -> SequenceRecord? {
+    if read == stored { return record }
+    return record.start(wanted < stored ? wanted : record.count, read: read)
   }
 
   /// What has become of the layers that were still to come. Where they did not, the sequence is not to be used until it is
   /// restarted, and the next save writes everything.
   package var outcome: ItemLoad.Outcome {
     let outcome = load.outcome
-    if case .failed = outcome { checkpointer.note(stored: nil) }
+    if case .failed(let miss) = outcome {
+      if miss == .corrupt { checkpointer.noteDamage() } else { checkpointer.note(stored: nil) }
+    }
     return outcome
   }
 

@@ -12,7 +12,7 @@ extension SessionState {
     let found = checkpointer.load(into: sequence, vocabulary: engine.vocabularySize)
     self.checkpointer = checkpointer
     let record = found.record ?? .empty
-    if found.resumption.miss == nil {
+    if found.resumption.tier != nil {
       try replace(sequence, record)
     } else {
       try replace(sequence, record.unread)
@@ -57,7 +57,7 @@ extension SessionCheckpointer {
     guard record.conversation == nil else {
       throw .badOptions("the session '\(key.name)' is a conversation, which 'run' cannot continue")
     }
-    if found.resumption.miss != nil { sequence.append(record.tokensToReadAgain) }
+    if found.resumption.tier == nil { sequence.append(record.tokensToReadAgain) }
     return found.resumption
   }
 

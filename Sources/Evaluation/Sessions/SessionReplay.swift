@@ -119,12 +119,12 @@ package struct SessionReplay {
       }
     }
     sequence.append(new)
+    result.computedTokens += sequence.waitingTokens
     _ = scheduler.logits(of: sequence)
     result.firstTokenSeconds.append((.now - start) / .seconds(1))
     scheduler.remove(sequence)
     result.turns += 1
     result.promptTokens += past.count + question.count
-    result.computedTokens += new.count
     let answer = tokens(turn.answer, step, isAnswer: true)
     history[step.session] = past + question + answer
     guard let checkpointer else { return }

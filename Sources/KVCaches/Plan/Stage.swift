@@ -35,6 +35,9 @@ package protocol Stage: Sendable {
   /// The clock of the token that a used slot holds; asked only where distances are not in the keys (ALiBi).
   func clock(ofSlot slot: Int) -> Int64
 
+  /// Lets go of all tokens but the first, as if the others had not come; asked only where the blueprint allows it.
+  mutating func cut(to tokens: Int)
+
   /// The counters that define the stage, for snapshots.
   var counters: [Int64] { get }
 
@@ -47,6 +50,7 @@ package protocol Stage: Sendable {
 extension Stage {
   package var holdsStreamStart: Bool { false }
   package func admissible(_ wanted: Int) -> Int { wanted }
+  package mutating func cut(to tokens: Int) { preconditionFailure("a stage of which no start can be told") }
 
   package mutating func open(arriving: Int) -> Int {
     assert(arriving == 0, "the stage takes tokens one by one")

@@ -45,6 +45,9 @@ public struct StageBlueprint: Sendable {
   /// Whether it has no slots: what arrives is taken up by its state, so it stands behind stages that keep tokens apart.
   package var absorbs = false
 
+  /// Whether it keeps every token for ever in the order of the stream, so that `Stage.cut` serves.
+  package var canBeCut = false
+
   /// How its slots grow, where it has no capacity.
   package var growth = SlotGrowth.doubling
 

@@ -7,8 +7,10 @@ package final class Restoration: @unchecked Sendable {
   private let groups: [HeadGroup]
   private let recurrent: RecurrentMemory
   private var missing: Set<SectionName> = []
+  /// What the groups held when they were saved, `[group]`.
+  private let storedStages: [[any Stage]]
   /// Where the slots of sections go once the cache computes, since its counters then run ahead of what comes.
-  private var targets: [SectionName: [UnsafeMutableRawBufferPointer]] = [:]
+  private var targets: [SectionName: SlotTargets] = [:]
   private var arrival: LayerArrival?
 
   /// Takes up the counters of all groups.
@@ -25,6 +27,7 @@ package final class Restoration: @unchecked Sendable {
       throw .badSnapshot("groups that have seen other tokens")
     }
     (self.cache, self.groups, recurrent) = (cache, groups, cache.recurrent.empty())
+    storedStages = groups.map(\.ledger.stages)
     for (index, group) in groups.enumerated() {
       var names: [SectionName] = []
       group.forEachSection(group: index) { names.append($0) }
@@ -45,16 +48,41 @@ package final class Restoration: @unchecked Sendable {
     }
   }
 
+  /// Tokens of the stream that the cache will have seen.
+  package var tokens: Int { Int(groups[0].ledger.tokenCount) }
+
+  /// Tokens from the start of the stream whose slots are there in all layers, of a cache that can be cut.
+  package var arrivedTokens: Int { missing.reduce(tokens) { min($0, firstToken(of: $1)) } }
+
+  /// Tokens of the stream in front of those in a section, of a cache that can be cut.
+  package func firstToken(of name: SectionName) -> Int { groups[name.group].firstToken(ofBlock: name.block) }
+
+  /// Has the cache take up the start of the stream only; sections of what follows are no longer missing.
+  ///
+  /// - Parameter tokens: a multiple of `KVCache.cutStep`, but for all that there are
+  /// - Precondition: the cache can be cut and is not open.
+  package func cut(to tokens: Int) {
+    precondition(cache.canBeCut && arrival == nil, "a cache that begins as it is")
+    precondition(tokens == self.tokens || tokens < self.tokens && tokens % KVCache.cutStep == 0, "an impossible cut")
+    for group in groups { group.cut(to: tokens) }
+    missing = missing.filter { firstToken(of: $0) < tokens }
+  }
+
   /// Takes up a section; once the cache is open, from any one thread.
   ///
   /// - Throws: `KVCacheError` where it is none that is missing, or impossible. A cache that was opened is then not to be used
   ///   any more (`KVCache.failure`).
   package func take(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
     do throws(KVCacheError) {
-      guard missing.remove(name) != nil else { throw .badSnapshot("\(name) does not belong to it") }
-      if let arrival { return try copy(name, bytes, arrival) }
-      if name.group == groups.count { return try recurrent.read(layer: name.layer, bytes) }
-      try groups[name.group].read(name, bytes)
+      guard missing.contains(name) else { throw .badSnapshot("\(name) does not belong to it") }
+      if let arrival {
+        try copy(name, bytes, arrival)
+      } else if name.group == groups.count {
+        try recurrent.read(layer: name.layer, bytes)
+      } else {
+        try groups[name.group].read(name, bytes, storedBy: storedStages[name.group])
+      }
+      missing.remove(name)
     } catch {
       arrival?.fail(error)
       throw error
@@ -64,16 +92,7 @@ package final class Restoration: @unchecked Sendable {
   private func copy(
     _ name: SectionName, _ bytes: UnsafeRawBufferPointer, _ arrival: LayerArrival
   ) throws(KVCacheError) {
-    let targets = targets.removeValue(forKey: name) ?? []
-    let expected = targets.reduce(0) { $0 + $1.count }
-    guard expected == bytes.count else {
-      throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(expected)")
-    }
-    var offset = 0
-    for target in targets {
-      target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + target.count]))
-      offset += target.count
-    }
+    try targets.removeValue(forKey: name)?.fill(from: bytes, name)
     arrival.note(layer: name.layer)
   }
 
@@ -87,7 +106,7 @@ package final class Restoration: @unchecked Sendable {
     var counts = [Int](repeating: 0, count: cache.attention.count)
     for name in missing {
       counts[name.layer] += 1
-      targets[name] = groups[name.group].slotRanges(of: name)
+      targets[name] = groups[name.group].slotTargets(of: name, storedBy: storedStages[name.group])
     }
     let arrival = LayerArrival(missing: counts, deadline: deadline)
     self.arrival = arrival

@@ -119,32 +119,61 @@ extension HeadGroup {
   }
 
   /// Where the bytes of a layer's slots lie in one block, one range a head and kind, as a section has them.
-  func slotRanges(of name: SectionName) -> [UnsafeMutableRawBufferPointer] {
+  ///
+  /// - Parameter stages: which use the slots; nil for those that do now
+  func slotRanges(of name: SectionName, by stages: [any Stage]? = nil) -> [UnsafeMutableRawBufferPointer] {
     guard let layer = heads.layers.first(where: { $0.layer == name.layer }) else { return [] }
     var ranges: [UnsafeMutableRawBufferPointer] = []
-    slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: ledger.stages) { ranges.append($0) }
+    slots.forEachUsedRange(ofStepBlock: name.block, places: layer.places, by: stages ?? ledger.stages) {
+      ranges.append($0)
+    }
     return ranges
   }
 
-  /// Takes up a section of a layer; the counters are those of the snapshot.
-  func read(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
+  /// Where a section of a layer's slots goes.
+  ///
+  /// - Parameter stages: which used the slots when the section was written
+  func slotTargets(of name: SectionName, storedBy stages: [any Stage]) -> SlotTargets {
+    SlotTargets(ranges: slotRanges(of: name), lengths: slotRanges(of: name, by: stages).map(\.count))
+  }
+
+  /// Takes up a section of a layer; the counters are those of the snapshot, or what was cut off is left out.
+  ///
+  /// - Parameter stages: those of the snapshot
+  func read(
+    _ name: SectionName, _ bytes: UnsafeRawBufferPointer, storedBy stages: [any Stage]
+  ) throws(KVCacheError) {
     guard let layer = heads.layers.first(where: { $0.layer == name.layer }) else {
       throw .badSnapshot("\(name) is not in this cache")
     }
-    var reader = SectionReader(bytes)
     if name.state == SectionName.slots {
-      let targets = slotRanges(of: name)
-      let expected = targets.reduce(0) { $0 + $1.count }
-      guard expected == bytes.count else {
-        throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(expected)")
-      }
-      for target in targets { try reader.read(into: target) }
+      try slotTargets(of: name, storedBy: stages).fill(from: bytes, name)
     } else {
+      var reader = SectionReader(bytes)
       guard let state = states.first(where: { $0.isSaved && $0.name == name.state }) else {
         throw .badSnapshot("\(name) is not in this cache")
       }
       try state.read(layer.places, of: self, from: &reader)
       guard reader.remaining == 0 else { throw .badSnapshot("\(name) is \(reader.remaining) bytes too long") }
+    }
+  }
+}
+
+/// Where the bytes of a section of slots go: of each piece the start, as much as the cache has slots for.
+struct SlotTargets {
+  fileprivate let ranges: [UnsafeMutableRawBufferPointer]
+  /// Bytes of the pieces in the section.
+  fileprivate let lengths: [Int]
+
+  func fill(from bytes: UnsafeRawBufferPointer, _ name: SectionName) throws(KVCacheError) {
+    let expected = lengths.reduce(0, +)
+    guard expected == bytes.count else {
+      throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(expected)")
+    }
+    var reader = SectionReader(bytes)
+    for (range, length) in zip(ranges, lengths) {
+      let stored = try reader.take(length)
+      range.copyMemory(from: UnsafeRawBufferPointer(rebasing: stored[..<range.count]))
     }
   }
 }

@@ -4,7 +4,11 @@ public struct Tokens: StageSpecification {
 
   public var capacity: Int? { nil }
   public var description: String { "tokens" }
-  public var blueprint: StageBlueprint { StageBlueprint { TokensStage() } }
+  public var blueprint: StageBlueprint {
+    var blueprint = StageBlueprint { TokensStage() }
+    blueprint.canBeCut = true
+    return blueprint
+  }
 
   static let registration = StageRegistration(name: "tokens", form: "tokens", options: []) {
     parameters throws(KVCacheError) in
@@ -36,6 +40,12 @@ struct TokensStage: Stage {
   }
 
   func clock(ofSlot slot: Int) -> Int64 { nextClock - entered + Int64(slot) }
+
+  mutating func cut(to tokens: Int) {
+    precondition(tokens >= 0 && tokens <= count, "more tokens than it holds")
+    nextClock -= entered - Int64(tokens)
+    entered = Int64(tokens)
+  }
 
   var counters: [Int64] { [entered, nextClock] }
 

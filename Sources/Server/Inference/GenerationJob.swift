@@ -131,6 +131,10 @@ final class GenerationJob: @unchecked Sendable {
       return request.promptTokens
     }
     try held.sequence.rollBack(tokens: match.takesBack)
+    if let count = match.promptTokens {
+      read.append(request.promptTokens, symbols: prompt.symbols)
+      return Array(request.promptTokens[count...])
+    }
     let tokens = prompt.tokens(after: match.symbols)
     read.append(held.read.tokens.dropLast(match.takesBack) + tokens, symbols: prompt.symbols)
     return tokens

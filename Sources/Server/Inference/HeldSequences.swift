@@ -10,6 +10,8 @@ struct HeldSequence {
     var takesBack = 0
     /// Symbols of the prompt that remain read.
     var symbols = 0
+    /// How many of the prompt's tokens remain read, where they are the memory's; nil where only what they say is known.
+    var promptTokens: Int?
   }
 
   let sequence: Sequence
@@ -25,6 +27,12 @@ struct HeldSequence {
 
   /// Bytes that the memory takes while it rests, and those of the record of what it has read.
   var bytes: Int { sequence.takenBytes + sequence.memory.tokenRecordBytes + 4 * (read.count + 2 * read.tokens.count) }
+
+  /// The newest tokens after the start that a prompt has too; nil where so many cannot be taken back.
+  func newest(after start: StoredStart) -> Int? {
+    let newest = sequence.count - start.tokens
+    return newest >= 0 && newest <= sequence.undoableTokens ? newest : nil
+  }
 
   /// How a prompt goes on from here; nil where it does not.
   ///

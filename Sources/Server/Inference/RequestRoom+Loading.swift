@@ -19,9 +19,10 @@ extension RequestRoom {
     let most = running.isEmpty ? chunk : min(chunk, 32)
     terms.computing = { tokens in
       let new = max(1, prompt - Int(tokens))
+      let again = max(1, min(prompt, Int(tokens)))
       return LoadTerms.Computing(
         layerSeconds: estimates.seconds(rows: min(new, most)).map { $0 / Double(layers) },
-        againSeconds: estimates.seconds(reading: prompt, rowsAStep: most))
+        againSeconds: estimates.seconds(reading: again, rowsAStep: most))
     }
     terms.notify = wake
     return terms
@@ -35,6 +36,14 @@ extension RequestRoom {
     loading.removeAll { request in ready.contains { $0.job === request.job } }
     for request in ready {
       let found = stored.finish(request.memory, for: request.job.request)
+      if found.match.symbols == 0, request.memory.earlier == nil,
+        let other = stored.beginOther(
+          request.job.request, instead: found.use.miss, into: found.memory, vocabulary: engine.vocabularySize,
+          terms: terms(of: request.job.request))
+      {
+        loading.append(LoadingRequest(job: request.job, memory: other))
+        continue
+      }
       // What is stored may be of no use where another conversation's memory is.
       if found.match.symbols == 0, let (memory, match) = held.take(for: request.job.request) {
         start(request.job, StoredMemories.Found(memory: memory, match: match, use: .hit(0, from: "active")))

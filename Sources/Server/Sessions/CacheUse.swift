@@ -6,28 +6,33 @@ struct CacheUse: Sendable, Hashable {
   /// `active` for a memory that waited in the server, else the tier of the store; nil where all was read.
   var tier: String?
   var tokens = 0
+  /// Why all or a part of what was stored is read again.
   var miss: Miss?
 
   static func hit(_ tokens: Int, from tier: String) -> Self { Self(tier: tier, tokens: tokens) }
   static func miss(_ miss: Miss) -> Self { Self(miss: miss) }
 
-  /// The field `x-sluice-cache` of an answer: `hit; tier=disk; tokens=57`, `miss; reason=diverged; token=12`.
+  /// The field `x-sluice-cache` of an answer: `hit; tier=disk; tokens=57`, `miss; reason=diverged; token=12`, or of both.
   var header: String {
-    if let tier { return "hit; tier=\(tier); tokens=\(tokens)" }
-    if case .diverged(let token) = miss { return "miss; reason=diverged; token=\(token)" }
-    return "miss; reason=\((miss ?? .neverStored).code)"
+    guard let tier else { return "miss; " + Self.reason(miss ?? .neverStored) }
+    return "hit; tier=\(tier); tokens=\(tokens)" + (miss.map { "; " + Self.reason($0) } ?? "")
+  }
+
+  private static func reason(_ miss: Miss) -> String {
+    if case .diverged(let token) = miss { return "reason=diverged; token=\(token)" }
+    return "reason=\(miss.code)"
   }
 
   var headers: [String: String] { ["x-sluice-cache": header] }
 
   /// The member `cache` of an answer's `usage`.
   var json: JSONValue {
-    guard let tier else {
-      var members = JSONObject()
-      members["reason"] = .string((miss ?? .neverStored).code)
+    var members = JSONObject()
+    if let tier { members["tier"] = .string(tier) }
+    if let miss = miss ?? (tier == nil ? .neverStored : nil) {
+      members["reason"] = .string(miss.code)
       if case .diverged(let token) = miss { members["token"] = JSONValue(token) }
-      return .object(members)
     }
-    return ["tier": .string(tier)]
+    return .object(members)
   }
 }

@@ -16,6 +16,10 @@ final class StoredMemories {
   struct Loading {
     var memory: HeldSequence
     let load: SessionLoad
+    /// Whether it is stored as another conversation's, of which the prompt has the start only.
+    var isOther = false
+    /// Why the session's own memory is of no use, where another one is looked for.
+    var earlier: Miss?
   }
 
   /// What came of looking for the memory of a request's session.
@@ -37,15 +41,42 @@ final class StoredMemories {
   func begin(
     _ request: GenerationRequest, into memory: HeldSequence, vocabulary: Int, terms: LoadTerms
   ) -> Loading? {
-    guard case .text = request.prompt, let key = request.storedSession ?? find(request, like: memory, after: 0) else {
-      return nil
+    guard let key = request.storedSession ?? find(request, like: memory) else { return nil }
+    return begin(key, request, into: memory, vocabulary: vocabulary, terms: terms)
+  }
+
+  /// Begins to bring what other conversations have read of a prompt, where the session's own memory is of no use; nil where there is
+  /// nothing.
+  func beginOther(
+    _ request: GenerationRequest, instead miss: Miss?, into memory: HeldSequence, vocabulary: Int, terms: LoadTerms
+  ) -> Loading? {
+    switch miss {
+    case .slower, .timedOut, .unavailable, nil: return nil
+    default: break
     }
+    guard request.storedSession != nil, let key = findStart(request, like: memory)?.key, key != request.storedSession,
+      var loading = begin(key, request, into: memory, vocabulary: vocabulary, terms: terms)
+    else { return nil }
+    (loading.isOther, loading.earlier) = (true, miss)
+    return loading
+  }
+
+  private func begin(
+    _ key: ItemKey, _ request: GenerationRequest, into memory: HeldSequence, vocabulary: Int, terms: LoadTerms
+  ) -> Loading? {
+    guard case .text(let prompt) = request.prompt else { return nil }
+    let (tokens, canBeCut) = (request.promptTokens, memory.sequence.memory.canBeCut)
     var memory = memory
     let checkpointer = checkpointer(key)
     memory.checkpointer = checkpointer
     let load = checkpointer.beginLoad(
       into: memory.sequence, vocabulary: vocabulary, records: [SessionArchive.tokens, SessionArchive.symbols],
-      terms: terms)
+      wanted: { count, record in
+        guard canBeCut, let read = Self.read(record), read.tokens.count == count,
+          let start = StoredStart(of: prompt, tokens, in: read)
+        else { return nil }
+        return start.tokens < Self.fewestTokens ? 0 : start.tokens
+      }, terms: terms)
     return Loading(memory: memory, load: load)
   }
 
@@ -55,26 +86,43 @@ final class StoredMemories {
     let found = loading.load.finish()
     // What is stored without a name stays what it is where it is of no use.
     let isUnnamed = request.storedSession == nil
-    guard let tier = found.resumption.tier, let read = Self.read(loading.load) else {
+    guard let tier = found.resumption.tier, let read = Self.read(loading.load.record) else {
       loading.load.abandon(.corrupt)
       memory.sequence.restart()
-      if isUnnamed { memory.checkpointer = nil }
-      return Found(memory: memory, use: .miss(found.resumption.miss ?? .corrupt))
+      if isUnnamed || loading.isOther { memory.checkpointer = nil }
+      return Found(memory: memory, use: .miss(loading.earlier ?? found.resumption.miss ?? .corrupt))
     }
     guard case .text(let prompt) = request.prompt else { preconditionFailure("a session without messages") }
     memory.read = read
-    if let match = memory.match(prompt.symbols, ofCopy: isUnnamed) {
-      let isWhole = loading.load.outcome == .whole
-      return Found(memory: memory, match: match, use: .hit(0, from: tier), load: isWhole ? nil : loading.load)
+    if memory.sequence.memory.canBeCut, let start = StoredStart(of: prompt, request.promptTokens, in: read),
+      start.tokens >= Self.fewestTokens, let waiting = memory.newest(after: start)
+    {
+      memory.read = start.text(of: read, prompt: prompt)
+      // What another conversation goes on with stays as it is stored.
+      let isOwn = !isUnnamed && !loading.isOther
+      if !isOwn { memory.checkpointer = nil }
+      var use = CacheUse.hit(0, from: tier)
+      use.miss = found.resumption.miss ?? (isOwn ? .diverged(token: start.tokens) : nil)
+      let match = HeldSequence.Match(
+        takesBack: waiting, symbols: start.symbols, promptTokens: start.isOfPrompt ? start.tokens : nil)
+      return Found(memory: memory, match: match, use: use, load: rest(of: loading))
+    }
+    if let match = memory.match(prompt.symbols, ofCopy: isUnnamed || loading.isOther) {
+      if loading.isOther { memory.checkpointer = nil }
+      var use = CacheUse.hit(0, from: tier)
+      use.miss = found.resumption.miss
+      return Found(memory: memory, match: match, use: use, load: rest(of: loading))
     }
     let common = zip(read.symbols, prompt.symbols).prefix { $0 == $1 }.count
     let miss = Miss.diverged(token: request.promptTokens.count - prompt.tokens(after: common).count)
     loading.load.abandon(miss)
     memory.sequence.restart()
-    if isUnnamed { memory.checkpointer = nil }
+    if isUnnamed || loading.isOther { memory.checkpointer = nil }
     memory.read = ReadText()
-    return Found(memory: memory, use: .miss(miss))
+    return Found(memory: memory, use: .miss(loading.earlier ?? miss))
   }
+
+  private func rest(of loading: Loading) -> SessionLoad? { loading.load.outcome == .whole ? nil : loading.load }
 
   func checkpointer(_ key: ItemKey) -> SessionCheckpointer {
     SessionCheckpointer(archive.store, key, model: archive.model)
@@ -91,6 +139,7 @@ final class StoredMemories {
       try? checkpointer.save(withoutMemory: [messages])
       return
     }
+    checkpointer.marks = blockMarks(of: memory)
     try? save(memory.sequence, memory.read, beside: [messages], in: checkpointer)
   }
 
@@ -109,8 +158,8 @@ final class StoredMemories {
       ])
   }
 
-  private static func read(_ load: SessionLoad) -> ReadText? {
-    guard let tokens = load.record(SessionArchive.tokens), let symbols = load.record(SessionArchive.symbols) else {
+  private static func read(_ record: (String) -> [UInt8]?) -> ReadText? {
+    guard let tokens = record(SessionArchive.tokens), let symbols = record(SessionArchive.symbols) else {
       return nil
     }
     var read = ReadText()

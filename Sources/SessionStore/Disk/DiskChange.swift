@@ -2,9 +2,12 @@
 struct DiskChange {
   private let database: SQLiteDatabase
 
-  init(_ database: SQLiteDatabase) { self.database = database }
+  private let blocks: DiskBlocks
 
-  func apply(_ change: ItemChange) throws(TierError) {
+  init(_ database: SQLiteDatabase) { (self.database, blocks) = (database, DiskBlocks(database)) }
+
+  /// - Returns: bytes of pages that were written.
+  func apply(_ change: ItemChange) throws(TierError) -> Int {
     let (key, manifest) = (change.key, change.manifest)
     guard try DiskLeases(database).admit(change.token, key) else { throw .fenced }
     let existing = try database.statement("SELECT id, generation FROM items WHERE tenant = ?1 AND name = ?2")
@@ -18,7 +21,10 @@ struct DiskChange {
     let id: Int64
     if let existing {
       id = existing.id
-      if change.base == nil { try database.run("DELETE FROM pages WHERE item = ?1", .integer(id)) }
+      if change.base == nil {
+        try database.run("DELETE FROM pages WHERE item = ?1", .integer(id))
+        try blocks.releaseAll(of: id)
+      }
       try withBlob(bytes) { (blob) throws(TierError) in
         try database.run(
           "UPDATE items SET generation = ?2, bytes = ?3, saved = ?4, used = ?4, turn = ?5, manifest = ?6 WHERE id = ?1",
@@ -36,18 +42,36 @@ struct DiskChange {
       try forgetDeparture(of: key)
     }
     if let marks = change.marks { try setMarks(marks, of: id, key.tenant) }
+    var uses = try blocks.uses(of: id)
     for section in change.dropped {
       let places = PagePlace.numbers(ofSection: section)
       try deletePages(of: id, places.lowerBound, places.upperBound)
+      try blocks.release(section, of: id, &uses)
     }
-    for cut in change.cut { try deletePages(of: id, cut.from.number, cut.to.number) }
-    for page in change.pages {
+    let settled = try blocks.settle(change, id, &uses)
+    let known = change.rewrites ? [] : settled
+    for cut in change.cut where !known.contains(cut.from.section) {
+      let (owner, first) = Self.place(cut.from, of: id, uses)
+      try deletePages(of: owner, first, Self.place(cut.to, of: id, uses).number)
+    }
+    var written = 0
+    for page in change.pages where !known.contains(page.place.section) {
+      let (owner, number) = Self.place(page.place, of: id, uses)
       try withBlob(page.bytes) { (blob) throws(TierError) in
         try database.run(
           "INSERT INTO pages VALUES (?1, ?2, ?3) ON CONFLICT (item, place) DO UPDATE SET content = excluded.content",
-          .integer(id), .integer(page.place.number), blob)
+          .integer(owner), .integer(number), blob)
       }
+      written += page.bytes.count
     }
+    return written
+  }
+
+  /// Where a page lies: in the block of its section, or beside its item.
+  private static func place(
+    _ place: PagePlace, of item: Int64, _ uses: [Int: DiskBlocks.Use]
+  ) -> (owner: Int64, number: Int64) {
+    uses[place.section].map { (-$0.block, place.numberInSection) } ?? (item, place.number)
   }
 
   func remove(_ key: ItemKey, _ reason: Departure) throws(TierError) {
@@ -72,10 +96,12 @@ struct DiskChange {
       .integer(try nextTurn("items")))
     try database.run(
       "INSERT INTO pages SELECT ?2, place, content FROM pages WHERE item = ?1", .integer(id), .integer(new))
+    try blocks.copy(from: id, to: new, of: other.owner, sharing: key.owner == other.owner)
     try forgetDeparture(of: other)
   }
 
   private func removeRows(of id: Int64) throws(TierError) {
+    try blocks.releaseAll(of: id)
     for statement in [
       "DELETE FROM pages WHERE item = ?1", "DELETE FROM marks WHERE item = ?1", "DELETE FROM items WHERE id = ?1",
     ] { try database.run(statement, .integer(id)) }

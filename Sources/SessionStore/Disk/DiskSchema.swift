@@ -3,7 +3,7 @@ enum DiskSchema {
   /// A page of an item fills one of the database's (`StoredSection.pageBytes`), so a save changes as few as it can.
   static let pageBytes = 16 << 10
 
-  private static let version = 2
+  private static let version = 3
 
   /// `turn` grows with each use, so that order does not hang on a clock.
   private static let tables = """
@@ -26,6 +26,15 @@ enum DiskSchema {
     CREATE TABLE marks (
       tenant TEXT NOT NULL, mark INTEGER NOT NULL, item INTEGER NOT NULL, PRIMARY KEY (tenant, mark)) WITHOUT ROWID;
     CREATE INDEX mark_items ON marks (item);
+    """
+
+  /// What version 3 has more; a block has an address once it has settled.
+  private static let blocks = """
+    CREATE TABLE blocks (
+      id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, address TEXT, bytes INTEGER NOT NULL, uses INTEGER NOT NULL,
+      UNIQUE (tenant, address));
+    CREATE TABLE block_uses (
+      item INTEGER NOT NULL, section INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (item, section)) WITHOUT ROWID;
     PRAGMA user_version = \(version);
     """
 
@@ -38,8 +47,9 @@ enum DiskSchema {
     guard try currentVersion(database) != version else { return }
     try database.transaction { () throws(TierError) in
       switch try currentVersion(database) {
-      case 0: try database.execute(tables + additions)
-      case 1: try database.execute(additions)
+      case 0: try database.execute(tables + additions + blocks)
+      case 1: try database.execute(additions + blocks)
+      case 2: try database.execute(blocks)
       // Another process was faster.
       case version: return
       case let other: throw .corrupt("a session store of version \(other), this program reads \(version)")

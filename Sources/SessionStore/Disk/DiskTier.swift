@@ -102,7 +102,8 @@ package final class DiskTier: StorageTier {
 
   package func bytes() throws(TierError) -> Int {
     try look { (database) throws(TierError) in
-      try database.statement("SELECT TOTAL(bytes) FROM items").first { Int($0.integer(0)) } ?? 0
+      let bytes = try database.statement("SELECT TOTAL(bytes) FROM items").first { Int($0.integer(0)) } ?? 0
+      return bytes - (try DiskBlocks(database).savedBytes())
     }
   }
 
@@ -130,7 +131,15 @@ package final class DiskTier: StorageTier {
     }
   }
 
-  package func apply(_ change: ItemChange) throws(TierError) {
+  package func growth(with change: ItemChange) throws(TierError) -> Int {
+    try look { (database) throws(TierError) in
+      let item = try database.statement("SELECT id, bytes FROM items WHERE tenant = ?1 AND name = ?2")
+        .first(.text(change.key.tenant), .text(change.key.name)) { ($0.integer(0), Int($0.integer(1))) }
+      return try DiskBlocks(database).growth(with: change, item?.0, bytes: item?.1 ?? 0)
+    }
+  }
+
+  package func apply(_ change: ItemChange) throws(TierError) -> Int {
     try write { (database) throws(TierError) in try DiskChange(database).apply(change) }
   }
 
@@ -140,7 +149,7 @@ package final class DiskTier: StorageTier {
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, section.bytes), alignment: 64)
     defer { block.deallocate() }
     var ranges: [Int64: Range<Int>] = [:]
-    section.forEachPage { place, range, _ in ranges[place.number] = range }
+    section.forEachPage { place, range, _ in ranges[place.numberInSection] = range }
     nonisolated(unsafe) let target = block
     let count = ranges.count
     try look { (database) throws(TierError) in
@@ -148,10 +157,10 @@ package final class DiskTier: StorageTier {
         .first(.text(key.tenant), .text(key.name)) { ($0.integer(0), $0.integer(1)) }
       guard let item, item.1 == generation else { throw .gone }
       var missing = count
-      let numbers = PagePlace.numbers(ofSection: section.number)
+      let (owner, first) = try DiskBlocks(database).pages(ofSection: section.number, of: item.0)
       try database.statement(
-        "SELECT place, content FROM pages WHERE item = ?1 AND place BETWEEN ?2 AND ?3 ORDER BY place"
-      ).forEachRow([.integer(item.0), .integer(numbers.lowerBound), .integer(numbers.upperBound)]) { row in
+        "SELECT place - ?2, content FROM pages WHERE item = ?1 AND place BETWEEN ?2 AND ?2 + 4294967295 ORDER BY place"
+      ).forEachRow([.integer(owner), .integer(first)]) { row in
         let content = row.blob(1)
         guard let range = ranges[row.integer(0)], range.count == content.count else { return }
         UnsafeMutableRawBufferPointer(rebasing: target[range]).copyMemory(from: content)
@@ -173,12 +182,14 @@ package final class DiskTier: StorageTier {
     }
   }
 
-  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     try look { (database) throws(TierError) in
       let statement = try database.statement(
         "SELECT name FROM marks JOIN items ON items.id = marks.item WHERE marks.tenant = ?1 AND mark = ?2")
       for mark in marks {
-        if let name = try statement.first(.text(tenant), .integer(mark), body: { $0.text(0) }) { return name }
+        if let name = try statement.first(.text(tenant), .integer(mark), body: { $0.text(0) }) {
+          return MarkedName(name: name, mark: mark)
+        }
       }
       return nil
     }

@@ -13,5 +13,8 @@ package struct ItemKey: Sendable, Hashable {
 
   package var isUnnamed: Bool { tenant.hasPrefix(Self.unnamed) }
 
+  /// Whose it is, whether it has a name or not: items of one owner share what they have in common.
+  package var owner: String { isUnnamed ? String(tenant.dropFirst(Self.unnamed.count)) : tenant }
+
   private static let unnamed = "unnamed:"
 }

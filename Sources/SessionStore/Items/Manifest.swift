@@ -3,7 +3,8 @@ import Kernels
 
 /// What an item is and where its parts lie.
 package struct Manifest: Sendable, Hashable {
-  static let version = 1
+  /// The newest version: 2 has addresses of sections, and is written where there are any.
+  static let version = 2
   private static let magic: [UInt8] = Array("SLUICEIT".utf8)
 
   package var fingerprint: Fingerprint
@@ -38,7 +39,8 @@ package struct Manifest: Sendable, Hashable {
   package var encoded: [UInt8] {
     var writer = SectionWriter()
     Self.magic.withUnsafeBytes { writer.write($0) }
-    writer.write(UInt32(Self.version))
+    let hasAddresses = sections.contains { $0.address != nil }
+    writer.write(UInt32(hasAddresses ? 2 : 1))
     for text in [fingerprint.model, fingerprint.tokenizer, fingerprint.cache, plan, slotType, modelName] {
       writer.write(text)
     }
@@ -52,17 +54,23 @@ package struct Manifest: Sendable, Hashable {
         writer.write(UInt64(part.bytes))
         for hash in part.hashes { writer.write(hash) }
       }
+      guard hasAddresses else { continue }
+      writer.write(UInt8(section.address == nil ? 0 : 1))
+      if let address = section.address {
+        writer.write(address.high)
+        writer.write(address.low)
+      }
     }
     writer.write(writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
     return writer.bytes
   }
 
   /// - Throws: `Miss` where it is damaged or of another version.
-  init(_ bytes: UnsafeRawBufferPointer) throws(Miss) {
+  package init(_ bytes: UnsafeRawBufferPointer) throws(Miss) {
     let head = Self.magic.count + 4
     guard bytes.count >= head + 4, bytes.prefix(Self.magic.count).elementsEqual(Self.magic) else { throw .corrupt }
     let version = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: Self.magic.count, as: UInt32.self))
-    guard version == Self.version else { throw .otherVersion(Int(version)) }
+    guard (1...2).contains(version) else { throw .otherVersion(Int(version)) }
     let content = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 4)])
     let checksum = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: bytes.count - 4, as: UInt32.self))
     guard Checksum.crc32c(content) == checksum else { throw .corrupt }
@@ -74,14 +82,16 @@ package struct Manifest: Sendable, Hashable {
       (tokens, created, saved, generation) = (
         try reader.read(), try reader.read(), try reader.read(), try reader.read()
       )
-      sections = try Self.readSections(&reader)
+      sections = try Self.readSections(&reader, haveAddresses: version == 2)
       guard reader.remaining == 0, tokens >= 0 else { throw Miss.corrupt }
     } catch {
       throw .corrupt
     }
   }
 
-  private static func readSections(_ reader: inout SectionReader) throws -> [StoredSection] {
+  private static func readSections(
+    _ reader: inout SectionReader, haveAddresses: Bool
+  ) throws -> [StoredSection] {
     var sections: [StoredSection] = []
     for _ in 0..<(try reader.read(UInt32.self)) {
       let name = try reader.readName()
@@ -95,7 +105,11 @@ package struct Manifest: Sendable, Hashable {
         for _ in 0..<StoredSection.pages(ofBytes: Int(bytes)) { hashes.append(try reader.read()) }
         parts.append(StoredSection.Part(bytes: Int(bytes), hashes: hashes))
       }
-      sections.append(StoredSection(name: name, number: number, parts: parts))
+      var section = StoredSection(name: name, number: number, parts: parts)
+      if haveAddresses, try reader.read(UInt8.self) == 1 {
+        section.address = SectionAddress(high: try reader.read(), low: try reader.read())
+      }
+      sections.append(section)
     }
     return sections
   }

@@ -18,6 +18,8 @@ package struct StoredSection: Sendable, Hashable {
   /// A number that stays with the section as long as the item has it.
   package let number: Int
   package var parts: [Part]
+  /// By what items of one owner share it, where it is settled; nil where it is the item's alone.
+  package var address: SectionAddress?
 
   package var bytes: Int { parts.reduce(0) { $0 + $1.bytes } }
 
@@ -45,12 +47,15 @@ package struct StoredSection: Sendable, Hashable {
 
 /// Where a page belongs in an item.
 package struct PagePlace: Sendable, Hashable {
-  let section: Int
+  package let section: Int
   let part: Int
   let page: Int
 
   /// One number, in the order of the section's bytes.
   package var number: Int64 { Int64(section) << 32 | Int64(part) << 16 | Int64(page) }
+
+  /// The same within the section.
+  package var numberInSection: Int64 { number & 0xffff_ffff }
 
   /// The numbers of all pages of a section.
   static func numbers(ofSection section: Int) -> ClosedRange<Int64> {

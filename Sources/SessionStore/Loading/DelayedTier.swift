@@ -40,7 +40,7 @@ package final class DelayedTier: StorageTier {
     try under.read(section, of: key, generation: generation, body)
   }
 
-  package func apply(_ change: ItemChange) throws(TierError) { try under.apply(change) }
+  package func apply(_ change: ItemChange) throws(TierError) -> Int { try under.apply(change) }
   package func remove(_ key: ItemKey, because reason: Departure) throws(TierError) {
     try under.remove(key, because: reason)
   }
@@ -53,7 +53,7 @@ package final class DelayedTier: StorageTier {
 
   package var isShared: Bool { under.isShared }
 
-  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     try under.name(marked: marks, of: tenant)
   }
 

@@ -18,6 +18,8 @@ package struct LoadTerms: Sendable {
   package var lead: Int?
   /// Called with the item as soon as it is found, and with why it is of no use where it is not; reads its records.
   package var examine: @Sendable (FoundItem, Miss?) throws(Miss) -> Void = { _, _ in }
+  /// How many of the item's tokens are wanted, as far as a cache that can be cut is concerned; asked once it was examined.
+  package var wanted: @Sendable (FoundItem) -> Int = { Int($0.manifest.tokens) }
   /// What computing takes with so many tokens in the item.
   package var computing: @Sendable (_ tokens: Int64) -> Computing = { _ in Computing() }
   /// Called whenever it may be possible to begin, or has come to an end; on the reader's thread.

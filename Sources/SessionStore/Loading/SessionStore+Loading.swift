@@ -27,10 +27,15 @@ extension SessionStore {
     state.withLock { $0.estimates.note(bytes: bytes, seconds: seconds, from: tier) }
   }
 
-  /// Whether computing an item again takes no longer than waiting for it, as far as is known.
-  func isSlower(_ item: FoundItem, than seconds: Double) -> Bool {
+  /// Seconds that some bytes of an item will take; nil where nothing is known of its tier.
+  func loadSeconds(of item: FoundItem, bytes: Int) -> Double? {
+    state.withLock { $0.estimates.seconds(bytes: bytes, from: item.tier) }
+  }
+
+  /// Whether computing some of an item again takes no longer than waiting for its bytes, as far as is known.
+  func isSlower(_ item: FoundItem, bytes: Int, than seconds: Double) -> Bool {
     state.withLock { state in
-      guard let load = state.estimates.seconds(bytes: item.manifest.bytes, from: item.tier),
+      guard let load = state.estimates.seconds(bytes: bytes, from: item.tier),
         load >= LoadTerms.worthwhile * seconds
       else { return false }
       state.estimates.doubt(item.tier)

@@ -30,6 +30,7 @@ package final class MemoryTier: StorageTier {
     var turn: Int64 = 0
     var departures = Departures()
     var marked: [Mark: String] = [:]
+    var shared = SharedBlocks()
     var leases = LeaseTable()
 
     mutating func setMarks(_ marks: [Int64], of item: Item) {
@@ -40,6 +41,77 @@ package final class MemoryTier: StorageTier {
       }
       for number in marks { marked[Mark(tenant: key.tenant, number: number)] = key.name }
       item.marks = marks
+    }
+
+    /// Bytes by which the items grow where one of them, or a new one, becomes what a manifest says.
+    func growth(_ manifest: Manifest, of key: ItemKey) -> Int {
+      let before = items[key]?.manifest.sections ?? []
+      let kept = Set(manifest.sections.compactMap(\.address))
+      var bytes = 0
+      for section in manifest.sections {
+        let isThere = section.address.map { shared[SharedBlocks.Key(owner: key.owner, address: $0)] != nil } ?? false
+        if !isThere { bytes += section.bytes }
+      }
+      for section in before {
+        guard let address = section.address else {
+          bytes -= section.bytes
+          continue
+        }
+        let isLast = shared.isLast(SharedBlocks.Key(owner: key.owner, address: address))
+        if isLast, !kept.contains(address) { bytes -= section.bytes }
+      }
+      return bytes
+    }
+
+    /// Gives an item the blocks of a change, those that others have already as they are.
+    ///
+    /// - Returns: bytes that were copied.
+    mutating func fill(_ item: Item, from change: ItemChange, _ existing: Item?) -> Int {
+      let before = change.base == nil ? [] : existing?.manifest.sections ?? []
+      let sharedBefore = Set(before.lazy.filter { $0.address != nil }.map(\.number))
+      var known: Set<Int> = []
+      for section in change.manifest.sections {
+        if let address = section.address,
+          let block = shared[SharedBlocks.Key(owner: change.key.owner, address: address)]
+        {
+          item.blocks[section.number] = block
+          known.insert(section.number)
+          continue
+        }
+        let isPrivate = change.base != nil && !sharedBefore.contains(section.number)
+        let parts = section.parts.map(\.bytes)
+        let old = isPrivate ? existing?.blocks[section.number] : nil
+        item.blocks[section.number] = old?.resized(to: parts) ?? SectionBlock(parts: parts)
+      }
+      var written = 0
+      for page in change.pages where !known.contains(page.place.section) {
+        item.blocks[page.place.section]?.write(page.bytes, part: page.place.part, page: page.place.page)
+        written += page.bytes.count
+      }
+      return written
+    }
+
+    /// Counts an item's blocks in.
+    mutating func hold(_ item: Item) {
+      for section in item.manifest.sections {
+        guard let address = section.address, let block = item.blocks[section.number] else {
+          bytes += section.bytes
+          continue
+        }
+        bytes += shared.use(SharedBlocks.Key(owner: item.facts.key.owner, address: address), block)
+      }
+    }
+
+    /// Counts the blocks of an item out that is not there any more.
+    mutating func release(_ item: Item?) {
+      guard let item else { return }
+      for section in item.manifest.sections {
+        guard let address = section.address else {
+          bytes -= section.bytes
+          continue
+        }
+        bytes -= shared.release(SharedBlocks.Key(owner: item.facts.key.owner, address: address))
+      }
     }
   }
 
@@ -64,38 +136,36 @@ package final class MemoryTier: StorageTier {
 
   package func manifest(of key: ItemKey) -> [UInt8]? { state.withLock { $0.items[key]?.manifest.encoded } }
 
-  package func apply(_ change: ItemChange) throws(TierError) {
+  package func growth(with change: ItemChange) -> Int {
+    state.withLock { $0.growth(change.manifest, of: change.key) }
+  }
+
+  package func apply(_ change: ItemChange) throws(TierError) -> Int {
     let now = milliseconds()
-    let problem = state.withLock { state -> TierError? in
-      guard state.leases.admits(change.token, change.key, at: now) else { return .fenced }
+    let result = state.withLock { state -> Result<Int, TierError> in
+      guard state.leases.admits(change.token, change.key, at: now) else { return .failure(.fenced) }
       let existing = state.items[change.key]
       if let base = change.base {
-        guard let existing else { return .gone }
-        guard existing.facts.generation == base else { return .outOfStep }
+        guard let existing else { return .failure(.gone) }
+        guard existing.facts.generation == base else { return .failure(.outOfStep) }
       }
       let item = Item(
         TierItem(
           key: change.key, generation: change.manifest.generation, bytes: change.manifest.bytes,
           saved: change.manifest.saved, used: change.manifest.saved, isPinned: existing?.facts.isPinned ?? false),
         change.manifest, turn: state.turn + 1)
-      guard state.bytes - (existing?.facts.bytes ?? 0) + item.facts.bytes <= byteLimit else { return .full }
-      for section in change.manifest.sections {
-        let parts = section.parts.map(\.bytes)
-        let old = change.base == nil ? nil : existing?.blocks[section.number]
-        item.blocks[section.number] = old?.resized(to: parts) ?? SectionBlock(parts: parts)
-      }
-      for page in change.pages {
-        item.blocks[page.place.section]?.write(page.bytes, part: page.place.part, page: page.place.page)
-      }
+      guard state.bytes + state.growth(change.manifest, of: change.key) <= byteLimit else { return .failure(.full) }
+      let written = state.fill(item, from: change, existing)
       state.turn += 1
-      state.bytes += item.facts.bytes - (existing?.facts.bytes ?? 0)
+      state.hold(item)
+      state.release(existing)
       state.items[change.key] = item
       item.marks = existing?.marks ?? []
       if let marks = change.marks { state.setMarks(marks, of: item) }
       state.departures.forget(change.key)
-      return nil
+      return .success(written)
     }
-    if let problem { throw problem }
+    return try result.get()
   }
 
   package func read(
@@ -113,7 +183,7 @@ package final class MemoryTier: StorageTier {
     state.withLock { state in
       guard let item = state.items.removeValue(forKey: key) else { return }
       state.setMarks([], of: item)
-      state.bytes -= item.facts.bytes
+      state.release(item)
       state.departures.note(key, reason)
     }
   }
@@ -135,15 +205,18 @@ package final class MemoryTier: StorageTier {
   package func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
     let problem = state.withLock { state -> TierError? in
       guard let item = state.items[key] else { return .gone }
-      let replaced = state.items[other]?.facts.bytes ?? 0
-      guard state.bytes - replaced + item.facts.bytes <= byteLimit else { return .full }
+      guard state.bytes + state.growth(item.manifest, of: other) <= byteLimit else { return .full }
       state.turn += 1
       let facts = TierItem(
         key: other, generation: item.facts.generation, bytes: item.facts.bytes, saved: seconds, used: seconds,
         isPinned: false)
       let copy = Item(facts, item.manifest, turn: state.turn)
-      copy.blocks = item.blocks.mapValues { $0.copy() }
-      state.bytes += copy.facts.bytes - replaced
+      for section in item.manifest.sections {
+        let isShared = section.address != nil && key.owner == other.owner
+        copy.blocks[section.number] = isShared ? item.blocks[section.number] : item.blocks[section.number]?.copy()
+      }
+      state.hold(copy)
+      state.release(state.items[other])
       state.items[other] = copy
       state.departures.forget(other)
       return nil
@@ -153,10 +226,11 @@ package final class MemoryTier: StorageTier {
 }
 
 extension MemoryTier {
-  package func name(marked marks: [Int64], of tenant: String) -> String? {
+  package func name(marked marks: [Int64], of tenant: String) -> MarkedName? {
     state.withLock { state in
       for number in marks {
-        if let name = state.marked[Mark(tenant: tenant, number: number)] { return name }
+        guard let name = state.marked[Mark(tenant: tenant, number: number)] else { continue }
+        return MarkedName(name: name, mark: number)
       }
       return nil
     }

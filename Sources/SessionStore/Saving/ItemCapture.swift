@@ -11,6 +11,9 @@ package struct ItemCapture: SectionSink {
   private var nextNumber: Int
   /// The parts of the section that is written next; nil where it is one part.
   private var parts: [Int]?
+  /// What becomes of the section that is written next.
+  private var course = SectionCourse.changing
+  private var growing: Set<Int> = []
   /// Bytes that were looked at.
   package private(set) var comparedBytes = 0
 
@@ -39,10 +42,10 @@ package struct ItemCapture: SectionSink {
         manifest.sections.append(section)
         continue
       }
-      parts = cache.parts(of: name)
+      (parts, course) = (cache.parts(of: name), cache.course(of: name))
       try cache.write([name], to: &self)
     }
-    parts = nil
+    (parts, course) = (nil, .changing)
   }
 
   /// Takes a section.
@@ -51,19 +54,34 @@ package struct ItemCapture: SectionSink {
     let number = before?.number ?? nextNumber
     if before == nil { nextNumber += 1 }
     var section = StoredSection(name: name, number: number, parts: [])
+    let firstPage = pages.count
+    takeParts(bytes, of: &section, before)
+    if before?.address != nil, section.parts != before?.parts {
+      // What others have too stays as it is: this is another one, and all of it is new.
+      pages.removeLast(pages.count - firstPage)
+      section.parts = []
+      takeParts(bytes, of: &section, nil)
+    }
+    for index in section.parts.count..<max(section.parts.count, before?.parts.count ?? 0) {
+      cutPages(of: number, index, from: 0)
+    }
+    if course == .settled { section.address = SectionAddress(section, manifest.fingerprint) }
+    if course == .growing { growing.insert(number) }
+    comparedBytes += bytes.count
+    manifest.sections.append(section)
+  }
+
+  private mutating func takeParts(
+    _ bytes: UnsafeRawBufferPointer, of section: inout StoredSection, _ before: StoredSection?
+  ) {
     var first = 0
     for (index, length) in (parts ?? [bytes.count]).enumerated() {
       let old = before.flatMap { $0.parts.indices.contains(index) ? $0.parts[index] : nil }
       let part = UnsafeRawBufferPointer(rebasing: bytes[first..<first + length])
-      section.parts.append(take(part, of: number, index, old))
+      section.parts.append(take(part, of: section.number, index, old))
       first += length
     }
     assert(first == bytes.count, "parts that are not the section")
-    for index in section.parts.count..<max(section.parts.count, before?.parts.count ?? 0) {
-      cutPages(of: number, index, from: 0)
-    }
-    comparedBytes += bytes.count
-    manifest.sections.append(section)
   }
 
   private mutating func take(
@@ -105,6 +123,7 @@ package struct ItemCapture: SectionSink {
     let kept = Set(manifest.sections.map(\.number))
     let dropped = (previous?.sections ?? []).map(\.number).filter { !kept.contains($0) }
     return ItemChange(
-      key: key, manifest: manifest, base: previous?.generation, pages: pages, dropped: dropped, cut: cut)
+      key: key, manifest: manifest, base: previous?.generation, pages: pages, dropped: dropped, cut: cut,
+      growing: growing)
   }
 }

@@ -3,15 +3,16 @@ import Synchronization
 /// What the store's thread does with a change.
 extension SessionStore {
   func write(_ change: ItemChange) throws(TierError) {
+    let written: Int
     do throws(TierError) {
-      try put(change, into: base)
+      written = try put(change, into: base)
     } catch {
       note { $0.failedSaves += 1 }
       throw error
     }
     note { statistics in
       statistics.saves += 1
-      statistics.savedBytes += change.bytes
+      statistics.savedBytes += written
     }
     state.withLock { $0.expectation.itemBytes.note(Double(change.manifest.bytes)) }
     if hasDisk { copyToPool(change) }
@@ -56,7 +57,9 @@ extension SessionStore {
   /// Writes into a tier, for which others may have to go.
   ///
   /// - Parameter place: how far back the queue asks for it: nobody goes who is asked for sooner; nil where it has to have room
-  private func put(_ change: ItemChange, into tier: any StorageTier, place: Int? = nil) throws(TierError) {
+  /// - Returns: bytes that were written
+  @discardableResult
+  private func put(_ change: ItemChange, into tier: any StorageTier, place: Int? = nil) throws(TierError) -> Int {
     guard change.manifest.bytes <= tier.byteLimit else { throw .full }
     try makeRoom(for: change, in: tier, place)
     while true {
@@ -72,8 +75,8 @@ extension SessionStore {
     for change: ItemChange, in tier: any StorageTier, _ place: Int?
   ) throws(TierError) {
     if change.key.isUnnamed, tier === base { try makeRoomAmongUnnamed(for: change) }
-    let there = try tier.item(change.key)?.bytes ?? 0
-    while try tier.bytes() - there + change.manifest.bytes > tier.byteLimit {
+    // What goes may be what the change would have shared, so the bytes are asked for again.
+    while try tier.bytes() + tier.growth(with: change) > tier.byteLimit {
       guard try evict(from: tier, except: change.key, place) else { throw .full }
     }
   }

@@ -29,9 +29,15 @@ final class SessionFile: Sendable {
     SessionCheckpointer(try store ?? self.store(), ItemKey(name: name), model: loaded.fingerprint)
   }
 
+  /// Spoils the newest block of slots.
+  func spoilNewestBlock() throws {
+    try SQLiteDatabase(path: path).execute(
+      "UPDATE pages SET content = zeroblob(length(content)) WHERE item = (SELECT MIN(item) FROM pages)")
+  }
+
   /// Spoils all that is on disk but manifests and the records of sessions, which are the first section of each.
   func spoilPages() throws {
     try SQLiteDatabase(path: path).execute(
-      "UPDATE pages SET content = zeroblob(length(content)) WHERE place >= \(Int64(1) << 32)")
+      "UPDATE pages SET content = zeroblob(length(content)) WHERE item < 0 OR place >= \(Int64(1) << 32)")
   }
 }

@@ -98,6 +98,31 @@ import Testing
     }
   }
 
+  @Test func `in front of what is damaged a stream that keeps all is taken up, and the rest is read again`() throws {
+    let ids = randomIDs(200, seed: 4)
+    let single = try sequence("full")
+    single.append(ids)
+    let expected = single.logits()
+    let checkpointer = try file.checkpointer("a", loaded)
+    try checkpointer.save(single.sequence)
+    try checkpointer.finish()
+    try file.spoilNewestBlock()
+    let store = try file.store()
+    let other = try sequence("full")
+    let resumed = try file.checkpointer("a", loaded, store: store)
+    let resumption = try resumed.resume(other.sequence, vocabulary: loaded.engine.vocabularySize)
+    #expect(resumption == .hit(128, from: "disk", .corrupt) && store.statistics.misses == ["corrupt": 1])
+    #expect(other.sequence.count == 200 && other.sequence.waiting == Array(ids[128...]))
+    #expect(other.logits() == expected)
+    // Damaged pages are written although what they ought to be has not changed.
+    try resumed.save(other.sequence)
+    try resumed.finish()
+    let third = try sequence("full")
+    #expect(
+      try file.checkpointer("a", loaded).resume(third.sequence, vocabulary: loaded.engine.vocabularySize)
+        == .hit(200, from: "disk"))
+  }
+
   @Test func `two who save the same session: the second one's stays, and the first one is told`() throws {
     let (first, second) = (try file.checkpointer("a", loaded), try file.checkpointer("a", loaded))
     let single = try sequence("full")
