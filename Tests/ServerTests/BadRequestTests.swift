@@ -119,6 +119,32 @@ import Testing
     }
   }
 
+  /// Counting refuses what an answer to the same messages would.
+  @Test func countedFields() async throws {
+    let format: JSONValue = ["type": "json_schema", "schema": ["type": "object"]]
+    let cases: [(JSONValue, String)] = [
+      (["output_config": ["format": ["type": "xml"]]], "output_config.format.type"),
+      (["output_config": ["format": ["type": "text", "other": 1]]], "output_config.format.other"),
+      (["output_config": ["format": ["type": "json_schema"]]], "output_config.format.schema"),
+      (["output_config": ["format": format, "other": 1]], "output_config.other"),
+      (["thinking": ["type": "deep"]], "thinking.type"), (["messages": []], "messages"), (["system": 5], "system"),
+      (["other": 1], "other"),
+    ]
+    try await ServerSubject.run { subject in
+      for (fields, parameter) in cases {
+        for path in ["/v1/messages", "/v1/messages/count_tokens"] {
+          var body: JSONObject = JSONObject()
+          (body["model"], body["messages"]) = ("tiny", [user("hi")])
+          if path == "/v1/messages" { body["max_tokens"] = 4 }
+          for (name, value) in fields.object ?? JSONObject() { body[name] = value }
+          let response = try await subject.client.post(path, .object(body))
+          #expect(response.status == 400, "\(path) \(fields.text): \(response.body)")
+          #expect(response.body.contains(parameter), "\(path) \(fields.text): \(response.body)")
+        }
+      }
+    }
+  }
+
   @Test func completionFields() async throws {
     try await ServerSubject.run { subject in
       let cases: [(JSONValue, String)] = [

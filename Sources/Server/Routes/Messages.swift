@@ -34,6 +34,8 @@ extension Routes {
     var fields = try RequestFields(body)
     let messages = try MessageFields(&fields, model)
     try fields.finish()
+    // It costs no token, but one that an answer would refuse is refused here too.
+    _ = try AnswerConstraint.format(messages.outputFormat, model)
     let rendered = try messages.chat.render(messages.chat.messages, model)
     return .json(["input_tokens": JSONValue(rendered.tokens(after: 0).count)])
   }
