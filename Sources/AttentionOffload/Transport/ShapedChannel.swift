@@ -1,4 +1,5 @@
 import CLibrary
+import KVCaches
 import Synchronization
 
 /// A connection that hands answers over as late as a network of some latency and rate would bring them.
@@ -28,9 +29,8 @@ package final class ShapedChannel: FrameChannel, @unchecked Sendable {
 
   private let inner: any FrameChannel & Sendable
   private let network: Network
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  // Guarded by `mutex`.
+  private let monitor = Monitor()
+  // Guarded by `monitor`.
   private var answers: [Answer] = []
   private var failure: OffloadError?
   /// How long the questions that will be answered waited for the wire, in seconds.
@@ -45,30 +45,19 @@ package final class ShapedChannel: FrameChannel, @unchecked Sendable {
   /// - Throws: `OffloadError.badSetting` where no thread can be started.
   package init(_ inner: any FrameChannel & Sendable, _ network: Network) throws(OffloadError) {
     (self.inner, self.network) = (inner, network)
-    mutex.initialize(to: pthread_mutex_t())
-    changed.initialize(to: pthread_cond_t())
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(changed, nil)
     // The hello comes without a question.
     delays.append(0)
     guard startThread({ [self] in receiveAll() }) else { throw .badSetting("no thread can be started") }
-  }
-
-  deinit {
-    pthread_cond_destroy(changed)
-    pthread_mutex_destroy(mutex)
-    changed.deallocate()
-    mutex.deallocate()
   }
 
   package func send(
     _ header: FrameHeader, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
   ) throws(OffloadError) {
     let now = secondsNow()
-    pthread_mutex_lock(mutex)
-    free.up = max(free.up, now) + seconds(of: header)
-    if header.kind != .step, header.kind != .queries { delays.append(free.up - now) }
-    pthread_mutex_unlock(mutex)
+    monitor.withLock {
+      free.up = max(free.up, now) + seconds(of: header)
+      if header.kind != .step, header.kind != .queries { delays.append(free.up - now) }
+    }
     try inner.send(header, first, second)
   }
 
@@ -88,29 +77,28 @@ package final class ShapedChannel: FrameChannel, @unchecked Sendable {
         end = error
       }
     }
-    pthread_mutex_lock(mutex)
-    failure = end
-    pthread_cond_broadcast(changed)
-    pthread_mutex_unlock(mutex)
+    monitor.withLock {
+      failure = end
+      monitor.broadcast()
+    }
   }
 
   private func note(_ header: FrameHeader, _ bytes: [UInt8], at now: Double) {
     let shape = network.shape
-    pthread_mutex_lock(mutex)
-    let delay = header.kind == .beat || delays.isEmpty ? 0 : delays.removeFirst()
-    free.down = max(free.down, now + delay + shape.latency) + seconds(of: header)
-    answers.append(Answer(header: header, bytes: bytes, due: free.down + shape.latency))
-    pthread_cond_broadcast(changed)
-    pthread_mutex_unlock(mutex)
+    monitor.withLock {
+      let delay = header.kind == .beat || delays.isEmpty ? 0 : delays.removeFirst()
+      free.down = max(free.down, now + delay + shape.latency) + seconds(of: header)
+      answers.append(Answer(header: header, bytes: bytes, due: free.down + shape.latency))
+      monitor.broadcast()
+    }
   }
 
   package func receiveHeader() throws(OffloadError) -> FrameHeader {
-    pthread_mutex_lock(mutex)
-    while answers.isEmpty, failure == nil { pthread_cond_wait(changed, mutex) }
-    let answer = answers.isEmpty ? nil : answers.removeFirst()
-    let failure = failure
-    pthread_mutex_unlock(mutex)
-    guard let answer else { throw failure ?? .lost("the connection has ended") }
+    let (answer, end) = monitor.withLock { () -> (Answer?, OffloadError?) in
+      while answers.isEmpty, failure == nil { _ = monitor.wait() }
+      return (answers.isEmpty ? nil : answers.removeFirst(), failure)
+    }
+    guard let answer else { throw end ?? .lost("the connection has ended") }
     let wait = answer.due - secondsNow()
     if wait > Self.sleepSlack { usleep(UInt32((wait - Self.sleepSlack) * 1e6)) }
     while secondsNow() < answer.due {}

@@ -1,4 +1,5 @@
 import CLibrary
+import KVCaches
 import Synchronization
 
 /// A network between a model worker and a worker: takes connections, and hands bytes on later and no faster than it is told, in both
@@ -62,9 +63,8 @@ package final class ShapedRelay: Sendable {
 
     private let shape: Shape
     private let queueBytes: Int
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    // Guarded by `mutex`.
+    private let monitor = Monitor()
+    // Guarded by `monitor`.
     private var pieces: [Piece] = []
     private var held = 0
     private var hasEnded = false
@@ -73,17 +73,6 @@ package final class ShapedRelay: Sendable {
 
     init(shape: Shape, queueBytes: Int) {
       (self.shape, self.queueBytes) = (shape, queueBytes)
-      mutex.initialize(to: pthread_mutex_t())
-      changed.initialize(to: pthread_cond_t())
-      pthread_mutex_init(mutex, nil)
-      pthread_cond_init(changed, nil)
-    }
-
-    deinit {
-      pthread_cond_destroy(changed)
-      pthread_mutex_destroy(mutex)
-      changed.deallocate()
-      mutex.deallocate()
     }
 
     func read(_ source: SocketChannel, pieceBytes: Int) {
@@ -91,29 +80,30 @@ package final class ShapedRelay: Sendable {
       while true {
         let count = bytes.withUnsafeMutableBytes { source.receiveSome(into: $0) }
         let now = secondsNow()
-        pthread_mutex_lock(mutex)
-        if count <= 0 {
-          hasEnded = true
-        } else {
-          while held > queueBytes { pthread_cond_wait(changed, mutex) }
-          wireFree = max(wireFree, now) + (shape.rate.map { Double(count) / $0 } ?? 0)
-          pieces.append(Piece(bytes: Array(bytes[..<count]), due: wireFree + shape.latency))
-          held += count
+        monitor.withLock {
+          if count <= 0 {
+            hasEnded = true
+          } else {
+            while held > queueBytes { _ = monitor.wait() }
+            wireFree = max(wireFree, now) + (shape.rate.map { Double(count) / $0 } ?? 0)
+            pieces.append(Piece(bytes: Array(bytes[..<count]), due: wireFree + shape.latency))
+            held += count
+          }
+          monitor.broadcast()
         }
-        pthread_cond_broadcast(changed)
-        pthread_mutex_unlock(mutex)
         if count <= 0 { return }
       }
     }
 
     func write(_ sink: SocketChannel) {
       while true {
-        pthread_mutex_lock(mutex)
-        while pieces.isEmpty, !hasEnded { pthread_cond_wait(changed, mutex) }
-        let piece = pieces.isEmpty ? nil : pieces.removeFirst()
-        if let piece { held -= piece.bytes.count }
-        pthread_cond_broadcast(changed)
-        pthread_mutex_unlock(mutex)
+        let piece = monitor.withLock {
+          while pieces.isEmpty, !hasEnded { _ = monitor.wait() }
+          let piece = pieces.isEmpty ? nil : pieces.removeFirst()
+          if let piece { held -= piece.bytes.count }
+          monitor.broadcast()
+          return piece
+        }
         guard let piece else { return sink.close() }
         let wait = piece.due - secondsNow()
         if wait > 0 { usleep(UInt32(wait * 1e6)) }
