@@ -110,8 +110,9 @@ static void multiply_depth(const matrix_plan *plan, tile_source source, const ui
     plan->run(&source, chunk - t < TILE_TOKENS ? chunk - t : TILE_TOKENS, token + t, t, totals + t * TILE_PANELS);
 }
 
-static void linear_matrix(const sluice_linear_segment *segment, int first_panel, int last_panel,
-                          const sluice_activations *activations, int first_token, int last_token, int integer) {
+/// All panels of the range, four tiles of them at a time where they share what activations become.
+static void multiply_panels(const sluice_linear_segment *segment, int first_panel, int last_panel,
+                            const sluice_activations *activations, int first_token, int last_token, int integer) {
   matrix_plan plan = plan_of(segment->type, integer);
   size_t panel_bytes = panel_bytes_of(segment->type, segment->columns);
   _Alignas(64) uint32_t pairs[HAS_BFLOAT_DOT || HAS_WORD_TILES ? CHUNK_TOKENS * DEPTH_COLUMNS / 2 : 1];
@@ -141,6 +142,17 @@ static void linear_matrix(const sluice_linear_segment *segment, int first_panel,
       }
     }
   }
+}
+
+/// Each panel reads all activations of its tokens, so there are no more tokens at a time than a second-level cache holds.
+static void linear_matrix(const sluice_linear_segment *segment, int first_panel, int last_panel,
+                          const sluice_activations *activations, int first_token, int last_token, int integer) {
+  enum { CACHED_BYTES = 384 << 10 };
+  ptrdiff_t chunk_bytes = CHUNK_TOKENS * (ptrdiff_t)segment->columns * (integer ? 1 : (int)sizeof(float));
+  int step = CHUNK_TOKENS * (int)(chunk_bytes < CACHED_BYTES ? CACHED_BYTES / chunk_bytes : 1);
+  for (int token = first_token; token < last_token; token += step)
+    multiply_panels(segment, first_panel, last_panel, activations, token,
+                    last_token - token < step ? last_token : token + step, integer);
 }
 
 #include "linear_few.inc.h"
