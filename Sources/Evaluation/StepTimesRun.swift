@@ -1,6 +1,6 @@
 package import Engine
 package import KVCaches
-package import Kernels
+import Kernels
 import Models
 
 /// How long the two parts of a decode step take: attention, and all the rest, by sequences and by tokens that each holds.

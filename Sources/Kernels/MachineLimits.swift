@@ -1,4 +1,4 @@
-package import CKernels
+import CKernels
 
 /// What this machine can read and multiply with a team of threads: the limits that measured speeds stand beside.
 package struct MachineLimits: Sendable, Hashable {

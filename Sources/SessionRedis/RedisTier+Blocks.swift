@@ -1,4 +1,4 @@
-package import SessionStore
+import SessionStore
 
 /// Blocks: settled sections that items of an owner share, each in a hash of pages by place (`…:b`), with the items that have it in a
 /// set (`…:u`). The last one that lets go of it takes it along.

@@ -122,6 +122,7 @@ package final class RedisTier: StorageTier {
     try send([RESPCommand("GET", keys(key).manifest)])[0].bytes
   }
 
+  @discardableResult
   package func apply(_ change: ItemChange) throws(TierError) -> Int {
     try inTransaction.withLock { _ throws(TierError) in
       for _ in 0..<Self.attempts {

@@ -1,5 +1,5 @@
 package import KVCaches
-package import Kernels
+import Kernels
 
 /// A cache of the matrix, a small model's attention, and a sequence for both.
 package struct MatrixSubject {

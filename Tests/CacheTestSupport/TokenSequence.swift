@@ -1,5 +1,5 @@
 package import KVCaches
-package import Kernels
+import Kernels
 import TestSupport
 
 /// Random queries, keys and values of a sequence, as a model of the given shape would hand them over, layer by layer.

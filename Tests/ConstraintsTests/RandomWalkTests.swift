@@ -31,7 +31,8 @@ import Testing
       try #require(isTaken)
       bytes.append(byte)
     }
-    return try #require(String(validatingUTF8Bytes: bytes))
+    let text = String(validatingUTF8Bytes: bytes)
+    return try #require(text)
   }
 
   @Test(arguments: SchemaTableTests.cases) func `a random walk is a valid document`(example: SchemaCase) throws {

@@ -35,8 +35,8 @@ final class FaultyTier: StorageTier {
   }
 
   private func check(
-    _ count: WritableKeyPath<State, Int> & Sendable,
-    _ fault: KeyPath<Faults, @Sendable (Int) -> TierError?> & Sendable
+    _ count: any WritableKeyPath<State, Int> & Sendable,
+    _ fault: any KeyPath<Faults, @Sendable (Int) -> TierError?> & Sendable
   ) throws(TierError) {
     let error = state.withLock { state in
       defer { state[keyPath: count] += 1 }

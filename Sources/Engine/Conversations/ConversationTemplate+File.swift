@@ -1,4 +1,4 @@
-package import ChatTemplates
+import ChatTemplates
 import Foundation
 package import Tokenizers
 import Weights

@@ -1,5 +1,5 @@
 import KVCaches
-package import SessionStore
+import SessionStore
 
 /// Sessions that are kept in a store.
 extension SessionState {

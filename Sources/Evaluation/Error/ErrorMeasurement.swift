@@ -1,4 +1,4 @@
-package import KVCaches
+import KVCaches
 package import ModelJSON
 
 /// How far a cache's attention is from that of a full cache at a position of a text, and what theory says of the keys there.

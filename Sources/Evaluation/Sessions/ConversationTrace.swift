@@ -1,5 +1,5 @@
 import CLibrary
-package import Kernels
+import Kernels
 
 /// Conversations of many users as one seeded trace, in the shape of ShareGPT.
 ///

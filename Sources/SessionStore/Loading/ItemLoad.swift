@@ -1,4 +1,4 @@
-package import KVCaches
+import KVCaches
 
 /// An item on its way from a tier into a cache: counters and states first, then layer by layer.
 ///

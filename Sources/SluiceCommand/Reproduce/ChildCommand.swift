@@ -24,7 +24,7 @@ struct ChildCommand {
     process.standardOutput = output
     let messages = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString).log")
     defer { try? FileManager.default.removeItem(at: messages) }
-    FileManager.default.createFile(atPath: messages.path, contents: nil)
+    _ = FileManager.default.createFile(atPath: messages.path, contents: nil)
     process.standardError = FileHandle(forWritingAtPath: messages.path) ?? FileHandle.nullDevice
     let clock = ContinuousClock()
     let start = clock.now

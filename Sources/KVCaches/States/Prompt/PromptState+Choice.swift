@@ -1,4 +1,4 @@
-package import Kernels
+import Kernels
 
 /// The choice among a prompt's tokens.
 extension PromptState {
