@@ -2,7 +2,7 @@
 
 SWIFT_FILES := Package.swift Sources Tests Examples/Package.swift Examples/StreamText Examples/WriteValue
 
-.PHONY: help setup model assets-models demo server check-openapi test-replicas check-deploy test test-arm64 test-training example lint format release clean
+.PHONY: help setup model assets-models demo server check-openapi test-replicas test-sealing check-deploy test test-arm64 test-training example lint format release clean
 
 help:
 	@echo "make demo [TEXT=FILE]  build, fetch the default model, stream a text far past its trained length, plot"
@@ -11,6 +11,7 @@ help:
 	@echo "make test              lint, unit tests, and the example built against this version of the package"
 	@echo "make check-openapi     hold the server against its OpenAPI description (schemathesis)"
 	@echo "make test-replicas     kill servers behind nginx in the middle of conversations"
+	@echo "make test-sealing      sealed sessions with AES-GCM, in a build of its own (fetches swift-crypto)"
 	@echo "make check-deploy      check the files in deploy/"
 	@echo "make test-arm64        the ARM64 kernels alone, under emulation"
 	@echo "make test-training     the suite of Training/, in an environment of its own (installs PyTorch)"
@@ -58,6 +59,10 @@ check-openapi: setup
 
 test-replicas: server
 	Scripts/test-replicas
+
+# Not part of 'make test': it compiles everything once more.
+test-sealing: setup
+	Scripts/test-sealing
 
 check-deploy:
 	Scripts/check-deploy

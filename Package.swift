@@ -24,7 +24,13 @@ let package = Package(
     // A program of its own, so that building "sluice" does not build SwiftNIO.
     .executable(name: "sluice-serve", targets: ["ServerCommand"]),
   ],
+  traits: [
+    .trait(
+      name: "Sealing", description: "Stored sessions can be sealed with a key (AES-GCM, by swift-crypto).")
+  ],
   dependencies: [
+    // Neither fetched nor resolved while the trait is off.
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -45,7 +51,12 @@ let package = Package(
     // As CCurl: looked up when the first store on disk is opened.
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(
-      name: "SessionStore", dependencies: ["CSQLite", "CLibrary", "Kernels", "KVCaches"], swiftSettings: fast),
+      name: "SessionStore",
+      dependencies: [
+        "CSQLite", "CLibrary", "Kernels", "KVCaches",
+        .product(name: "Crypto", package: "swift-crypto", condition: .when(traits: ["Sealing"])),
+      ],
+      swiftSettings: fast),
     .target(name: "Models", dependencies: ["CLibrary", "Kernels", "Weights", "KVCaches"], swiftSettings: fast),
     .target(name: "ModelHub", dependencies: ["CCurl", "CLibrary", "Kernels", "ModelJSON"], swiftSettings: strict),
     .target(
@@ -123,6 +134,9 @@ let package = Package(
       name: "KVCachesTests",
       dependencies: ["KVCaches", "Kernels", "Evaluation", "TestSupport", "CacheTestSupport", "CAllocationCounter"],
       swiftSettings: fast),
+    .target(
+      name: "SealingTestSupport", dependencies: ["SessionStore", "Kernels"], path: "Tests/SealingTestSupport",
+      swiftSettings: fast),
     // Killed by a test in the middle of its saves.
     .executableTarget(
       name: "SessionWriterProcess", dependencies: ["SessionStore", "SessionRedis", "CLibrary", "Kernels"],
@@ -132,7 +146,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "SessionStoreTests",
-      dependencies: ["SessionStore", "SessionWriterSupport", "KVCaches", "Kernels", "CacheTestSupport", "TestSupport"],
+      dependencies: [
+        "SessionStore", "SessionWriterSupport", "SealingTestSupport", "KVCaches", "Kernels", "CacheTestSupport",
+        "TestSupport",
+      ],
       swiftSettings: fast),
     .testTarget(
       name: "ModelsTests",
@@ -175,16 +192,15 @@ let package = Package(
     .testTarget(
       name: "SessionRedisTests",
       dependencies: [
-        "SessionRedis", "SessionStore", "SessionWriterSupport", "Kernels", "KVCaches", "CacheTestSupport",
-        .product(name: "NIOCore", package: "swift-nio"),
+        "SessionRedis", "SessionStore", "SessionWriterSupport", "SealingTestSupport", "Kernels", "KVCaches",
+        "CacheTestSupport", .product(name: "NIOCore", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "ServerTests",
       dependencies: [
         "Server", "Engine", "Kernels", "KVCaches", "ModelJSON", "SessionStore", "Tokenizers", "ChatTemplates",
-        "Constraints",
-        "TestSupport",
+        "Constraints", "SealingTestSupport", "TestSupport",
       ],
       resources: [.copy("Clients")], swiftSettings: strict),
     .testTarget(

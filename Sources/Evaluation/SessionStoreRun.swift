@@ -105,7 +105,7 @@ package struct SessionStoreRun: Sendable {
         Self.key,
         Manifest(
           fingerprint: Self.fingerprint, plan: "", slotType: "", modelName: "", tokens: cache.tokenCount, created: 0,
-          saved: 0), previous: stored)
+          saved: 0), previous: stored, hash: store.pageHash)
       try capture.take(cache)
       cache.noteSaved()
       let change = capture.change()

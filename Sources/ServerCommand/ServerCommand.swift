@@ -56,6 +56,8 @@ struct ServerCommand: AsyncParsableCommand {
     name: .long,
     help: ArgumentHelp("A Redis or Valkey server in place of a file, for several servers.", valueName: "host:port"))
   var sessionRedis: String?
+  @Option(name: .long, help: "A file of 32 bytes with which stored sessions are sealed (AES-GCM); a store has one key.")
+  var sessionKey: String?
   @Option(name: .long, help: "MiB of stored sessions in memory, above the file.")
   var sessionMemory = 1024
   @Option(name: .long, help: "MiB of stored sessions in the file.")
@@ -102,10 +104,11 @@ struct ServerCommand: AsyncParsableCommand {
     guard
       sessionStore != nil || sessionRedis != nil
         || sessionMemory == 1024 && sessionDisk == 10240 && sessionLifetime == nil && sessionUnnamed == 2048
+          && sessionKey == nil
     else {
       throw ValidationError(
-        "--session-memory, --session-disk, --session-lifetime and --session-unnamed need --session-store or --session-redis"
-      )
+        "--session-key, --session-memory, --session-disk, --session-lifetime and --session-unnamed need --session-store "
+          + "or --session-redis")
     }
     guard !apiKey.contains("") else { throw ValidationError("--api-key needs a key, but is empty") }
     guard LineLogHandler.Format(rawValue: logFormat) != nil else {
@@ -214,8 +217,10 @@ struct ServerCommand: AsyncParsableCommand {
     (limits.memoryBytes, limits.diskBytes) = (sessionMemory << 20, sessionDisk << 20)
     limits.unnamedBytes = sessionUnnamed << 20
     limits.lifetime = sessionLifetime.map { Int64($0) * 3600 }
+    limits.key = try sessionKey.map { try SessionKey(contentsOf: $0) }
     if let (host, port) = sessionRedis.flatMap(Self.address) {
-      return SessionStore(disk: RedisTier(host: host, port: port, byteLimit: limits.diskBytes), options: limits)
+      return try SessionStore(
+        over: RedisTier(host: host, port: port, byteLimit: limits.diskBytes), options: limits)
     }
     guard let sessionStore else { return nil }
     let store = try SessionStore(path: sessionStore, options: limits)

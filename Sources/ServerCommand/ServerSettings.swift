@@ -24,8 +24,8 @@ struct ServerSettings {
 
   static let names = [
     "model", "host", "port", "cache", "cache-type", "cache-memory", "speculate", "parallel", "queue", "threads",
-    "log-format", "log-level", "session-store", "session-redis", "session-memory", "session-disk", "session-lifetime",
-    "session-unnamed",
+    "log-format", "log-level", "session-store", "session-redis", "session-key", "session-memory", "session-disk",
+    "session-lifetime", "session-unnamed",
   ]
   /// Those that may be given several times: a stronger place replaces all of a weaker one's.
   static let repeatedNames = ["api-key", "alias"]

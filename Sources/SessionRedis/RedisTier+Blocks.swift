@@ -27,7 +27,7 @@ extension RedisTier {
 
   /// The blocks of a manifest, none where it is missing or damaged.
   static func blocks(of manifest: [UInt8]?) -> Set<Block> {
-    guard let manifest, let known = try? manifest.withUnsafeBytes({ try Manifest($0) }) else { return [] }
+    guard let manifest, let known = try? Manifest(stored: manifest) else { return [] }
     return blocks(of: known)
   }
 

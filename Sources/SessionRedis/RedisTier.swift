@@ -122,6 +122,15 @@ package final class RedisTier: StorageTier {
     try send([RESPCommand("GET", keys(key).manifest)])[0].bytes
   }
 
+  package func startOfAnyManifest() throws(TierError) -> [UInt8]? {
+    // Of a key that the server has evicted there is nothing.
+    let members = try send([RESPCommand("ZREVRANGE", index, "0", "7")])[0].elements ?? []
+    let known = members.compactMap { $0.bytes.flatMap { Self.key(String(decoding: $0, as: UTF8.self)) } }
+    let starts = try send(
+      known.map { RESPCommand("GETRANGE", keys($0).manifest, "0", "\(Manifest.startBytes - 1)") })
+    return starts.lazy.compactMap(\.bytes).first { !$0.isEmpty }
+  }
+
   @discardableResult
   package func apply(_ change: ItemChange) throws(TierError) -> Int {
     try inTransaction.withLock { _ throws(TierError) in
@@ -147,6 +156,7 @@ package final class RedisTier: StorageTier {
     defer { if isOpen { _ = try? transactions.send([RESPCommand("UNWATCH")]) } }
     guard change.token.map({ $0 >= there[4].integer ?? 0 }) ?? (there[5].integer == 0) else { throw .fenced }
     let existing = item(change.key, there[1])
+    if let mismatch = SealMismatch(of: change.manifest, with: there[2].bytes ?? []) { throw .sealed(mismatch) }
     if let base = change.base {
       guard let existing else { throw .gone }
       guard existing.generation == base else { throw .outOfStep }
@@ -286,11 +296,15 @@ package final class RedisTier: StorageTier {
     _ = try send([RESPCommand("HSET", keys(key).facts, "pinned", isPinned ? "1" : "0")])
   }
 
-  package func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
-    try inTransaction.withLock { _ throws(TierError) in try duplicate(key, to: other, at: seconds) }
+  package func copy(
+    _ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?
+  ) throws(TierError) {
+    try inTransaction.withLock { _ throws(TierError) in try duplicate(key, to: other, at: seconds, relabel) }
   }
 
-  private func duplicate(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
+  private func duplicate(
+    _ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?
+  ) throws(TierError) {
     let (from, to) = (keys(key), keys(other))
     let there = try send(
       [
@@ -302,6 +316,11 @@ package final class RedisTier: StorageTier {
       throw .gone
     }
     let (blocks, replaced) = (Self.blocks(of: there[3].bytes), Self.blocks(of: there[4].bytes))
+    var manifest = RESPCommand("COPY", from.manifest, to.manifest, "REPLACE")
+    if let relabel {
+      manifest = RESPCommand("SET", to.manifest)
+      manifest.append(try relabel(there[3].bytes ?? []))
+    }
     let shared = blocks.flatMap { block in
       let (theirs, ours) = (keys(block, of: key).pages, keys(block, of: other).pages)
       // Another owner gets a copy.
@@ -309,7 +328,7 @@ package final class RedisTier: StorageTier {
     }
     var commands = [RESPCommand("MULTI")] + shared + Self.blocks(replaced, without: blocks).map { release($0, other) }
     commands += [
-      RESPCommand("DEL", to.facts, to.pages), RESPCommand("COPY", from.manifest, to.manifest, "REPLACE"),
+      RESPCommand("DEL", to.facts, to.pages), manifest,
       RESPCommand("COPY", from.pages, to.pages, "REPLACE"),
       RESPCommand(
         "HSET", to.facts, "generation", "\(item.generation)", "bytes", "\(item.bytes)", "saved", "\(seconds)", "used",

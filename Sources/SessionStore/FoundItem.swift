@@ -7,9 +7,11 @@ package struct FoundItem: Sendable {
   package let key: ItemKey
   package let manifest: Manifest
   private let tiers: [any StorageTier]
+  private let hash: PageHash
 
-  init(_ key: ItemKey, _ manifest: Manifest, in tiers: [any StorageTier]) {
-    (self.key, self.manifest, self.tiers) = (key, manifest, tiers)
+  /// - Parameter hash: the store's
+  init(_ key: ItemKey, _ manifest: Manifest, in tiers: [any StorageTier], hash: PageHash = PageHash()) {
+    (self.key, self.manifest, self.tiers, self.hash) = (key, manifest, tiers, hash)
   }
 
   /// The tier that is asked first.
@@ -24,7 +26,7 @@ package struct FoundItem: Sendable {
       var isWhole = false
       do throws(TierError) {
         try tier.read(section, of: key, generation: manifest.generation) { bytes in
-          isWhole = bytes.count == section.bytes && (tier is MemoryTier || Self.isWhole(section, bytes))
+          isWhole = bytes.count == section.bytes && (tier is MemoryTier || self.isWhole(section, bytes))
           if isWhole { body(bytes) }
         }
         if isWhole { return }
@@ -44,10 +46,10 @@ package struct FoundItem: Sendable {
     return result
   }
 
-  private static func isWhole(_ section: StoredSection, _ bytes: UnsafeRawBufferPointer) -> Bool {
+  private func isWhole(_ section: StoredSection, _ bytes: UnsafeRawBufferPointer) -> Bool {
     var isWhole = true
-    section.forEachPage { _, range, hash in
-      isWhole = isWhole && PageHash.hash(UnsafeRawBufferPointer(rebasing: bytes[range])) == hash
+    section.forEachPage { _, range, expected in
+      isWhole = isWhole && hash.hash(UnsafeRawBufferPointer(rebasing: bytes[range])) == expected
     }
     return isWhole
   }

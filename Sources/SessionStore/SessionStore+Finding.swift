@@ -52,7 +52,7 @@ extension SessionStore {
     } catch {
       // A disk that fails leaves what is in memory.
       guard hasDisk, let pooled = pool.item(key) else { throw error.miss }
-      return FoundItem(key, try manifest(of: key, in: pool, pooled.generation), in: [pool])
+      return FoundItem(key, try manifest(of: key, in: pool, pooled.generation), in: [pool], hash: pageHash)
     }
     guard let facts else { throw try departure(of: key) }
     guard !hasExpired(facts) else {
@@ -61,7 +61,7 @@ extension SessionStore {
     }
     let isPooled = hasDisk && pool.item(key)?.generation == facts.generation
     let tiers: [any StorageTier] = isPooled ? [pool, base] : [base]
-    return FoundItem(key, try manifest(of: key, in: tiers[0], facts.generation), in: tiers)
+    return FoundItem(key, try manifest(of: key, in: tiers[0], facts.generation), in: tiers, hash: pageHash)
   }
 
   private func departure(of key: ItemKey) throws(Miss) -> Miss {
@@ -76,11 +76,7 @@ extension SessionStore {
     let bytes: [UInt8]?
     do throws(TierError) { bytes = try tier.manifest(of: key) } catch { throw error.miss }
     guard let bytes else { throw .evicted }
-    // Typed throws do not pass through `withUnsafeBytes`.
-    let result: Result<Manifest, Miss> = bytes.withUnsafeBytes { bytes in
-      Result { () throws(Miss) in try Manifest(bytes) }
-    }
-    let manifest = try result.get()
+    let manifest = try Manifest(readable: bytes)
     // Another process may have saved it between two looks.
     guard manifest.generation == generation else { throw .evicted }
     return manifest

@@ -35,7 +35,7 @@ extension SessionStore {
     var manifest: Manifest?
     // One that cannot be read is listed, so that it can be removed.
     if case .some(let bytes) = try? base.manifest(of: item.key) {
-      manifest = try? bytes.withUnsafeBytes { try Manifest($0) }
+      manifest = try? Manifest(readable: bytes)
     }
     return StoredSession(
       name: item.key.name, model: manifest?.modelName ?? "?", plan: manifest?.plan ?? "?",

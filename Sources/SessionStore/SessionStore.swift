@@ -29,6 +29,9 @@ public final class SessionStore: Sendable {
     public var loadSeconds: Double?
     /// Whether a save that is acknowledged survives a loss of power, not the end of the process only.
     public var survivesPowerLoss = true
+    /// With what sessions are sealed where they are stored (AES-GCM, in builds with the package's trait `Sealing`); nil leaves them
+    /// readable. What is in this process's memory is not sealed.
+    public var key: SessionKey?
 
     public init() {}
   }
@@ -41,6 +44,8 @@ public final class SessionStore: Sendable {
   let now: @Sendable () -> Int64
   /// Who may write which item.
   package let leases: SessionLeases
+  /// Nil where nothing is sealed.
+  let seal: StoreSeal?
   private let thread = StoreThread()
   /// For what is small and waited for.
   private let fastThread = StoreThread()
@@ -63,24 +68,38 @@ public final class SessionStore: Sendable {
   }
 
   /// - Parameter path: the file of the store, made where it is not there; nil keeps sessions in memory only
-  /// - Throws: an error of one line where the file cannot be opened.
+  /// - Throws: an error of one line where the file cannot be opened, or is sealed with another key, or not sealed as it should be.
   public convenience init(path: String?, options: Options = Options()) throws {
     let disk = try path.map { (path) throws(TierError) in
       try DiskTier(
         path: path, byteLimit: options.diskBytes, durability: options.survivesPowerLoss ? .power : .process)
     }
-    self.init(disk: disk, options: options, notice: disk?.notice)
+    try self.init(over: disk, options: options, notice: disk?.notice)
+  }
+
+  /// A store over a tier, sealed where there is a key.
+  ///
+  /// - Throws: an error of one line where that cannot be. A tier that fails is no reason: it may be back later.
+  package convenience init(over disk: (any StorageTier)?, options: Options, notice: String? = nil) throws {
+    self.init(disk: disk, options: options, notice: notice, seal: try options.key.map { try StoreSeal($0) })
+    do throws(TierError) {
+      try checkSeal()
+    } catch {
+      if case .sealed = error { throw error }
+    }
   }
 
   /// - Parameters:
   ///   - disk: the tier below the pool
+  ///   - seal: seals that tier; the options' key is not looked at
   ///   - now: seconds since 1970; nil asks the machine
   package init(
-    disk: (any StorageTier)?, options: Options = Options(), notice: String? = nil,
+    disk: (any StorageTier)?, options: Options = Options(), notice: String? = nil, seal: StoreSeal? = nil,
     terms: SessionLeases.Terms = SessionLeases.Terms(), now: (@Sendable () -> Int64)? = nil
   ) {
     pool = MemoryTier(byteLimit: options.memoryBytes ?? Self.defaultMemoryBytes)
-    base = disk ?? pool
+    base = disk.map { tier in seal.map { SealedTier(tier, $0) } ?? tier } ?? pool
+    self.seal = seal
     leases = SessionLeases(base, terms: terms)
     (self.options, self.notice, self.now) = (options, notice, now ?? { Int64(time(nil)) })
   }
@@ -90,6 +109,9 @@ public final class SessionStore: Sendable {
   }
 
   var hasDisk: Bool { base !== pool }
+
+  /// By which pages are known again.
+  package var pageHash: PageHash { seal?.pageHash ?? PageHash() }
 
   /// Whether conversations without a name are kept.
   package var keepsUnnamed: Bool { options.unnamedBytes > 0 }

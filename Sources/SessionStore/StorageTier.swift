@@ -15,12 +15,14 @@ package protocol StorageTier: AnyObject, Sendable {
   func item(_ key: ItemKey) throws(TierError) -> TierItem?
   /// The bytes of an item's manifest; nil where it is not there.
   func manifest(of key: ItemKey) throws(TierError) -> [UInt8]?
+  /// The first bytes (`Manifest.startBytes`) of some item's manifest, by which one sees how all are sealed; nil where there is no item.
+  func startOfAnyManifest() throws(TierError) -> [UInt8]?
   /// Bytes by which the tier grows with a change: what other items have already is not counted.
   func growth(with change: ItemChange) throws(TierError) -> Int
   /// Takes in a change.
   ///
   /// - Returns: bytes of pages that were written; those of sections that another item of the owner has are not
-  /// - Throws: `TierError.outOfStep` where it was not made from the generation that is there, which then stays, and
+  /// - Throws: `TierError.sealed` where the item that is there is sealed otherwise; `TierError.outOfStep` where it was not made from the generation that is there, which then stays, and
   ///   `TierError.gone` where there is none; `TierError.fenced` where somebody else has had a newer lease of the item than the
   ///   change, or has one now and the change has none.
   @discardableResult
@@ -39,7 +41,9 @@ package protocol StorageTier: AnyObject, Sendable {
   /// A pinned item makes room for no other and does not expire.
   func setPinned(_ isPinned: Bool, _ key: ItemKey) throws(TierError)
   /// Copies an item; replaces one of the new name.
-  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError)
+  ///
+  /// - Parameter relabel: makes the copy's manifest of the item's; nil takes it as it is
+  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?) throws(TierError)
 
   /// The item of a tenant that was last saved with one of these marks, the first of them that any has.
   func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName?
@@ -60,8 +64,15 @@ package protocol StorageTier: AnyObject, Sendable {
   func endLease(_ lease: Lease) throws(TierError)
 }
 
+/// Makes bytes of a manifest from those of another one.
+package typealias ManifestChange = (_ manifest: [UInt8]) throws(TierError) -> [UInt8]
+
 extension StorageTier {
   package var isShared: Bool { false }
+
+  package func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
+    try copy(key, to: other, at: seconds, nil)
+  }
 
   package func growth(with change: ItemChange) throws(TierError) -> Int {
     change.manifest.bytes - (try item(change.key)?.bytes ?? 0)
@@ -116,6 +127,8 @@ package enum TierError: Error, Sendable, Hashable, CustomStringConvertible {
   case fenced
   /// There is no room left.
   case full
+  /// What is stored is sealed, or not, as it is not for this program.
+  case sealed(SealMismatch)
   /// What is stored is damaged.
   case corrupt(String)
   /// Anything else, such as a disk that fails.
@@ -127,6 +140,7 @@ package enum TierError: Error, Sendable, Hashable, CustomStringConvertible {
     case .outOfStep: "the session was written by somebody else in the meantime"
     case .fenced: "another server has taken the session over"
     case .full: "the session store is full"
+    case .sealed(let mismatch): "\(mismatch)"
     case .corrupt(let reason): "the session store is damaged: \(reason)"
     case .failed(let reason): "the session store failed: \(reason)"
     }
@@ -136,6 +150,7 @@ package enum TierError: Error, Sendable, Hashable, CustomStringConvertible {
     switch self {
     case .gone, .outOfStep, .fenced: .evicted
     case .corrupt: .corrupt
+    case .sealed: .sealed
     case .full, .failed: .unavailable
     }
   }

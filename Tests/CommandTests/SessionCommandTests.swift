@@ -103,6 +103,34 @@ import Testing
     }
   }
 
+  @Test func `a key seals sessions, or a build that cannot says how it could`() throws {
+    try withModel { model, folder in
+      let key = folder + "/key"
+      try Data(repeating: 9, count: 32).write(to: URL(fileURLWithPath: key))
+      try Data(repeating: 9, count: 31).write(to: URL(fileURLWithPath: folder + "/short"))
+      let run = ["run", "-m", model, "-n", "5", "-p", "Hello", "--session", "a", "--cache", "window:16"]
+      let fails = { (arguments: [String], variables: [String: String], message: String) in
+        let result = try Sluice.run(
+          arguments, environment: variables.merging(["SLUICE_SESSIONS": folder + "/state/sessions.sluice"]) { $1 })
+        #expect(result.status == 1 && result.errorLines.count == 1, "\(arguments): \(result.error)")
+        #expect(result.error.contains(message), "\(arguments): \(result.error)")
+      }
+      try fails(run + ["--session-key", folder + "/none"], [:], "/none: the session key cannot be read")
+      try fails(run + ["--session-key", folder + "/short"], [:], "/short: a session key has 32 bytes, this one 31")
+      try fails(["sessions"], ["SLUICE_SESSION_KEY": folder + "/short"], "a session key has 32 bytes")
+      #expect(try sluice(["run", "-m", model, "-p", "x", "-n", "1", "--session-key", key], in: folder).status == 2)
+      #if Sealing
+        #expect(try sluice(run + ["--session-key", key], in: folder).status == 0)
+        #expect(try sluice(["sessions", "show", "a", "--session-key", key], in: folder).output.contains("window:16"))
+        try fails(["sessions"], [:], "the stored sessions are sealed; give their key")
+        try fails(run, ["SLUICE_SESSION_KEY": model], "a session key has 32 bytes, this one more")
+      #else
+        try fails(run + ["--session-key", key], [:], "swift build --traits Sealing")
+        try fails(["sessions"], ["SLUICE_SESSION_KEY": key], "swift build --traits Sealing")
+      #endif
+    }
+  }
+
   @Test func `killed in the middle of an endless text, a stream goes on from its last save`() throws {
     try withModel { model, folder in
       var random = SplitMix64(seed: 5)

@@ -79,9 +79,11 @@ final class FaultyTier: StorageTier {
   func departure(of key: ItemKey) throws(TierError) -> Departure? { try under.departure(of: key) }
   func noteUse(of key: ItemKey, at seconds: Int64) throws(TierError) { try under.noteUse(of: key, at: seconds) }
   func setPinned(_ isPinned: Bool, _ key: ItemKey) throws(TierError) { try under.setPinned(isPinned, key) }
-  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
-    try under.copy(key, to: other, at: seconds)
+  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?) throws(TierError) {
+    try under.copy(key, to: other, at: seconds, relabel)
   }
+
+  func startOfAnyManifest() throws(TierError) -> [UInt8]? { try under.startOfAnyManifest() }
 
   func name(marked marks: [Int64], of tenant: String) throws(TierError) -> MarkedName? {
     try check(\.item, \.item)

@@ -1,6 +1,7 @@
 import CacheTestSupport
 import KVCaches
 import Kernels
+import SealingTestSupport
 import TestSupport
 import Testing
 
@@ -36,7 +37,19 @@ import Testing
     /// What caches were when they were saved.
     private var snapshots: [ItemKey: [UInt8]] = [:]
 
-    init(_ tier: any StorageTier) { self.tier = tier }
+    private let hash: PageHash
+    /// Bytes by which a page is longer in the tier.
+    private let overhead: Int
+
+    init(_ tier: any StorageTier) {
+      self.tier = tier
+      let seal = (tier as? SealedTier)?.seal
+      (hash, overhead) = (seal?.pageHash ?? PageHash(), seal?.sealer.overhead ?? 0)
+    }
+
+    private func bytes(_ section: StoredSection) -> Int {
+      section.bytes + section.parts.reduce(0) { $0 + $1.hashes.count } * overhead
+    }
 
     /// - Returns: bytes that were written, and that the change has.
     @discardableResult
@@ -47,7 +60,7 @@ import Testing
         key,
         Manifest(
           fingerprint: StoredCache.fingerprint, plan: "full", slotType: "f16", modelName: "tiny",
-          tokens: cache.tokenCount, created: 5, saved: 5), previous: whole ? nil : manifests[key])
+          tokens: cache.tokenCount, created: 5, saved: 5), previous: whole ? nil : manifests[key], hash: hash)
       try capture.take(cache)
       cache.noteSaved()
       var change = capture.change()
@@ -58,7 +71,7 @@ import Testing
       #expect(try tier.bytes() <= before + growth, "it grows by no more than it says")
       manifests[key] = change.manifest
       snapshots[key] = cache.snapshot()
-      return (written, change.bytes)
+      return (written, change.bytes + change.pages.count * overhead)
     }
 
     func copy(_ key: ItemKey, to other: ItemKey) throws {
@@ -78,10 +91,10 @@ import Testing
       for (key, manifest) in manifests {
         for section in manifest.sections {
           guard let address = section.address else {
-            rest += section.bytes
+            rest += bytes(section)
             continue
           }
-          blocks[SharedBlocks.Key(owner: key.owner, address: address)] = section.bytes
+          blocks[SharedBlocks.Key(owner: key.owner, address: address)] = bytes(section)
         }
       }
       return blocks.values.reduce(rest, +)
@@ -94,13 +107,20 @@ import Testing
         let stored = try #require(try tier.manifest(of: key)).withUnsafeBytes { try Manifest($0) }
         #expect(stored == manifest, comment)
         let cache = try make()
-        try FoundItem(key, manifest, in: [tier]).restore(cache)
+        try FoundItem(key, manifest, in: [tier], hash: hash).restore(cache)
         #expect(cache.snapshot() == snapshots[key], comment)
       }
     }
   }
 
-  private func tiers() throws -> [any StorageTier] { [MemoryTier(byteLimit: 1 << 30), try folder.disk()] }
+  private func tiers() throws -> [any StorageTier] {
+    let plain: [any StorageTier] = [MemoryTier(byteLimit: 1 << 30), try folder.disk()]
+    let sealed = try TestSeal.allCases.flatMap { seal -> [any StorageTier] in
+      let disk = try DiskTier(path: "\(folder.path)/\(seal).sluice", durability: .process)
+      return [try SealedTier(MemoryTier(byteLimit: 1 << 30), seal.seal()), try SealedTier(disk, seal.seal())]
+    }
+    return plain + sealed
+  }
 
   private func rows(_ table: String) throws -> Int64 {
     try SQLiteDatabase(path: folder.file).statement("SELECT COUNT(*) FROM \(table)").first { $0.integer(0) } ?? -1

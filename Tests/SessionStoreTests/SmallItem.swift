@@ -8,11 +8,13 @@ struct SmallItem {
   init(_ name: String, tenant: String = "") { key = ItemKey(tenant: tenant, name: name) }
 
   /// The change that brings records of these lengths, each full of one byte.
-  func change(_ lengths: [Int], byte: UInt8 = 7, saved: Int64 = 1_000_000, whole: Bool = false) -> ItemChange {
+  func change(
+    _ lengths: [Int], byte: UInt8 = 7, saved: Int64 = 1_000_000, whole: Bool = false, hash: PageHash = PageHash()
+  ) -> ItemChange {
     let head = Manifest(
       fingerprint: StoredCache.fingerprint, plan: "full", slotType: "f16", modelName: "tiny", tokens: 3,
       created: saved, saved: saved)
-    var capture = ItemCapture(key, head, previous: whole ? nil : manifest)
+    var capture = ItemCapture(key, head, previous: whole ? nil : manifest, hash: hash)
     for (index, length) in lengths.enumerated() {
       [UInt8](repeating: byte, count: length).withUnsafeBytes { capture.write(.record("r\(index)"), $0) }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import SealingTestSupport
 
 @testable import SessionStore
 
@@ -15,14 +16,16 @@ final class StoreFolder: Sendable {
 
   var file: String { path + "/sessions.sluice" }
 
-  func disk(byteLimit: Int = 1 << 30) throws -> DiskTier {
-    try DiskTier(path: file, byteLimit: byteLimit, durability: .process)
+  func disk(byteLimit: Int = 1 << 30, at path: String? = nil) throws -> DiskTier {
+    try DiskTier(path: path ?? file, byteLimit: byteLimit, durability: .process)
   }
 }
 
 /// Which tiers a store of a test has.
 enum Tiers: String, CaseIterable, CustomStringConvertible {
   case memory, disk, both
+  /// On disk, sealed.
+  case sealed
 
   var description: String { rawValue }
 
@@ -30,10 +33,20 @@ enum Tiers: String, CaseIterable, CustomStringConvertible {
     _ folder: StoreFolder, options: SessionStore.Options? = nil, now: @escaping @Sendable () -> Int64 = { 1_000_000 }
   ) throws -> SessionStore {
     var options = options ?? SessionStore.Options()
-    if self == .disk { options.memoryBytes = 0 } else if options.memoryBytes == nil { options.memoryBytes = 1 << 30 }
-    let disk = self == .memory ? nil : try folder.disk(byteLimit: options.diskBytes)
-    return SessionStore(disk: disk, options: options, now: now)
+    if self == .disk || self == .sealed {
+      options.memoryBytes = 0
+    } else if options.memoryBytes == nil {
+      options.memoryBytes = 1 << 30
+    }
+    // What is sealed has a file of its own.
+    let path = self == .sealed ? folder.path + "/sealed.sluice" : folder.file
+    let disk = self == .memory ? nil : try folder.disk(byteLimit: options.diskBytes, at: path)
+    let seal = self == .sealed ? try TestSeal.allCases.last?.seal() : nil
+    return SessionStore(disk: disk, options: options, seal: seal, now: now)
   }
+
+  /// Bytes by which a page is longer where it is stored.
+  var overhead: Int { self == .sealed ? 28 : 0 }
 }
 
 func unlinkFile(_ path: String) -> Bool { (try? FileManager.default.removeItem(atPath: path)) != nil }

@@ -25,7 +25,7 @@ struct StoredCache {
       key,
       Manifest(
         fingerprint: Self.fingerprint, plan: "\(cache.plan)", slotType: cache.slotType.rawValue, modelName: "tiny",
-        tokens: cache.tokenCount, created: store.now(), saved: store.now()), previous: manifest)
+        tokens: cache.tokenCount, created: store.now(), saved: store.now()), previous: manifest, hash: store.pageHash)
     for (name, bytes) in records.sorted(by: { $0.key < $1.key }) {
       bytes.withUnsafeBytes { capture.write(.record(name), $0) }
     }

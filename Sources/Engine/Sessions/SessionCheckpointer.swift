@@ -135,7 +135,7 @@ package final class SessionCheckpointer {
       key,
       manifest(
         cache: memory.identity, plan: "\(memory.plan)", slotType: memory.slotType.rawValue, tokens: memory.tokenCount),
-      previous: stored)
+      previous: stored, hash: store.pageHash)
     capture.write(Record(Self.recordName, record(sequence).bytes))
     for record in records { capture.write(record) }
     try capture.take(memory)
@@ -151,7 +151,7 @@ package final class SessionCheckpointer {
     let previous = stored ?? (try? store.find(key).get())?.manifest
     var manifest = previous ?? manifest(cache: "", plan: "", slotType: "", tokens: 0)
     (manifest.saved, manifest.sections) = (store.seconds, [])
-    var capture = ItemCapture(key, manifest, previous: previous)
+    var capture = ItemCapture(key, manifest, previous: previous, hash: store.pageHash)
     for record in records { capture.write(record) }
     capture.keepOthers()
     write(capture.change())

@@ -15,7 +15,8 @@ extension SessionArchive {
     let manifest = Manifest(
       fingerprint: Fingerprint(model: "", tokenizer: "", cache: ""), plan: "", slotType: "", modelName: model.name,
       tokens: 0, created: now, saved: now)
-    var capture = ItemCapture(key(ofResponse: identifier, owner: owner), manifest, previous: nil)
+    var capture = ItemCapture(
+      key(ofResponse: identifier, owner: owner), manifest, previous: nil, hash: store.pageHash)
     var text: [UInt8] = []
     JSONValue.array([response, .array(messages)]).write(to: &text)
     text.withUnsafeBytes { capture.write(.record(Self.response), $0) }

@@ -10,8 +10,14 @@ struct DiskChange {
   func apply(_ change: ItemChange) throws(TierError) -> Int {
     let (key, manifest) = (change.key, change.manifest)
     guard try DiskLeases(database).admit(change.token, key) else { throw .fenced }
-    let existing = try database.statement("SELECT id, generation FROM items WHERE tenant = ?1 AND name = ?2")
-      .first(.text(key.tenant), .text(key.name)) { (id: $0.integer(0), generation: $0.integer(1)) }
+    let existing = try database.statement(
+      "SELECT id, generation, substr(manifest, 1, \(Manifest.startBytes)) FROM items WHERE tenant = ?1 AND name = ?2"
+    ).first(.text(key.tenant), .text(key.name)) {
+      (id: $0.integer(0), generation: $0.integer(1), start: Array($0.blob(2)))
+    }
+    if let start = existing?.start, let mismatch = SealMismatch(of: manifest, with: start) {
+      throw .sealed(mismatch)
+    }
     if let base = change.base {
       guard let existing else { throw .gone }
       guard existing.generation == base else { throw .outOfStep }
@@ -85,7 +91,7 @@ struct DiskChange {
     try database.run("DELETE FROM departures WHERE turn <= ?1", .integer(turn - Int64(Departures.limit)))
   }
 
-  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
+  func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?) throws(TierError) {
     guard let id = try self.id(of: key) else { throw .gone }
     if let old = try self.id(of: other) { try removeRows(of: old) }
     let new = try database.statement("SELECT MAX(id) + 1 FROM items").first { $0.integer(0) } ?? 1
@@ -94,6 +100,14 @@ struct DiskChange {
       INSERT INTO items SELECT ?2, ?3, ?4, generation, bytes, ?5, ?5, ?6, 0, manifest FROM items WHERE id = ?1
       """, .integer(id), .integer(new), .text(other.tenant), .text(other.name), .integer(seconds),
       .integer(try nextTurn("items")))
+    if let relabel {
+      let manifest =
+        try database.statement("SELECT manifest FROM items WHERE id = ?1")
+        .first(.integer(id)) { Array($0.blob(0)) } ?? []
+      try withBlob(relabel(manifest)) { (blob) throws(TierError) in
+        try database.run("UPDATE items SET manifest = ?2 WHERE id = ?1", .integer(new), blob)
+      }
+    }
     try database.run(
       "INSERT INTO pages SELECT ?2, place, content FROM pages WHERE item = ?1", .integer(id), .integer(new))
     try blocks.copy(from: id, to: new, of: other.owner, sharing: key.owner == other.owner)

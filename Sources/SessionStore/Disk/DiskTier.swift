@@ -131,6 +131,13 @@ package final class DiskTier: StorageTier {
     }
   }
 
+  package func startOfAnyManifest() throws(TierError) -> [UInt8]? {
+    try look { (database) throws(TierError) in
+      try database.statement("SELECT substr(manifest, 1, \(Manifest.startBytes)) FROM items LIMIT 1")
+        .first { Array($0.blob(0)) }
+    }
+  }
+
   package func growth(with change: ItemChange) throws(TierError) -> Int {
     try look { (database) throws(TierError) in
       let item = try database.statement("SELECT id, bytes FROM items WHERE tenant = ?1 AND name = ?2")
@@ -211,8 +218,10 @@ package final class DiskTier: StorageTier {
     }
   }
 
-  package func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
-    try write { (database) throws(TierError) in try DiskChange(database).copy(key, to: other, at: seconds) }
+  package func copy(
+    _ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?
+  ) throws(TierError) {
+    try write { (database) throws(TierError) in try DiskChange(database).copy(key, to: other, at: seconds, relabel) }
   }
 }
 

@@ -29,7 +29,7 @@ package struct ItemChange: Sendable {
   ///
   /// - Parameter manifest: the bytes of the one that is there; nil or damaged gives none
   package func places(goneFrom manifest: [UInt8]?) -> [Int64] {
-    guard let manifest, let before = try? manifest.withUnsafeBytes({ try Manifest($0) }) else { return [] }
+    guard let manifest, let before = try? Manifest(stored: manifest) else { return [] }
     var (gone, kept): (Set<Int64>, Set<Int64>) = ([], [])
     for section in before.sections where section.address == nil {
       section.forEachPage { place, _, _ in gone.insert(place.number) }

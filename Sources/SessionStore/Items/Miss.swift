@@ -18,6 +18,8 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
   case timedOut
   /// Computing it again is faster than loading it.
   case slower
+  /// It is sealed with another key, or with one where none was given, or the other way round.
+  case sealed
   /// What was stored is damaged.
   case corrupt
   /// A tier did not answer, or answered with an error.
@@ -35,6 +37,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .diverged: "diverged"
     case .timedOut: "timed-out"
     case .slower: "slower"
+    case .sealed: "sealed"
     case .corrupt: "corrupt"
     case .unavailable: "unavailable"
     }
@@ -51,6 +54,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .diverged(let token): "the text goes another way from token \(token) on"
     case .timedOut: "it did not arrive in time"
     case .slower: "computing it again is faster than loading it"
+    case .sealed: "it is sealed for another key, or for none"
     case .corrupt: "what was stored is damaged"
     case .unavailable: "the store did not answer"
     }

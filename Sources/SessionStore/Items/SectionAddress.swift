@@ -23,7 +23,11 @@ package struct SectionAddress: Sendable, Hashable {
       hash.update(UInt64(part.bytes))
       for page in part.hashes { hash.update(page) }
     }
-    let digest = hash.finalize()
+    self.init(digest: hash.finalize())
+  }
+
+  /// The first half of a digest.
+  init(digest: [UInt8]) {
     high = digest[..<8].reduce(0) { $0 << 8 | UInt64($1) }
     low = digest[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
   }

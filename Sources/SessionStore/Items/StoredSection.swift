@@ -20,14 +20,20 @@ package struct StoredSection: Sendable, Hashable {
   package var parts: [Part]
   /// By what items of one owner share it, where it is settled; nil where it is the item's alone.
   package var address: SectionAddress?
+  /// Bytes from the start of a page to that of the next: `pageBytes`, and in a sealed tier what sealing adds.
+  var pageStride = Self.pageBytes
+
+  package init(name: SectionName, number: Int, parts: [Part], address: SectionAddress? = nil) {
+    (self.name, self.number, self.parts, self.address) = (name, number, parts, address)
+  }
 
   package var bytes: Int { parts.reduce(0) { $0 + $1.bytes } }
 
-  static func pages(ofBytes bytes: Int) -> Int { (bytes + pageBytes - 1) / pageBytes }
+  static func pages(ofBytes bytes: Int, stride: Int = pageBytes) -> Int { (bytes + stride - 1) / stride }
 
   /// The bytes of a page within its part.
-  static func range(ofPage page: Int, partBytes: Int) -> Range<Int> {
-    page * pageBytes..<min(partBytes, (page + 1) * pageBytes)
+  static func range(ofPage page: Int, partBytes: Int, stride: Int = pageBytes) -> Range<Int> {
+    page * stride..<min(partBytes, (page + 1) * stride)
   }
 
   /// Calls `body` with the place of each page and where it lies in the section.
@@ -35,7 +41,7 @@ package struct StoredSection: Sendable, Hashable {
     var first = 0
     for (index, part) in parts.enumerated() {
       for (page, hash) in part.hashes.enumerated() {
-        let range = Self.range(ofPage: page, partBytes: part.bytes)
+        let range = Self.range(ofPage: page, partBytes: part.bytes, stride: pageStride)
         try body(
           PagePlace(section: number, part: index, page: page), first + range.lowerBound..<first + range.upperBound, hash
         )

@@ -47,9 +47,13 @@ package final class DelayedTier: StorageTier {
   package func departure(of key: ItemKey) throws(TierError) -> Departure? { try under.departure(of: key) }
   package func noteUse(of key: ItemKey, at seconds: Int64) throws(TierError) { try under.noteUse(of: key, at: seconds) }
   package func setPinned(_ isPinned: Bool, _ key: ItemKey) throws(TierError) { try under.setPinned(isPinned, key) }
-  package func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
-    try under.copy(key, to: other, at: seconds)
+  package func copy(
+    _ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?
+  ) throws(TierError) {
+    try under.copy(key, to: other, at: seconds, relabel)
   }
+
+  package func startOfAnyManifest() throws(TierError) -> [UInt8]? { try under.startOfAnyManifest() }
 
   package var isShared: Bool { under.isShared }
 

@@ -81,7 +81,8 @@ package final class MemoryTier: StorageTier {
         let isPrivate = change.base != nil && !sharedBefore.contains(section.number)
         let parts = section.parts.map(\.bytes)
         let old = isPrivate ? existing?.blocks[section.number] : nil
-        item.blocks[section.number] = old?.resized(to: parts) ?? SectionBlock(parts: parts)
+        item.blocks[section.number] =
+          old?.resized(to: parts) ?? SectionBlock(parts: parts, pageStride: section.pageStride)
       }
       var written = 0
       for page in change.pages where !known.contains(page.place.section) {
@@ -136,6 +137,10 @@ package final class MemoryTier: StorageTier {
 
   package func manifest(of key: ItemKey) -> [UInt8]? { state.withLock { $0.items[key]?.manifest.encoded } }
 
+  package func startOfAnyManifest() -> [UInt8]? {
+    state.withLock { $0.items.values.first?.manifest.encoded.prefix(Manifest.startBytes).map { $0 } }
+  }
+
   package func growth(with change: ItemChange) -> Int {
     state.withLock { $0.growth(change.manifest, of: change.key) }
   }
@@ -145,6 +150,9 @@ package final class MemoryTier: StorageTier {
     let result = state.withLock { state -> Result<Int, TierError> in
       guard state.leases.admits(change.token, change.key, at: now) else { return .failure(.fenced) }
       let existing = state.items[change.key]
+      if let existing, let mismatch = SealMismatch(of: change.manifest.seal?.mark, with: existing.manifest.seal?.mark) {
+        return .failure(.sealed(mismatch))
+      }
       if let base = change.base {
         guard let existing else { return .failure(.gone) }
         guard existing.facts.generation == base else { return .failure(.outOfStep) }
@@ -202,15 +210,23 @@ package final class MemoryTier: StorageTier {
     state.withLock { $0.items[key]?.facts.isPinned = isPinned }
   }
 
-  package func copy(_ key: ItemKey, to other: ItemKey, at seconds: Int64) throws(TierError) {
+  package func copy(
+    _ key: ItemKey, to other: ItemKey, at seconds: Int64, _ relabel: ManifestChange?
+  ) throws(TierError) {
     let problem = state.withLock { state -> TierError? in
       guard let item = state.items[key] else { return .gone }
+      var manifest = item.manifest
+      do throws(TierError) {
+        if let bytes = try relabel?(manifest.encoded) { manifest = try Manifest(stored: bytes) }
+      } catch {
+        return error
+      }
       guard state.bytes + state.growth(item.manifest, of: other) <= byteLimit else { return .full }
       state.turn += 1
       let facts = TierItem(
         key: other, generation: item.facts.generation, bytes: item.facts.bytes, saved: seconds, used: seconds,
         isPinned: false)
-      let copy = Item(facts, item.manifest, turn: state.turn)
+      let copy = Item(facts, manifest, turn: state.turn)
       for section in item.manifest.sections {
         let isShared = section.address != nil && key.owner == other.owner
         copy.blocks[section.number] = isShared ? item.blocks[section.number] : item.blocks[section.number]?.copy()

@@ -4,9 +4,11 @@
 final class SectionBlock {
   private let bytes: UnsafeMutableRawBufferPointer
   private let parts: [Int]
+  /// Bytes from the start of a page to that of the next.
+  private let pageStride: Int
 
-  init(parts: [Int]) {
-    self.parts = parts
+  init(parts: [Int], pageStride: Int) {
+    (self.parts, self.pageStride) = (parts, pageStride)
     bytes = .allocate(byteCount: max(1, parts.reduce(0, +)), alignment: 64)
   }
 
@@ -19,7 +21,7 @@ final class SectionBlock {
   /// The block for the same section with parts of other lengths; what both have is copied.
   func resized(to other: [Int]) -> SectionBlock {
     if other == parts { return self }
-    let block = SectionBlock(parts: other)
+    let block = SectionBlock(parts: other, pageStride: pageStride)
     var (from, to) = (0, 0)
     for (old, new) in zip(parts, other) {
       let target = UnsafeMutableRawBufferPointer(rebasing: block.bytes[to..<to + new])
@@ -32,13 +34,13 @@ final class SectionBlock {
   /// Writes a page; one that lies outside is left out.
   func write(_ page: [UInt8], part: Int, page index: Int) {
     guard parts.indices.contains(part) else { return }
-    let first = parts[..<part].reduce(0, +) + index * StoredSection.pageBytes
+    let first = parts[..<part].reduce(0, +) + index * pageStride
     guard first + page.count <= bytes.count else { return }
     UnsafeMutableRawBufferPointer(rebasing: bytes[first..<first + page.count]).copyBytes(from: page)
   }
 
   func copy() -> SectionBlock {
-    let block = SectionBlock(parts: parts)
+    let block = SectionBlock(parts: parts, pageStride: pageStride)
     block.bytes.copyMemory(from: UnsafeRawBufferPointer(bytes))
     return block
   }

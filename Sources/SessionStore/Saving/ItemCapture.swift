@@ -4,6 +4,7 @@ package import KVCaches
 package struct ItemCapture: SectionSink {
   private let key: ItemKey
   private let previous: Manifest?
+  private let hash: PageHash
   private let earlier: [SectionName: StoredSection]
   private var manifest: Manifest
   private var pages: [ItemChange.Page] = []
@@ -22,10 +23,12 @@ package struct ItemCapture: SectionSink {
   ///   - previous: what is known to be stored; nil writes everything
   ///   - first: the generation of an item that is written whole, which is no other's: a change that was made from what it
   ///     replaces must not fit it
+  ///   - hash: the store's
   package init(
-    _ key: ItemKey, _ manifest: Manifest, previous: Manifest?, first: Int64 = .random(in: 1 << 32...1 << 62)
+    _ key: ItemKey, _ manifest: Manifest, previous: Manifest?, first: Int64 = .random(in: 1 << 32...1 << 62),
+    hash: PageHash = PageHash()
   ) {
-    (self.key, self.previous) = (key, previous)
+    (self.key, self.previous, self.hash) = (key, previous, hash)
     self.manifest = manifest
     self.manifest.generation = previous.map { $0.generation + 1 } ?? first
     if let previous { self.manifest.created = previous.created }
@@ -93,7 +96,7 @@ package struct ItemCapture: SectionSink {
     for page in 0..<count {
       let range = StoredSection.range(ofPage: page, partBytes: bytes.count)
       let content = UnsafeRawBufferPointer(rebasing: bytes[range])
-      let hash = PageHash.hash(content)
+      let hash = self.hash.hash(content)
       result.hashes.append(hash)
       if let old, page < old.hashes.count, old.hashes[page] == hash,
         StoredSection.range(ofPage: page, partBytes: old.bytes).count == content.count

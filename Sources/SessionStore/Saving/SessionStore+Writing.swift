@@ -5,6 +5,8 @@ extension SessionStore {
   func write(_ change: ItemChange) throws(TierError) {
     let written: Int
     do throws(TierError) {
+      // Before anything makes room for it.
+      try checkSeal()
       written = try put(change, into: base)
     } catch {
       note { $0.failedSaves += 1 }
@@ -36,9 +38,9 @@ extension SessionStore {
   @discardableResult
   func promote(_ key: ItemKey, place: Int) -> Bool {
     guard let bytes = try? base.manifest(of: key),
-      let manifest = try? bytes.withUnsafeBytes({ try Manifest($0) }), manifest.bytes <= pool.byteLimit / 2
+      let manifest = try? Manifest(readable: bytes), manifest.bytes <= pool.byteLimit / 2
     else { return false }
-    let item = FoundItem(key, manifest, in: [base])
+    let item = FoundItem(key, manifest, in: [base], hash: pageHash)
     var pages: [ItemChange.Page] = []
     for section in manifest.sections {
       let clock = ContinuousClock.now
@@ -115,6 +117,14 @@ extension SessionStore {
     return true
   }
 
+  /// Looks whether the store is sealed as this program seals it; an empty one is for anybody.
+  ///
+  /// - Throws: `TierError`.
+  package func checkSeal() throws(TierError) {
+    guard hasDisk, let start = try base.startOfAnyManifest() else { return }
+    if let mismatch = SealMismatch(of: seal?.mark, with: start) { throw .sealed(mismatch) }
+  }
+
   /// Whether an item may go; a clock that was set back makes none expire.
   func hasExpired(_ item: TierItem) -> Bool {
     let limit = item.key.isUnnamed ? options.unnamedLifetime : options.lifetime
@@ -124,6 +134,7 @@ extension SessionStore {
 
   /// Has all items go that have expired.
   package func removeExpired() {
+    guard (try? checkSeal()) != nil else { return }
     for item in (try? base.items()) ?? [] where hasExpired(item) { discard(item.key, because: .expired) }
   }
 

@@ -19,9 +19,11 @@ struct RunSession: ParsableArguments {
   func validate() throws {
     guard session != "" else { throw ValidationError("--session needs a name, but is empty") }
     guard saveEvery >= 0 else { throw ValidationError("--save-every must be 0 or more, but is \(saveEvery)") }
-    guard session != nil || store.sessionStore == nil && saveEvery == 30 else {
-      throw ValidationError("\(store.sessionStore == nil ? "--save-every" : "--session-store") needs --session")
-    }
+    let idle = [
+      ("--session-store", store.sessionStore != nil), ("--session-key", store.sessionKey != nil),
+      ("--save-every", saveEvery != 30),
+    ].first { $0.1 }
+    if session == nil, let idle { throw ValidationError("\(idle.0) needs --session") }
   }
 
   /// What is remembered: what the options say, what the session has been begun with, or what the model was trained with, which

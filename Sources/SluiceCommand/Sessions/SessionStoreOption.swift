@@ -10,12 +10,21 @@ struct SessionStoreOption: ParsableArguments {
       "The file of stored sessions; SLUICE_SESSIONS, or sluice/sessions.sluice in the user's folder for state, without it.",
       valueName: "file"))
   var sessionStore: String?
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "A file of 32 bytes with which sessions are sealed where they are stored (AES-GCM); SLUICE_SESSION_KEY names it without it.",
+      valueName: "file"))
+  var sessionKey: String?
 
-  /// Opens the store, in a folder that is made where it is not there.
+  /// Opens the store with its key, in a folder that is made where it is not there.
   ///
   /// - Throws: an error of one line.
   func open(_ options: SessionStore.Options = SessionStore.Options()) throws -> SessionStore {
-    let path = sessionStore ?? Self.defaultPath(environment: ProcessInfo.processInfo.environment)
+    let environment = ProcessInfo.processInfo.environment
+    let path = sessionStore ?? Self.defaultPath(environment: environment)
+    var options = options
+    options.key = try Self.key(sessionKey, environment: environment)
     let folder = (path as NSString).deletingLastPathComponent
     if !folder.isEmpty, !FileManager.default.fileExists(atPath: folder) {
       do {
@@ -30,8 +39,19 @@ struct SessionStoreOption: ParsableArguments {
   }
 
   static func defaultPath(environment: [String: String]) -> String {
-    func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
-    if let path = value("SLUICE_SESSIONS") { return path }
-    return (value("XDG_STATE_HOME") ?? (environment["HOME"] ?? "") + "/.local/state") + "/sluice/sessions.sluice"
+    if let path = value("SLUICE_SESSIONS", in: environment) { return path }
+    let state = value("XDG_STATE_HOME", in: environment) ?? (environment["HOME"] ?? "") + "/.local/state"
+    return state + "/sluice/sessions.sluice"
+  }
+
+  /// The key in the file that an option names, or the environment; nil where neither does.
+  ///
+  /// - Throws: an error of one line.
+  static func key(_ path: String?, environment: [String: String]) throws -> SessionKey? {
+    try (path ?? value("SLUICE_SESSION_KEY", in: environment)).map { try SessionKey(contentsOf: $0) }
+  }
+
+  private static func value(_ name: String, in environment: [String: String]) -> String? {
+    environment[name].flatMap { $0.isEmpty ? nil : $0 }
   }
 }
