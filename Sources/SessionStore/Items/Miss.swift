@@ -20,6 +20,8 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
   case slower
   /// What was stored is damaged.
   case corrupt
+  /// Whoever keeps the cache in other processes could not hand it out, or did not take it.
+  case notTaken
   /// A tier did not answer, or answered with an error.
   case unavailable
 
@@ -36,6 +38,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .timedOut: "timed-out"
     case .slower: "slower"
     case .corrupt: "corrupt"
+    case .notTaken: "not-taken"
     case .unavailable: "unavailable"
     }
   }
@@ -52,6 +55,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .timedOut: "it did not arrive in time"
     case .slower: "computing it again is faster than loading it"
     case .corrupt: "what was stored is damaged"
+    case .notTaken: "the workers that keep the cache do not know snapshots, or did not take this one"
     case .unavailable: "the store did not answer"
     }
   }
