@@ -171,8 +171,7 @@ let package = Package(
       name: "AttentionOffloadTests",
       dependencies: [
         "AttentionOffload", "AttentionWorkerProcess", "KVCaches", "Kernels", "CLibrary", "Models", "Weights", "Engine",
-        "ModelJSON",
-        "TestSupport", "CacheTestSupport",
+        "ModelJSON", "SessionStore", "TestSupport", "CacheTestSupport",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -38,6 +38,8 @@ package final class Sequence {
   private var guesser: Guesser?
   /// Guesses that went through the model so far, and those of them that came true.
   package private(set) var guesses = (tried: 0, confirmed: 0)
+  /// Tokens that had to be read once more so far, since whoever kept them was lost.
+  package private(set) var tokensReadAgain = 0
   private var undoDepth = 0
   /// Takes in the last hidden state of every token that is read in chunks; nil where nobody asks for it.
   package var hiddenMean: HiddenMean?
@@ -49,6 +51,8 @@ package final class Sequence {
   private var promptEnds: [Int] = []
   /// Tokens that were read before the memory was lost: up to there prompts end where they did.
   private var readBefore = 0
+  /// Where the memory is saved; nil where it is not.
+  package var source: (any MemorySource)?
   /// The prompt's way through the model one layer after another, while it is under way; no chunks are offered then.
   package private(set) var layerwise: LayerwiseReading?
 
@@ -185,10 +189,10 @@ package final class Sequence {
 
   // Memory that is lost.
 
-  /// Whether the memory is lost and all tokens are known, so that they can be read again.
+  /// Whether the memory is lost and can be had again: all tokens are known, or those since it was saved.
   package var isLost: Bool {
-    guard let distant = memory.distantHeads, memory.failure != nil else { return false }
-    return distant.isRecoverable && log.count == log.total
+    guard let distant = memory.distantHeads, memory.failure != nil, distant.isRecoverable else { return false }
+    return log.count == log.total || log.total - log.count <= source?.savedTokens(of: memory) ?? 0
   }
 
   /// Whether a prompt ends with a chunk that was offered: now, or before the memory was lost.
@@ -215,15 +219,23 @@ package final class Sequence {
     return end - position
   }
 
-  /// Empties a memory that was lost, and has all tokens be read again; what was asked for stays asked for.
+  /// Has a memory that was lost be what was saved of it, or empty, and all tokens that came since be read again; what was asked
+  /// for stays asked for.
   package func readAgain() {
     precondition(isLost, "a memory that is there")
-    readBefore = max(readBefore, count - waitingTokens)
-    memory.reset()
-    pending = (0..<count).reversed().map { log[back: $0] }
+    let readTokens = count - waitingTokens
+    readBefore = max(readBefore, readTokens)
+    if source?.restore(memory) != true { memory.reset() }
+    let missing = count - Int(memory.tokenCount)
+    guard missing <= log.count else {
+      memory.distantHeads?.giveUp("what was saved cannot be had, and older tokens are not known any more")
+      return
+    }
+    pending = (0..<missing).reversed().map { log[back: $0] }
     read = 0
     trial = Trial()
     guesser?.forget()
+    tokensReadAgain += readTokens - Int(memory.tokenCount)
   }
 
   private func dropPending() {

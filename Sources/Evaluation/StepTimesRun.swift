@@ -4,52 +4,75 @@ import Kernels
 import Models
 
 /// How long the two parts of a decode step take: attention, and all the rest, by sequences and by tokens that each holds.
-package struct StepTimesRun: Sendable {
+package final class StepTimesRun {
   package struct Options: Sendable {
     /// Sequences that are decoded together.
     package var batches = [1, 2, 4, 8]
     /// Tokens that each sequence holds before.
     package var lengths = [64, 512, 2048]
-    /// Steps of a measurement, and how often each is made; the fastest counts, since other programs only add time.
+    /// Steps of a measurement.
     package var steps = 16
-    package var rounds = 5
 
     package init() {}
   }
 
-  package let options: Options
-  /// `[batch]`
-  package private(set) var modelSeconds: [Double] = []
-  /// `[batch][length]`
-  package private(set) var attentionSeconds: [[Double]] = []
+  /// Seconds of a step.
+  package struct Times: Sendable {
+    /// `[batch]`
+    package var model: [Double]
+    /// `[batch][length]`
+    package var attention: [[Double]]
 
-  /// Caches are filled with noise, on which time does not depend. Batches and lengths take turns, so that a busy moment does not
-  /// hit one alone.
+    /// The fastest of each, since other programs only add time.
+    ///
+    /// - Precondition: there is one, and all are of the same run.
+    package init(fastestOf rounds: [Times]) {
+      precondition(!rounds.isEmpty)
+      self = rounds[0]
+      for other in rounds.dropFirst() {
+        for batch in model.indices {
+          model[batch] = min(model[batch], other.model[batch])
+          for length in attention[batch].indices {
+            attention[batch][length] = min(attention[batch][length], other.attention[batch][length])
+          }
+        }
+      }
+    }
+
+    fileprivate init(batches: Int, lengths: Int) {
+      model = [Double](repeating: .infinity, count: batches)
+      attention = model.map { _ in [Double](repeating: .infinity, count: lengths) }
+    }
+  }
+
+  private let options: Options
+  private let stepper: DecodeStepper
+
+  /// Caches are filled with noise, on which time does not depend.
   ///
   /// - Throws: `KVCacheError` where the caches do not fit the model or this machine.
   package init(_ engine: InferenceEngine, slotType: KVCache.SlotType, options: Options = Options()) throws(KVCacheError)
   {
     self.options = options
     let most = (options.lengths.max() ?? 0) + options.steps + 1
-    let stepper = try DecodeStepper(
-      engine, sequences: options.batches.max() ?? 1, tokens: most, slotType: slotType)
-    var model = [[Double]](repeating: [], count: options.batches.count)
-    var attention = model.map { _ in [[Double]](repeating: [], count: options.lengths.count) }
-    for _ in 0..<options.rounds {
-      for (place, length) in options.lengths.enumerated() {
-        for (index, batch) in options.batches.enumerated() {
-          for sequence in 0..<batch { stepper.fill(sequence, tokens: length) }
-          stepper.step(batch)
-          stepper.timed.seconds = 0
-          let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { stepper.step(batch) } }
-          let steps = Double(options.steps)
-          model[index].append((seconds - stepper.timed.seconds) / steps)
-          attention[index][place].append(stepper.timed.seconds / steps)
-        }
+    stepper = try DecodeStepper(engine, sequences: options.batches.max() ?? 1, tokens: most, slotType: slotType)
+  }
+
+  /// Measures all once; batches and lengths take turns, so that a busy moment does not hit one alone.
+  package func measure() -> Times {
+    var times = Times(batches: options.batches.count, lengths: options.lengths.count)
+    for (place, length) in options.lengths.enumerated() {
+      for (index, batch) in options.batches.enumerated() {
+        for sequence in 0..<batch { stepper.fill(sequence, tokens: length) }
+        stepper.step(batch)
+        stepper.timed.seconds = 0
+        let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { stepper.step(batch) } }
+        let steps = Double(options.steps)
+        times.model[index] = min(times.model[index], (seconds - stepper.timed.seconds) / steps)
+        times.attention[index][place] = stepper.timed.seconds / steps
       }
     }
-    modelSeconds = model.map { $0.min() ?? 0 }
-    attentionSeconds = attention.map { $0.map { $0.min() ?? 0 } }
+    return times
   }
 
   /// Tokens a second of `sequences` places in which requests follow each other; their prompts are there at once and take no

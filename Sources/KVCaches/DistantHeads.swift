@@ -23,6 +23,36 @@ package protocol DistantHeads: AnyObject {
 
   /// Has what steps overwrite be noted.
   func keepUndoLog(depth: Int, ofSingleTokens: Bool)
+
+  /// Says that the sequence will not be had again.
+  func giveUp(_ reason: String)
+
+  // Snapshots: sections are those of a cache that stores all heads, whoever keeps which.
+
+  /// All sections but those of recurrent states, counters first.
+  ///
+  /// - Parameter tokens: since when they can have changed; -1 for all
+  /// - Throws: `KVCacheError` where they cannot be had; `failure` says whether what is kept is lost too.
+  func sections(of cache: KVCache, changedSince tokens: Int64) throws(KVCacheError) -> [SectionListing]
+
+  /// The bytes of a section that was listed last.
+  func read(_ name: SectionName) throws(KVCacheError) -> [UInt8]
+
+  /// Has the heads become what was saved, of which counters come first.
+  ///
+  /// - Parameters:
+  ///   - payload: bytes of all other sections, which bound what the counters can claim
+  ///   - keptTokens: up to which token what is still kept is what was saved, and need not come again; 0 for none
+  /// - Returns: the sections that have to come.
+  func beginRestoring(
+    _ cache: KVCache, counters: [UnsafeRawBufferPointer], payload: Int, keptTokens: Int64
+  ) throws(KVCacheError) -> Set<SectionName>
+
+  /// Takes up a section that has to come.
+  func restore(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError)
+
+  /// Has the heads be what came.
+  func endRestoring() throws(KVCacheError)
 }
 
 extension KVCache {

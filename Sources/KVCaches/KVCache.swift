@@ -21,7 +21,7 @@ public final class KVCache: SequenceMemory {
   private(set) var arrival: LayerArrival?
 
   /// The fewest tokens that the cache has had since it was saved: up to there its stream is the one that was saved.
-  private var fewestTokens = Int64.max
+  private(set) var fewestTokens = Int64.max
 
   /// Who keeps the heads that are not stored here; nil where all are, or nobody needs to be told.
   package private(set) var distantHeads: (any DistantHeads)?
@@ -134,11 +134,6 @@ public final class KVCache: SequenceMemory {
 
   /// Notes that the start of what is saved was taken up.
   package func noteCut() { fewestTokens = tokenCount }
-
-  /// The sections that can have changed since the cache was saved, when it had seen `tokenCount` tokens.
-  package func sectionsChanged(sinceSavedAt tokenCount: Int64) -> [SectionName] {
-    changedSections(since: min(tokenCount, fewestTokens))
-  }
 
   /// How many of `wanted` tokens the next chunk may have.
   package func admissibleChunk(_ wanted: Int) -> Int {

@@ -29,6 +29,11 @@ public struct KVCacheError: Error, Sendable, Hashable, CustomStringConvertible {
   /// What is kept in other processes cannot be had.
   package static func lostElsewhere(_ reason: String) -> Self { Self(code: .lostElsewhere(reason)) }
 
+  /// Whether it is others who keep heads that cannot serve.
+  package var isElsewhere: Bool {
+    if case .lostElsewhere = code { true } else { false }
+  }
+
   public var description: String {
     switch code {
     case .badSpecification(let text, let reason): "cache '\(text)': \(reason)"

@@ -54,24 +54,28 @@ package struct FoundItem: Sendable {
     return isWhole
   }
 
-  /// Has a cache be what was stored; where that fails it is as before.
+  /// Has a cache be what was stored; where that fails it is as before, or to be reset where others keep its heads.
   ///
+  /// - Parameter keptTokens: up to which token what others keep is what was stored, as far as they still have it
   /// - Throws: `Miss`.
-  package func restore(_ cache: KVCache) throws(Miss) {
+  package func restore(_ cache: KVCache, keptTokens: Int64 = 0) throws(Miss) {
     do {
-      try takeUp(cache)
+      try takeUp(cache, keptTokens)
     } catch let miss as Miss {
       throw miss
+    } catch let error as KVCacheError where error.isElsewhere {
+      throw .notTaken
     } catch {
       throw .corrupt
     }
     cache.noteSaved()
   }
 
-  private func takeUp(_ cache: KVCache) throws {
+  private func takeUp(_ cache: KVCache, _ keptTokens: Int64) throws {
     let memory = manifest.sections.filter { !$0.name.isRecord }
     let restoration = try withCounters(in: memory) { counters in
-      try Restoration(cache, counters: counters, payload: memory.reduce(0) { $0 + $1.bytes })
+      try Restoration(
+        cache, counters: counters, payload: memory.reduce(0) { $0 + $1.bytes }, keptTokens: keptTokens)
     }
     let missing = restoration.missingSections
     for section in memory where missing.contains(section.name) {

@@ -26,10 +26,14 @@ enum Interruption {
       action.__sigaction_u.__sa_handler = handler
     #endif
     sigaction(SIGINT, &action, nil)
-    // Some parents start their children with all signals blocked.
+  }
+
+  /// Lets signals end this process, whoever started it: some parents leave them blocked in their children, where they
+  /// would wait for ever. To be called before there are other threads.
+  static func unblock() {
     var signals = sigset_t()
     sigemptyset(&signals)
-    sigaddset(&signals, SIGINT)
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] { sigaddset(&signals, signal) }
     pthread_sigmask(Int32(SIG_UNBLOCK), &signals, nil)
   }
 

@@ -46,9 +46,6 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--predict must be 0 or more, or -1 for no limit, but is \(predict)")
     }
     guard !stop.contains("") else { throw ValidationError("--stop needs a text, but is empty") }
-    guard workers.workers.isEmpty || session.session == nil else {
-      throw ValidationError("--session keeps what is in this process, so it cannot be used with --workers")
-    }
     guard chat || template.chatTemplate == nil else { throw ValidationError("--chat-template needs --chat") }
     guard prompt != nil || file != nil || isatty(STDIN_FILENO) == 0 || session.session != nil else {
       throw ValidationError("there is no text: give --prompt, --file, or a pipe")

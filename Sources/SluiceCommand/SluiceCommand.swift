@@ -24,6 +24,7 @@ struct SluiceCommand: ParsableCommand {
 
   /// Errors become one line and a hint here and nowhere else: exit status 1 for bad input, 2 for bad usage.
   static func main() {
+    Interruption.unblock()
     // A reader that goes away shows as an error of writing, which ends the command there.
     signal(SIGPIPE, SIG_IGN)
     // So does a file that may not grow (ulimit -f).

@@ -62,9 +62,14 @@ struct TextWriter {
 
   /// Saves the stream where its time has come and the save before is written.
   private mutating func saveByItself() throws {
-    guard let checkpointer, ContinuousClock.now - lastSave >= saveEvery, !checkpointer.isBusy else { return }
+    guard let checkpointer, ContinuousClock.now - lastSave >= saveEvery, !checkpointer.isBusy, !sequence.isLost else {
+      return
+    }
     if let failure = checkpointer.failure { StandardError.warn(["\(failure); it is tried again"]) }
-    try checkpointer.save(sequence)
+    do { try checkpointer.save(sequence) } catch {
+      // A worker that is lost meanwhile is the next step's business.
+      guard sequence.isLost else { throw error }
+    }
     lastSave = .now
   }
 
@@ -73,7 +78,12 @@ struct TextWriter {
   /// - Throws: `LanguageModelError` where it cannot be saved.
   func finish() throws {
     guard let checkpointer else { return }
-    try checkpointer.save(sequence)
+    do { try checkpointer.save(sequence) } catch {
+      guard sequence.isLost else { throw error }
+      // A worker is lost: what was saved is taken up, and what came since is read or waits.
+      scheduler.run()
+      try checkpointer.save(sequence)
+    }
     do {
       try checkpointer.finish()
     } catch {

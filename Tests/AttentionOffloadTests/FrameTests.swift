@@ -55,6 +55,30 @@ struct FrameTests {
     #expect(throws: OffloadError.self) { try read(bytes) }
   }
 
+  @Test("sections and what is to be restored come back as they went, and no part of them is taken for all")
+  func sections() throws {
+    var list = SectionList()
+    list.counters = [[1, 2, 3], []]
+    list.entries = [
+      SectionListing(SectionName(group: 1, layer: 61, state: "slots", block: 9), parts: [0, 1 << 20], hasChanged: true),
+      SectionListing(SectionName(group: 0, layer: 0, state: "scores", block: 0), parts: nil, hasChanged: false),
+      SectionListing(SectionName(group: 0, layer: 0, state: "slots", block: 0), parts: [], hasChanged: false),
+    ]
+    var description = RestoreDescription()
+    (description.payload, description.keptTokens, description.counters) = (1 << 40, 77, [[9], [8, 7]])
+    func expect<Message: Equatable>(
+      _ message: Message, _ bytes: [UInt8], _ read: (UnsafeRawBufferPointer) throws -> Message
+    ) throws {
+      #expect(try bytes.withUnsafeBytes(read) == message)
+      for count in 0..<bytes.count {
+        #expect(throws: OffloadError.self) { try bytes[..<count].withUnsafeBytes(read) }
+      }
+      #expect(throws: OffloadError.self) { try (bytes + [0]).withUnsafeBytes(read) }
+    }
+    try expect(list, list.encoded()) { try SectionList($0) }
+    try expect(description, description.encoded()) { try RestoreDescription($0) }
+  }
+
   @Test("codes are those of RFC 4231")
   func authenticationCodes() {
     let hex = { (bytes: [UInt8]) in bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }

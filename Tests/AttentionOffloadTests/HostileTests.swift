@@ -109,6 +109,9 @@ struct HostileTests {
       ("a reply", FrameHeader(.state, epoch: 1), []),
       ("a step of too many rows", FrameHeader(.step, epoch: 1, batch: 8), Self.step(1, rows: 17, position: 2)),
       ("a step without rows", FrameHeader(.step, epoch: 1, batch: 8), []),
+      ("a section of nothing", FrameHeader(.writeSection, epoch: 1, batch: 1), bytes(40)),
+      ("a question of another length", FrameHeader(.listSections, epoch: 1, batch: 1), bytes(7)),
+      ("sections", FrameHeader(.sections, epoch: 1, batch: 1), bytes(6)),
       ("a step of no lane", FrameHeader(.step, epoch: 1, batch: 8, layer: 4), Self.step(1, rows: 1, position: 2)),
     ]
     let worker = try TestWorkers(1).workers[0]
@@ -127,6 +130,7 @@ struct HostileTests {
     try client.open(session: 1, epoch: 1)
     try client.send(FrameHeader(.open, epoch: 1, batch: 1), Self.sequence)
     try client.send(FrameHeader(.open, epoch: 1, batch: 2), Self.sequence)
+    try client.send(FrameHeader(.open, epoch: 1, batch: 5), Self.sequence)
     try client.send(FrameHeader(.step, epoch: 1, batch: 7, layer: 2), Self.step(2, rows: 1, position: 0))
     let asked: [(FrameHeader, [UInt8])] = [
       (FrameHeader(.step, epoch: 1, batch: 8), Self.step(3, rows: 1, position: 0)),
@@ -135,6 +139,12 @@ struct HostileTests {
       // While a step of the sequence is under way, another lane cannot have it.
       (FrameHeader(.step, epoch: 1, batch: 9, layer: 1), Self.step(2, rows: 1, position: 1)),
       (FrameHeader(.rollBack, epoch: 1, batch: 1), [1, 0, 0, 0, 0, 0, 0, 0]),
+      (FrameHeader(.listSections, epoch: 1, batch: 9), [UInt8](repeating: 0, count: 8)),
+      (FrameHeader(.readSection, epoch: 1, batch: 1), Self.sectionName),
+      (FrameHeader(.endRestoring, epoch: 1, batch: 1), []),
+      // More than the worker has room for.
+      (FrameHeader(.restore, epoch: 1, batch: 5), Self.restoring(tokens: 1 << 40, payload: 1 << 50)),
+      (FrameHeader(.restore, epoch: 1, batch: 5), Self.restoring(tokens: 1 << 40, payload: 1 << 29)),
       (
         FrameHeader(.open, epoch: 1, batch: 3),
         SequenceDescription(plan: try KVCache.Plan("window:200000000"), slotType: .float32).encoded()
@@ -148,6 +158,25 @@ struct HostileTests {
     client.replies = []
     try client.send(FrameHeader(.step, epoch: 1, batch: 9), Self.step(1, rows: 1, position: 0))
     #expect(client.replies.isEmpty)
+  }
+
+  /// Of a sequence of the plan `full` of one layer.
+  private static let sectionName: [UInt8] = {
+    var writer = MessageWriter()
+    writer.write(SectionName(group: 0, layer: 0, state: "slots", block: 0))
+    return writer.bytes
+  }()
+
+  /// Counters that claim so many tokens, all held.
+  private static func restoring(tokens: Int64, payload: Int) -> [UInt8] {
+    var counters = SectionWriter()
+    counters.write(tokens)
+    counters.write(UInt32(1))
+    counters.write(UInt32(1))
+    counters.write(tokens)
+    var description = RestoreDescription()
+    (description.payload, description.counters) = (payload, [counters.bytes])
+    return description.encoded()
   }
 
   @Test("a model that cannot be is refused", arguments: 0..<40)
@@ -215,6 +244,17 @@ struct HostileTests {
       }
     }
     good.append((FrameHeader(.rollBack, epoch: 1, batch: 1), [1, 0, 0, 0, 0, 0, 0, 0]))
+    good.append((FrameHeader(.listSections, epoch: 1, batch: 1), [UInt8](repeating: 0, count: 8)))
+    good.append((FrameHeader(.readSection, epoch: 1, batch: 1), Self.sectionName))
+    good.append((FrameHeader(.restore, epoch: 1, batch: 1), Self.restoring(tokens: 2, payload: 1 << 13)))
+    for layer in 0..<2 {
+      var section = MessageWriter()
+      section.write(SectionName(group: 0, layer: layer, state: "slots", block: 0))
+      // Panels of 16 keys and two values of each head, as float16.
+      let bytes = OffloadSubject.shape.keyValueHeads * OffloadSubject.shape.headDim * (16 + 2) * 2
+      good.append((FrameHeader(.writeSection, epoch: 1, batch: 1), section.bytes + [UInt8](repeating: 7, count: bytes)))
+    }
+    good.append((FrameHeader(.endRestoring, epoch: 1, batch: 1), []))
     for kind in [FrameKind.askState, .endPrompt, .reset, .close] {
       good.append((FrameHeader(kind, epoch: 1, batch: 1), []))
     }

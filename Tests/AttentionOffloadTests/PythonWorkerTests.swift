@@ -32,6 +32,10 @@ struct PythonWorkerTests {
         engine.attend(by: remote)
         #expect(try engine.greedy(prompt, count: 9, plan: "full") == expected, "\(division) \(format)")
         #expect(throws: KVCacheError.self) { try remote.makeMemory(KVCache.Plan("window:9"), slotType: .float16) }
+        // It does not know of snapshots and says so, and nothing is lost by the question.
+        let memory = try remote.makeMemory(.full, slotType: .float16)
+        #expect(throws: KVCacheError.self) { try memory.listing(sinceSavedAt: nil) }
+        #expect(memory.failure == nil)
       }
     }
   }

@@ -12,6 +12,10 @@ final class TestWorkers {
   private(set) var channels: [[InProcessChannel]]
   /// Workers that take no connection.
   var gone: Set<Int> = []
+  /// Frames that a worker gets over the next connection before it is lost again; nil where it is not.
+  var framesOfNext: Int?
+  /// Whether workers seem to do nothing but attend, as one of the first version does.
+  var hidesAbilities = false
 
   /// - Parameter keptSeconds: how long what a lost model worker leaves is kept
   init(_ count: Int, memoryBytes: Int = 1 << 30, keptSeconds: Int = 120) throws {
@@ -33,8 +37,9 @@ final class TestWorkers {
   private func connect(_ index: Int) throws(OffloadError) -> any FrameChannel {
     if gone.contains(index) { throw .lost("worker \(index) is gone") }
     let channel = InProcessChannel(workers[index])
+    (channel.framesLeft, framesOfNext) = (framesOfNext, nil)
     channels[index].append(channel)
-    return channel
+    return hidesAbilities ? SimpleWorkerChannel(channel) : channel
   }
 
   func attention(
@@ -44,6 +49,34 @@ final class TestWorkers {
       layers: layers, division: division, workers: connectors, key: OffloadKey(Self.key),
       team: WorkerTeam(threads: 1), kernels: .current, options: options)
   }
+}
+
+/// A connection over which a worker says no more than what it has left.
+private final class SimpleWorkerChannel: FrameChannel {
+  private let inner: InProcessChannel
+  private var length = 0
+
+  init(_ inner: InProcessChannel) { self.inner = inner }
+
+  func send(
+    _ header: FrameHeader, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
+  ) throws(OffloadError) { try inner.send(header, first, second) }
+
+  func receiveHeader() throws(OffloadError) -> FrameHeader {
+    var header = try inner.receiveHeader()
+    length = header.length
+    if header.kind == .ready { header.length = 8 }
+    return header
+  }
+
+  func receiveContents(into target: UnsafeMutableRawBufferPointer) throws(OffloadError) {
+    var header = FrameHeader(.ready, length: 0)
+    header.length = length
+    let bytes = try inner.receiveBytes(header)
+    target.copyBytes(from: bytes.prefix(target.count))
+  }
+
+  func close() { inner.close() }
 }
 
 extension RemoteAttention.Options {

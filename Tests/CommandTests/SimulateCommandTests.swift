@@ -55,16 +55,15 @@ import Testing
       #expect(made.status == 0 && made.output.isEmpty && made.error.isEmpty, "\(made.error)")
       let file = try objects(String(contentsOfFile: curves, encoding: .utf8))[0]
       #expect((file["modelSeconds"] as? [Double])?.count == 2 && (file["attentionSeconds"] as? [[Double]])?.count == 2)
-      let result = try run(
-        [
-          "check", "-m", model, "--curves", curves, "--batches", "1,3", "--requests", "20/4", "--steps", "20", "-t",
-          "1",
-          "--json",
-        ])
-      #expect(result.status == 0, "\(result.error)")
-      let rows = try objects(result.output)
-      #expect(rows.map { $0["sequences"] as? Int } == [1, 3])
-      for row in rows { #expect(try #require(row["simulatedTokensPerSecond"] as? Double) > 0) }
+      // From the file, and from curves that are measured beside the requests.
+      for options in [["--curves", curves], ["--rounds", "2"]] {
+        let result = try run(
+          ["check", "-m", model, "--batches", "1,3", "--requests", "20/4", "--steps", "20", "-t", "1", "--json"] + options)
+        #expect(result.status == 0, "\(result.error)")
+        let rows = try objects(result.output)
+        #expect(rows.map { $0["sequences"] as? Int } == [1, 3])
+        for row in rows { #expect(try #require(row["simulatedTokensPerSecond"] as? Double) > 0) }
+      }
     }
   }
 
@@ -91,7 +90,7 @@ import Testing
     (["compare", "--batches", "0"], "--batches"), (["compare", "--reached", "1,2,3"], "--reached"),
     (["compare", "--rate=-1"], "--rate"), (["compare", "--model-device", "abacus"], "abacus"),
     (["lengths", "--trace", "kimi-ta"], "--trace"), (["fleet", "--workers", "2"], "--workers"),
-    (["fleet", "--load", "0"], "--load"), (["calibrate", "--batches", "4,2"], "--batches"), (["check"], "--curves"),
+    (["fleet", "--load", "0"], "--load"), (["calibrate", "--batches", "4,2"], "--batches"), (["check", "--rounds", "0"], "--rounds"),
   ])
   func `what was typed wrongly is named`(arguments: [String], name: String) throws {
     let result = try run(arguments)

@@ -34,7 +34,7 @@ package final class RemoteAttention: AttentionService {
   package let lanes: [RemoteStep]
   private let layers: [AttentionLayer]
   /// `[group][slots][heads]`
-  private let links: [WorkerLink]
+  let links: [WorkerLink]
   private let connectors: [Connector]
   private var groups: [WorkerGroup]
   private var batch: UInt64 = 0
@@ -79,7 +79,7 @@ package final class RemoteAttention: AttentionService {
     (0..<connectors.count).map { connectors[(index + $0) % connectors.count] }
   }
 
-  private func links(of group: Int) -> Range<Int> { division.workers(ofGroup: group) }
+  func links(of group: Int) -> Range<Int> { division.workers(ofGroup: group) }
 
   /// The time from a question that needs no computing to its answer, in the middle of `count`, from the farthest worker.
   ///
@@ -218,7 +218,7 @@ package final class RemoteAttention: AttentionService {
     return states
   }
 
-  private func note(_ error: OffloadError, of sequence: RemoteSequence, _ link: Int) {
+  func note(_ error: OffloadError, of sequence: RemoteSequence, _ link: Int) {
     sequence.fail(error)
     if case .refused = error { return }
     links[link].drop()
@@ -232,7 +232,7 @@ package final class RemoteAttention: AttentionService {
   }
 
   /// Sees to it that all workers of a sequence are there and have it.
-  private func ensureOpen(_ sequence: RemoteSequence) -> Bool {
+  func ensureOpen(_ sequence: RemoteSequence) -> Bool {
     for index in links(of: sequence.group) {
       do throws(OffloadError) {
         if !links[index].isConnected { try reconnect(index) }

@@ -6,13 +6,17 @@ final class RemoteSequence: DistantHeads {
   let description: SequenceDescription
   /// The group of workers that has it.
   let group: Int
-  private weak var attention: RemoteAttention?
-  private(set) var failure: KVCacheError?
+  private(set) weak var attention: RemoteAttention?
+  var failure: KVCacheError?
   private(set) var isRecoverable = true
   /// The depth of undo logs; nil where none was asked for.
   private(set) var undo: (depth: Int, ofSingleTokens: Bool)?
   /// Bytes that the workers said they hold, when a prompt ended.
-  private var chosenBytes: Int?
+  var chosenBytes: Int?
+  /// The counters when the workers were asked last, as one process would have them.
+  var counters: [[UInt8]] = []
+  /// The sections that each worker of the group had then, or is to get.
+  var sections: [[SectionName: SectionListing]] = []
   /// The sequence's tokens before the step under way, and when a worker was lost last.
   private var (position, lostAt) = (Int64(0), Int64(-1))
   private var losses = 0
@@ -55,6 +59,8 @@ final class RemoteSequence: DistantHeads {
     failure = .lostElsewhere("\(error)")
     isRecoverable = false
   }
+
+  func giveUp(_ reason: String) { failForGood(.lost(reason)) }
 
   func reset() {
     failure = nil

@@ -8,12 +8,13 @@ final class WorkerLink {
   /// What the worker has.
   let model: AttentionModel
   private let handshake: Handshake
-  private var channel: (any FrameChannel)?
-  private var epoch: UInt32
+  private(set) var channel: (any FrameChannel)?
+  private(set) var epoch: UInt32
   /// Sequences that the worker has since the connection was made.
   private(set) var opened: Set<UInt64> = []
   /// What the worker said it had left.
   private(set) var freeBytes: UInt64 = 0
+  private(set) var abilities: WorkerAbilities = []
   private var outgoing = Buffer<UInt8>(count: 0)
   private var incoming = Buffer<UInt8>(count: 0)
   private(set) var times = OffloadTimes()
@@ -61,9 +62,15 @@ final class WorkerLink {
     epoch += 1
     self.channel = channel
     try send(FrameHeader(.model, epoch: epoch), bytes: model.encoded())
-    let ready = try receive(.ready, length: 8)
-    let bytes = try channel.receiveBytes(ready)
-    freeBytes = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+    let bytes = try channel.receiveBytes(try receive(.ready))
+    guard [8, 16].contains(bytes.count) else { throw .badFrame("a worker that is ready in \(bytes.count) bytes") }
+    let numbers = bytes.withUnsafeBytes { bytes in
+      stride(from: 0, to: bytes.count, by: 8).map {
+        UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self))
+      }
+    }
+    // A worker that does nothing but attend says no more than what it has left.
+    (freeBytes, abilities) = (numbers[0], WorkerAbilities(rawValue: numbers.count > 1 ? numbers[1] : 0))
   }
 
   /// Ends the connection: what the worker has is not counted on any more.
@@ -101,13 +108,13 @@ final class WorkerLink {
     return state
   }
 
-  private func send(_ header: FrameHeader, bytes: [UInt8]) throws(OffloadError) {
+  func send(_ header: FrameHeader, bytes: [UInt8]) throws(OffloadError) {
     guard let channel else { throw .lost("the worker is gone") }
     try channel.send(header, bytes: bytes)
   }
 
   /// Waits for a frame; beats in front of it only say that the worker is alive.
-  private func receive(
+  func receive(
     _ kind: FrameKind, batch: UInt64 = 0, layer: Int = 0, length: Int? = nil
   ) throws(OffloadError) -> FrameHeader {
     guard let channel else { throw .lost("the worker is gone") }

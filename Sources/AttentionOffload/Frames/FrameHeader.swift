@@ -106,6 +106,16 @@ package enum FrameKind: UInt8, Sendable, CaseIterable {
   case keepUndo = 25
   case askState = 26
   case state = 27
+  // Sections of a sequence, for snapshots.
+  case listSections = 50
+  case sections = 51
+  case readSection = 52
+  case section = 53
+  case restore = 54
+  case writeSection = 55
+  case taken = 56
+  /// Answered by `state`.
+  case endRestoring = 57
   // A step.
   case step = 30
   case queries = 31
@@ -119,12 +129,13 @@ package enum FrameKind: UInt8, Sendable, CaseIterable {
   package var lengthLimit: Int {
     switch self {
     case .hello, .proof, .welcome: 64
-    case .model: 16 << 20
-    case .open, .state, .step: 1 << 20
-    case .queries, .keysAndValues, .attention: 1 << 28
-    case .error: 1024
-    case .close, .reset, .endPrompt, .askState, .beat: 0
+    case .model, .sections: 16 << 20
+    case .open, .state, .step, .restore: 1 << 20
+    case .queries, .keysAndValues, .attention, .section, .writeSection: 1 << 28
+    case .error, .readSection: 1024
+    case .close, .reset, .endPrompt, .askState, .beat, .endRestoring: 0
     case .ready, .rollBack, .keepUndo: 16
+    case .listSections, .taken: 8
     }
   }
 }

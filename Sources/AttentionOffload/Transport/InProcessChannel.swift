@@ -7,6 +7,8 @@ package final class InProcessChannel: FrameChannel, @unchecked Sendable {
   private var replies: [(header: FrameHeader, bytes: [UInt8])] = []
   private var contents: [UInt8] = []
   private var isClosed = false
+  /// Bytes of contents that the worker got.
+  package private(set) var receivedBytes = 0
   /// Frames that the worker gets before it is lost; nil where it is not.
   package var framesLeft: Int?
 
@@ -26,6 +28,7 @@ package final class InProcessChannel: FrameChannel, @unchecked Sendable {
       framesLeft = max(0, left - 1)
     }
     guard !isClosed else { throw .lost("the worker in this process is gone") }
+    receivedBytes += first.count + second.count
     // The way over a socket: header first, checked, then contents.
     let sent = try withHeaderBytes(of: header)
     try desk.check(sent)

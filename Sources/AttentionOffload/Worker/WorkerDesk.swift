@@ -54,6 +54,7 @@ struct WorkerDesk {
         stage = .working(session, epoch: header.epoch)
         var ready = MessageWriter()
         ready.write(UInt64(worker.freeBytes))
+        ready.write(WorkerAbilities.sections.rawValue)
         try send(.ready, epoch: header.epoch, ready.bytes, reply)
       case .working(let session, _): try session.take(header, contents, reply)
       }

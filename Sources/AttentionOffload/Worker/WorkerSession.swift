@@ -4,10 +4,12 @@ import Kernels
 /// A model worker's sequences at an attention worker: caches of some heads or slots, and the steps under way.
 final class WorkerSession: @unchecked Sendable {
   let model: AttentionModel
-  private let memory: WorkerMemory
-  private var sequences: [UInt64: KVCache] = [:]
-  /// Sequences that a step was begun for and never finished: they have to be read again.
-  private var broken: Set<UInt64> = []
+  let memory: WorkerMemory
+  private(set) var sequences: [UInt64: KVCache] = [:]
+  /// Sequences that a step was begun for and never finished: they have to be read again, or restored.
+  var broken: Set<UInt64> = []
+  /// Sequences that are becoming what was saved.
+  var restorations: [UInt64: WorkerRestoration] = [:]
   private var lanes: WorkerLanes
   private var heldBytes = 0
 
@@ -27,7 +29,13 @@ final class WorkerSession: @unchecked Sendable {
       guard header.layer < AttentionModel.mostLanes else { throw .badFrame("a step of lane \(header.layer)") }
     case .rollBack, .keepUndo:
       guard header.length == 8 else { throw .badFrame("\(header.kind) of \(header.length) bytes") }
-    case .open, .close, .reset, .endPrompt, .askState, .beat: return
+    case .listSections:
+      guard header.length == 8 else { throw .badFrame("\(header.kind) of \(header.length) bytes") }
+    case .writeSection:
+      guard header.length <= restorations[header.batch]?.lengthLimit ?? 0 else {
+        throw .badFrame("a section of \(header.length) bytes that does not belong to what was announced")
+      }
+    case .open, .close, .reset, .endPrompt, .askState, .beat, .readSection, .restore, .endRestoring: return
     default: throw .badFrame("\(header.kind) is not for a worker")
     }
   }
@@ -51,6 +59,7 @@ final class WorkerSession: @unchecked Sendable {
       let lane = try lane(of: header)
       try lanes[lane].step.takeKeysAndValues(header, contents, lanes[lane].attention, reply)
     case .beat: return
+    case .listSections, .readSection, .restore, .writeSection: try exchangeSections(header, contents, reply)
     default: try change(header, contents, reply)
     }
   }
@@ -98,7 +107,7 @@ final class WorkerSession: @unchecked Sendable {
     lanes[lane].step.forget()
   }
 
-  private func recount() {
+  func recount() {
     let bytes = sequences.values.reduce(0) { $0 + $1.bytes }
     memory.adjust(by: bytes - heldBytes)
     heldBytes = bytes
@@ -115,10 +124,11 @@ final class WorkerSession: @unchecked Sendable {
     switch header.kind {
     case .close:
       sequences[id] = nil
-      broken.remove(id)
+      leaveStep(id)
     case .reset:
       cache.reset()
       leaveStep(id)
+    case .endRestoring: try endRestoring(id)
     case .endPrompt:
       try checkWhole(id)
       lanes[0].attention.endPrompt(of: cache)
@@ -155,9 +165,10 @@ final class WorkerSession: @unchecked Sendable {
   }
 
   /// Forgets the step of a sequence that begins anew.
-  private func leaveStep(_ id: UInt64) {
+  func leaveStep(_ id: UInt64) {
     if let lane = lanes.lane(of: id) { forgetStep(lane) }
     broken.remove(id)
+    restorations[id] = nil
   }
 
   private func rollBack(_ id: UInt64, _ cache: KVCache, tokens: Int) throws(OffloadError) {
@@ -172,7 +183,7 @@ final class WorkerSession: @unchecked Sendable {
     }
   }
 
-  private func checkWhole(_ id: UInt64) throws(OffloadError) {
+  func checkWhole(_ id: UInt64) throws(OffloadError) {
     let isFinished = lanes.lane(of: id).map { lanes[$0].step.isFinished } ?? true
     guard !broken.contains(id), isFinished else { throw .refused(.sequence, Self.unfinished) }
   }

@@ -16,7 +16,7 @@ package final class SessionCheckpointer {
   package var marks: [Int64]?
   private let model: ModelFingerprint
   /// What is known to be stored, or on its way there.
-  private var stored: Manifest?
+  private(set) var stored: Manifest?
   /// Whether it was found damaged.
   private var isDamaged = false
   private let outcome = Outcome()
@@ -57,6 +57,10 @@ package final class SessionCheckpointer {
   ///
   /// - Parameter hasDeadline: false waits as long as it takes
   package func load(into sequence: Sequence, vocabulary: Int, hasDeadline: Bool = true) -> Found {
+    if sequence.memory.distantHeads != nil {
+      sequence.source = self
+      return loadElsewhere(into: sequence, vocabulary: vocabulary)
+    }
     var terms = LoadTerms()
     terms.hasDeadline = hasDeadline
     let load = beginLoad(into: sequence, vocabulary: vocabulary, terms: terms)
@@ -75,9 +79,11 @@ package final class SessionCheckpointer {
     wanted: (@Sendable (_ count: Int, _ record: (String) -> [UInt8]?) -> Int?)? = nil, terms: LoadTerms
   ) -> SessionLoad {
     SessionLoad(
-      self, model.fingerprint(cache: sequence.memory.identity), into: sequence, vocabulary: vocabulary,
+      self, fingerprint(of: sequence.memory), into: sequence, vocabulary: vocabulary,
       records: records, wanted: wanted, terms: terms)
   }
+
+  func fingerprint(of memory: KVCache) -> Fingerprint { model.fingerprint(cache: memory.identity) }
 
   /// What serves where the memory of an item cannot be used.
   func found(instead miss: Miss, _ record: SessionRecord?, _ item: FoundItem?, of sequence: Sequence) -> Found {
@@ -85,7 +91,7 @@ package final class SessionCheckpointer {
     // Saved without a memory, which had gone by then.
     if item.manifest.tokens == 0 { return Found(resumption: .miss(.evicted), item: item) }
     var record = record
-    let tokenizer = model.fingerprint(cache: sequence.memory.identity).tokenizer
+    let tokenizer = fingerprint(of: sequence.memory).tokenizer
     if item.manifest.fingerprint.tokenizer != tokenizer { record?.sequence = .empty }
     return Found(resumption: .miss(miss), record: record, item: item)
   }
@@ -131,16 +137,26 @@ package final class SessionCheckpointer {
     // Guesses are no part of the session.
     sequence.endTrial(lastWaits: true)
     let memory = sequence.memory
-    var capture = ItemCapture(
-      key,
-      manifest(
-        cache: memory.identity, plan: "\(memory.plan)", slotType: memory.slotType.rawValue, tokens: memory.tokenCount),
-      previous: stored, hash: store.pageHash)
+    var capture = capture(memory, tokens: memory.tokenCount)
     capture.write(Record(Self.recordName, record(sequence).bytes))
     for record in records { capture.write(record) }
-    try capture.take(memory)
+    do {
+      try capture.take(memory)
+    } catch let error as KVCacheError where error.isElsewhere && memory.failure == nil {
+      // All of it is read again then.
+      guard let unread = record(sequence).withoutMemory else { throw error }
+      capture = self.capture(memory, tokens: 0)
+      for record in [Record(Self.recordName, unread.bytes)] + records { capture.write(record) }
+    }
+    if memory.distantHeads != nil { sequence.source = self }
     memory.noteSaved()
     write(capture.change())
+  }
+
+  private func capture(_ memory: KVCache, tokens: Int64) -> ItemCapture {
+    let manifest = manifest(
+      cache: memory.identity, plan: "\(memory.plan)", slotType: memory.slotType.rawValue, tokens: tokens)
+    return ItemCapture(key, manifest, previous: stored, hash: store.pageHash)
   }
 
   /// Saves what is kept beside a memory that is not there any more; one that is stored stays as it is.

@@ -31,6 +31,8 @@ package final class SessionLoad {
       let session = SessionCheckpointer.record(of: item)
       records.session.withLock { $0 = session }
       if miss == nil {
+        // Those who kept it could not hand it out.
+        guard item.manifest.hasMemory else { throw .notTaken }
         guard let session, session.sequence.fits(tokens: item.manifest.tokens, vocabulary: vocabulary) else {
           throw .corrupt
         }

@@ -18,6 +18,14 @@ struct SessionRecord: Sendable {
     self.sequence = SequenceRecord(sequence, atLeast: max(atLeast, ofAnswer))
   }
 
+  /// The same session, all of whose tokens wait; nil where some are not known any more.
+  var withoutMemory: SessionRecord? {
+    guard sequence.newest.count == sequence.count else { return nil }
+    var record = self
+    (record.sequence.waiting, record.sequence.waitingIsPrompt) = (sequence.newest, true)
+    return record
+  }
+
   /// Puts its members into an object, what grows at its end first.
   func write(to object: inout JSONObject) {
     object["conversation"] = conversation?.json ?? .null

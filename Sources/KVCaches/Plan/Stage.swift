@@ -41,6 +41,9 @@ package protocol Stage: Sendable {
   /// The counters that define the stage, for snapshots.
   var counters: [Int64] { get }
 
+  /// Which of them is the first of those that there are of each head that is stored; nil where all are the same for all heads.
+  var firstHeadCounter: Int? { get }
+
   /// Takes up counters saved by `counters`.
   ///
   /// - Throws: `KVCacheError` where the counters are impossible for this stage.
@@ -49,6 +52,7 @@ package protocol Stage: Sendable {
 
 extension Stage {
   package var holdsStreamStart: Bool { false }
+  package var firstHeadCounter: Int? { nil }
   package func admissible(_ wanted: Int) -> Int { wanted }
   package mutating func cut(to tokens: Int) { preconditionFailure("a stage of which no start can be told") }
 

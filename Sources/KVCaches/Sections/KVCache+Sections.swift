@@ -38,6 +38,10 @@ extension KVCache {
     arrival?.waitForAll()
     if let failure { throw failure }
     for name in names {
+      if let distantHeads, name.group < groups.count {
+        try distantHeads.read(name).withUnsafeBytes { try sink.write(name, $0) }
+        continue
+      }
       var writer = SectionWriter()
       write(name, to: &writer)
       try writer.bytes.withUnsafeBytes { try sink.write(name, $0) }
@@ -51,13 +55,14 @@ extension KVCache {
     return groups[name.group].slotRanges(of: name).map(\.count)
   }
 
-  /// What must agree between sections and the cache that takes them up.
+  /// What must agree between sections and the cache that takes them up, wherever that keeps its heads.
   package var identity: String {
-    let kept = groups.map { group in
-      let layer = group.attention
-      let shape = "\(group.heads.layers.count)x\(layer.keyValueHeads)x\(layer.headDim)"
-      let heads = groups.count == 1 ? "" : " heads \(group.heads.fingerprint)"
-      return "\(group.plan) \(slotType.rawValue) [layer, KV head, dim] \(shape)\(heads) \(layer.positions.fingerprint)"
+    let stored = groups.map { ($0.plan, $0.heads, $0.attention) }
+    let whole = distantHeads == nil ? nil : try? plan.parts(for: attention).map { ($0.plan, $0.heads, $0.attention) }
+    let kept = (whole ?? stored).map { plan, stored, layer in
+      let shape = "\(stored.layers.count)x\(layer.keyValueHeads)x\(layer.headDim)"
+      let heads = groups.count == 1 ? "" : " heads \(stored.fingerprint)"
+      return "\(plan) \(slotType.rawValue) [layer, KV head, dim] \(shape)\(heads) \(layer.positions.fingerprint)"
     }
     let layout = recurrent.layout
     let states = layout.layers.map { "recurrent \($0):\(layout.range(ofLayer: $0).count)" }

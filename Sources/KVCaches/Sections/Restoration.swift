@@ -18,11 +18,22 @@ package final class Restoration: @unchecked Sendable {
   /// - Parameters:
   ///   - counters: the counters' section of each group
   ///   - payload: bytes of all other sections, which bound what the counters can claim
+  ///   - keptTokens: up to which token heads that are kept elsewhere still are what was saved
+  ///   - leavesRecurrent: whether recurrent states are left out
   /// - Throws: `KVCacheError` where they are impossible for the cache.
-  package init(_ cache: KVCache, counters: [UnsafeRawBufferPointer], payload: Int) throws(KVCacheError) {
+  package init(
+    _ cache: KVCache, counters: [UnsafeRawBufferPointer], payload: Int, keptTokens: Int64 = 0,
+    leavesRecurrent: Bool = false
+  ) throws(KVCacheError) {
     let groups = try cache.makeGroups()
     guard counters.count == groups.count else { throw .badSnapshot("it has counters of \(counters.count) groups") }
-    for (group, bytes) in zip(groups, counters) { try group.readCounters(bytes, payload: payload) }
+    for (group, bytes) in zip(groups, counters) {
+      if cache.distantHeads == nil {
+        try group.readCounters(bytes, payload: payload)
+      } else {
+        try group.adoptCounters(bytes)
+      }
+    }
     guard Set(groups.map(\.ledger.tokenCount)).count == 1 else {
       throw .badSnapshot("groups that have seen other tokens")
     }
@@ -33,7 +44,11 @@ package final class Restoration: @unchecked Sendable {
       group.forEachSection(group: index) { names.append($0) }
       missing.formUnion(names.dropFirst())
     }
-    missing.formUnion(cache.recurrentSections)
+    if !leavesRecurrent { missing.formUnion(cache.recurrentSections) }
+    if let distant = cache.distantHeads {
+      missing.formUnion(
+        try distant.beginRestoring(cache, counters: counters, payload: payload, keptTokens: keptTokens))
+    }
   }
 
   /// Sections that have not come yet.
@@ -75,18 +90,40 @@ package final class Restoration: @unchecked Sendable {
   package func take(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) {
     do throws(KVCacheError) {
       guard missing.contains(name) else { throw .badSnapshot("\(name) does not belong to it") }
-      if let arrival {
+      if let distant = cache.distantHeads, name.group < groups.count {
+        try distant.restore(name, bytes)
+      } else if let arrival {
         try copy(name, bytes, arrival)
       } else if name.group == groups.count {
         try recurrent.read(layer: name.layer, bytes)
       } else {
-        try groups[name.group].read(name, bytes, storedBy: storedStages[name.group])
+        let taken = try groups[name.group].read(name, bytes, storedBy: storedStages[name.group])
+        guard taken == bytes.count else {
+          throw .badSnapshot("\(name) is \(bytes.count - taken) bytes too long")
+        }
       }
       missing.remove(name)
     } catch {
       arrival?.fail(error)
       throw error
     }
+  }
+
+  /// Takes up a section that stands at the front of some bytes, of a cache that is not open.
+  ///
+  /// - Returns: its length.
+  /// - Throws: as `take`.
+  package func takeFront(_ name: SectionName, _ bytes: UnsafeRawBufferPointer) throws(KVCacheError) -> Int {
+    guard missing.contains(name), name.group < groups.count else { throw .badSnapshot("\(name) does not belong to it") }
+    let taken = try groups[name.group].read(name, bytes, storedBy: storedStages[name.group])
+    missing.remove(name)
+    return taken
+  }
+
+  /// How many bytes a section of slots has, part by part; nil for states, whose length shows when they are read.
+  package func parts(of name: SectionName) -> [Int]? {
+    guard name.group < groups.count, name.state == SectionName.slots else { return nil }
+    return groups[name.group].slotRanges(of: name).map(\.count)
   }
 
   private func copy(
@@ -130,6 +167,7 @@ package final class Restoration: @unchecked Sendable {
       throw error
     }
     guard arrival == nil else { return }
+    try cache.distantHeads?.endRestoring()
     settle()
     cache.replace(groups, recurrent)
   }

@@ -22,6 +22,9 @@ package struct SectionName: Sendable, Hashable, CustomStringConvertible {
     SectionName(group: group, layer: -1, state: "counters", block: 0)
   }
 
+  /// The section of a group's counters.
+  package init(countersOf group: Int) { self = .counters(ofGroup: group) }
+
   package var description: String {
     layer < 0
       ? "the counters of group \(group)"
@@ -137,24 +140,29 @@ extension HeadGroup {
     SlotTargets(ranges: slotRanges(of: name), lengths: slotRanges(of: name, by: stages).map(\.count))
   }
 
-  /// Takes up a section of a layer; the counters are those of the snapshot, or what was cut off is left out.
+  /// Takes up a section of a layer, which may be followed by something else; the counters are those of the snapshot, or what was
+  /// cut off is left out.
   ///
   /// - Parameter stages: those of the snapshot
+  /// - Returns: bytes that were taken.
   func read(
     _ name: SectionName, _ bytes: UnsafeRawBufferPointer, storedBy stages: [any Stage]
-  ) throws(KVCacheError) {
+  ) throws(KVCacheError) -> Int {
     guard let layer = heads.layers.first(where: { $0.layer == name.layer }) else {
       throw .badSnapshot("\(name) is not in this cache")
     }
     if name.state == SectionName.slots {
-      try slotTargets(of: name, storedBy: stages).fill(from: bytes, name)
+      let targets = slotTargets(of: name, storedBy: stages)
+      let front = bytes.count > targets.bytes ? UnsafeRawBufferPointer(rebasing: bytes[..<targets.bytes]) : bytes
+      try targets.fill(from: front, name)
+      return targets.bytes
     } else {
       var reader = SectionReader(bytes)
       guard let state = states.first(where: { $0.isSaved && $0.name == name.state }) else {
         throw .badSnapshot("\(name) is not in this cache")
       }
       try state.read(layer.places, of: self, from: &reader)
-      guard reader.remaining == 0 else { throw .badSnapshot("\(name) is \(reader.remaining) bytes too long") }
+      return reader.offset
     }
   }
 }
@@ -164,9 +172,11 @@ struct SlotTargets {
   fileprivate let ranges: [UnsafeMutableRawBufferPointer]
   /// Bytes of the pieces in the section.
   fileprivate let lengths: [Int]
+  /// Bytes of the section.
+  var bytes: Int { lengths.reduce(0, +) }
 
   func fill(from bytes: UnsafeRawBufferPointer, _ name: SectionName) throws(KVCacheError) {
-    let expected = lengths.reduce(0, +)
+    let expected = self.bytes
     guard expected == bytes.count else {
       throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(expected)")
     }

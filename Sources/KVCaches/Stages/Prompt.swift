@@ -287,6 +287,7 @@ struct PromptStage: Stage {
   }
 
   var counters: [Int64] { [isFinished ? 1 : 0, Int64(grown)] + packed.map { Int64($0) } }
+  var firstHeadCounter: Int? { 2 }
 
   mutating func restore(_ counters: [Int64]) throws(KVCacheError) {
     let slots = 0..<Int64(Int32.max)

@@ -35,6 +35,9 @@ package struct Manifest: Sendable, Hashable {
   /// Bytes of all sections.
   package var bytes: Int { sections.reduce(0) { $0 + $1.bytes } }
 
+  /// Whether a memory was saved with it, be it empty.
+  package var hasMemory: Bool { sections.contains { !$0.name.isRecord } }
+
   package func section(_ name: SectionName) -> StoredSection? { sections.first { $0.name == name } }
 
   /// Magic, version, then the rest with its CRC-32C at the end, little-endian.

@@ -22,6 +22,8 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
   case sealed
   /// What was stored is damaged.
   case corrupt
+  /// Whoever keeps the cache in other processes could not hand it out, or did not take it.
+  case notTaken
   /// A tier did not answer, or answered with an error.
   case unavailable
 
@@ -39,6 +41,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .slower: "slower"
     case .sealed: "sealed"
     case .corrupt: "corrupt"
+    case .notTaken: "not-taken"
     case .unavailable: "unavailable"
     }
   }
@@ -56,6 +59,7 @@ public enum Miss: Error, Sendable, Hashable, CustomStringConvertible {
     case .slower: "computing it again is faster than loading it"
     case .sealed: "it is sealed for another key, or for none"
     case .corrupt: "what was stored is damaged"
+    case .notTaken: "the workers that keep the cache do not know snapshots, or did not take this one"
     case .unavailable: "the store did not answer"
     }
   }

@@ -39,14 +39,13 @@ package struct ItemCapture: SectionSink {
 
   /// Takes what a cache remembers; sections that cannot have changed are not looked at.
   package mutating func take(_ cache: KVCache) throws {
-    let changed = Set(previous.map { cache.sectionsChanged(sinceSavedAt: $0.tokens) } ?? [])
-    for name in cache.sections() {
-      if let section = earlier[name], !changed.contains(name) {
+    for listed in try cache.listing(sinceSavedAt: previous?.tokens) {
+      if let section = earlier[listed.name], !listed.hasChanged {
         manifest.sections.append(section)
         continue
       }
-      (parts, course) = (cache.parts(of: name), cache.course(of: name))
-      try cache.write([name], to: &self)
+      (parts, course) = (listed.parts, listed.course)
+      try cache.write([listed.name], to: &self)
     }
     (parts, course) = (nil, .changing)
   }

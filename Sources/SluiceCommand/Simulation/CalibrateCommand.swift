@@ -49,13 +49,8 @@ struct CalibrateCommand: ParsableCommand {
     var options = StepTimesRun.Options()
     options.batches = batches?.values ?? options.batches
     options.lengths = lengths?.values ?? options.lengths
-    options.rounds = rounds
     let run = try StepTimesRun(loaded.engine, slotType: slots.type, options: options)
-    guard
-      let times = MeasuredTimes(
-        batches: options.batches.map { Double($0) }, lengths: options.lengths.map { Double($0) },
-        modelSeconds: run.modelSeconds, attentionSeconds: run.attentionSeconds)
-    else { throw CommandError("the clock gave times that are none") }
+    let times = try StepTimesRun.Times(fastestOf: (0..<rounds).map { _ in run.measure() }).curves(options)
     let file = CurvesFile(
       model: FilePath.name(of: loaded.path), threads: loaded.engine.team.threads,
       instructionSet: loaded.engine.kernels.name, layers: loaded.engine.model.configuration.layers.count, times: times)
@@ -64,5 +59,17 @@ struct CalibrateCommand: ParsableCommand {
     } else {
       StandardOutput.write(file.json.text + "\n")
     }
+  }
+}
+
+extension StepTimesRun.Times {
+  /// The times as the simulation takes them.
+  func curves(_ options: StepTimesRun.Options) throws -> MeasuredTimes {
+    guard
+      let times = MeasuredTimes(
+        batches: options.batches.map { Double($0) }, lengths: options.lengths.map { Double($0) },
+        modelSeconds: model, attentionSeconds: attention)
+    else { throw CommandError("the clock gave times that are none") }
+    return times
   }
 }

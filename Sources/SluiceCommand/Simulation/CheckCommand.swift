@@ -13,14 +13,15 @@ struct CheckCommand: ParsableCommand {
     abstract: "Hold what is simulated to what this machine does.",
     discussion: """
       Has --batches sequences together answer requests of --requests mean tokens PROMPT/ANSWER, one after the other in each \
-      place, for --steps steps, and simulates the same from curves that 'calibrate' measured. Prompts are there at once on both \
-      sides. --fixed has all requests of the same length.
+      place, for --steps steps, and simulates the same. Prompts are there at once on both sides. Each round measures curves as \
+      'calibrate' does, then the requests, so that a machine that changes its speed does so for both; the round in the middle by \
+      its difference counts. With --curves the file's curves serve all rounds. --fixed has all requests of the same length.
       """)
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var slots: SlotTypeOption
-  @Option(name: .long, help: ArgumentHelp("The file of curves.", valueName: "file"))
-  var curves: String
+  @Option(name: .long, help: ArgumentHelp("A file of curves, measured before.", valueName: "file"))
+  var curves: String?
   @Option(name: .long, help: "Sequences together; 1,3,6 without it.")
   var batches: NumberList<Int>?
   @Option(
@@ -32,8 +33,8 @@ struct CheckCommand: ParsableCommand {
   var fixed = false
   @Option(name: .long, help: "Steps that are measured.")
   var steps = 100
-  @Option(name: .long, help: "How often each is measured; the fastest counts, since other programs only add time.")
-  var rounds = 3
+  @Option(name: .long, help: "How often each is measured.")
+  var rounds = 5
   @Option(name: .long, help: "The same seed gives the same requests.")
   var seed: UInt64 = 1
   @Flag(name: .long, help: "Print one JSON object per row, a line each.")
@@ -53,26 +54,29 @@ struct CheckCommand: ParsableCommand {
   }
 
   func run() throws {
-    let file = try CurvesFile(path: curves)
+    let file = try curves.map { try CurvesFile(path: $0) }
     let loaded = try model.load(isQuiet: true)
     let standard = [(300.0, 40.0), (1200, 40)].map {
       RequestTrace(name: "\(Int($0.0))/\(Int($0.1))", prompt: $0.0, output: $0.1)
     }
-    var rows: [Row] = []
-    for var trace in requests.isEmpty ? standard : requests {
+    let traces = (requests.isEmpty ? standard : requests).map { trace in
+      var trace = trace
       if fixed { trace.spread = .fixed }
-      for batch in batches?.values ?? [1, 3, 6] {
-        let rates = try (0..<rounds).map { _ in try measure(loaded.engine, trace, batch: batch) }
-        let measured = rates.max() ?? 0
-        let pipeline = Pipeline(times: file.times, layers: file.layers, capacity: Int.max / 4)
-        var options = PipelineRun.Options()
-        (options.warmUp, options.steps, options.mostBatch, options.seed) = (0, steps, batch, seed)
-        let run = PipelineRun(pipeline, trace, options: options)
-        let breakEven = pipeline.breakEven(batch: run.batch, tokens: run.tokensHeld, alpha: 0.2)
-        rows.append(
-          Row(
-            trace: trace, batch: batch, measured: measured, simulated: run.tokensPerSecond, breakEven: breakEven))
+      return trace
+    }
+    let batches = batches?.values ?? [1, 3, 6]
+    let layers = file?.layers ?? loaded.engine.model.configuration.layers.count
+    let curves = try file == nil ? CurveRounds(loaded.engine, slots.type, batches: batches, traces: traces) : nil
+    var found = [[Row]](repeating: [], count: traces.count * batches.count)
+    for _ in 0..<rounds {
+      guard let times = try file?.times ?? curves?.measure() else { break }
+      let pipeline = Pipeline(times: times, layers: layers, capacity: Int.max / 4)
+      for (index, (trace, batch)) in traces.flatMap({ trace in batches.map { (trace, $0) } }).enumerated() {
+        found[index].append(try row(loaded.engine, pipeline, trace, batch: batch))
       }
+    }
+    let rows = found.map { rounds in
+      rounds.sorted { $0.simulated / $0.measured < $1.simulated / $1.measured }[rounds.count / 2]
     }
     if json {
       for row in rows { StandardOutput.write(row.json.text + "\n") }
@@ -81,6 +85,17 @@ struct CheckCommand: ParsableCommand {
       for row in rows { table.append(row.cells) }
       StandardOutput.write(table.text)
     }
+  }
+
+  private func row(
+    _ engine: InferenceEngine, _ pipeline: Pipeline, _ trace: RequestTrace, batch: Int
+  ) throws -> Row {
+    let measured = try measure(engine, trace, batch: batch)
+    var options = PipelineRun.Options()
+    (options.warmUp, options.steps, options.mostBatch, options.seed) = (0, steps, batch, seed)
+    let run = PipelineRun(pipeline, trace, options: options)
+    let breakEven = pipeline.breakEven(batch: run.batch, tokens: run.tokensHeld, alpha: 0.2)
+    return Row(trace: trace, batch: batch, measured: measured, simulated: run.tokensPerSecond, breakEven: breakEven)
   }
 
   /// Tokens a second of the machine, with the requests that the simulation has.

@@ -28,8 +28,8 @@ struct OffloadCommand: ParsableCommand {
   var depth = 512
   @Option(name: .long, help: "Tokens that each sequence writes in a measurement.")
   var decode = 16
-  @Option(name: .long, help: "How often each is measured; the fastest counts, since other programs only add time.")
-  var rounds = 3
+  @Option(name: .long, help: "How often each is measured, beside what the formula takes; the round in the middle counts.")
+  var rounds = 5
   @Option(name: .long, help: "Batches that take turns: 1 has all sequences in one; 1,2 without it.")
   var pipeline: NumberList<Int>?
   @Option(name: .long, help: "Microseconds from one end to the other.")
@@ -99,7 +99,7 @@ extension OffloadRun.Row {
     return [
       name, HumanReadable.decimal(formula.roundTrip * 1e6, places: 0) + " us", "\(batches)",
       HumanReadable.milliseconds(seconds), HumanReadable.milliseconds(formula.seconds),
-      HumanReadable.change(seconds / formula.seconds), formula.alpha > alpha ? share + " !" : share,
+      HumanReadable.change(difference), formula.alpha > alpha ? share + " !" : share,
     ] + [model, times.packing, times.sending, times.waiting, attention].map { HumanReadable.milliseconds($0) }
   }
 

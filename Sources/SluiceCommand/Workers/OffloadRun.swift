@@ -12,7 +12,7 @@ struct OffloadRun {
     /// Sequences that are decoded together, and tokens that each holds before.
     var sequences = 4
     var depth = 512
-    /// Steps of a measurement, and how often each is made; the fastest counts.
+    /// Steps of a measurement, and how often each is made.
     var steps = 16
     var rounds = 3
     /// What the network does in turn; nil leaves it as it is.
@@ -28,32 +28,30 @@ struct OffloadRun {
     /// Of all workers together, for one step.
     let times: OffloadTimes
     let formula: TokenTime
+    /// What was measured over what the formula says.
+    var difference: Double { seconds / formula.seconds }
   }
 
   private let engine: InferenceEngine
   private let options: Options
   private let slotType: KVCache.SlotType
-  /// By sequences of a batch: a step of the model without attention, and attention, in this process.
-  private let local: [Int: (model: Double, attention: Double)]
+  /// What a step takes in this process, which workers are held to, for so many sequences of a batch.
+  private let local: StepTimesRun
+  private let sizes: [Int]
 
-  /// Measures what a step takes in this process, which workers are held to.
-  ///
   /// - Throws: `KVCacheError` where the caches do not fit the model or this machine.
   init(_ engine: InferenceEngine, slotType: KVCache.SlotType, options: Options) throws {
     (self.engine, self.slotType, self.options) = (engine, slotType, options)
+    sizes = Set(options.batches.map { Self.largestBatch(options.sequences, $0) }).sorted()
     var times = StepTimesRun.Options()
-    times.batches = Set(options.batches.map { Self.largestBatch(options.sequences, $0) }).sorted()
-    (times.lengths, times.steps, times.rounds) = ([options.depth], options.steps, options.rounds)
-    let run = try StepTimesRun(engine, slotType: slotType, options: times)
-    local = Dictionary(
-      uniqueKeysWithValues: times.batches.enumerated().map { index, batch in
-        (batch, (run.modelSeconds[index], run.attentionSeconds[index][0]))
-      })
+    (times.batches, times.lengths, times.steps) = (sizes, [options.depth], options.steps)
+    local = try StepTimesRun(engine, slotType: slotType, options: times)
   }
 
   private static func largestBatch(_ sequences: Int, _ batches: Int) -> Int { (sequences + batches - 1) / batches }
 
-  /// Measures each network in turn.
+  /// Measures each network in turn, and before each what the formula takes: machines change their speed within seconds. Of each
+  /// the round in the middle by its difference from the formula counts.
   ///
   /// - Parameters:
   ///   - attention: to workers, over `connections`
@@ -69,20 +67,25 @@ struct OffloadRun {
     }
     for network in options.networks {
       connections.shape = network ?? .none
-      let roundTrip = try attention.roundTripSeconds(of: caches[0], count: 31)
-      var rows: [Int: Row] = [:]
+      var rows: [Int: [Row]] = [:]
       for _ in 0..<options.rounds {
+        let times = local.measure()
+        let roundTrip = try attention.roundTripSeconds(of: caches[0], count: 31)
         for batches in options.batches {
-          let row = try measure(attention, caches, network, batches: batches, roundTrip: roundTrip)
-          if row.seconds < rows[batches]?.seconds ?? .infinity { rows[batches] = row }
+          let row = try measure(attention, caches, network, batches: batches, roundTrip: roundTrip, times)
+          rows[batches, default: []].append(row)
         }
       }
-      for batches in options.batches { rows[batches].map(take) }
+      for batches in options.batches {
+        let sorted = rows[batches, default: []].sorted { $0.difference < $1.difference }
+        take(sorted[sorted.count / 2])
+      }
     }
   }
 
   private func measure(
-    _ attention: RemoteAttention, _ caches: [KVCache], _ network: ShapedRelay.Shape?, batches: Int, roundTrip: Double
+    _ attention: RemoteAttention, _ caches: [KVCache], _ network: ShapedRelay.Shape?, batches: Int, roundTrip: Double,
+    _ alone: StepTimesRun.Times
   ) throws -> Row {
     let size = Self.largestBatch(caches.count, batches)
     let all = stride(from: 0, to: caches.count, by: size).map { first in
@@ -100,7 +103,8 @@ struct OffloadRun {
       if let failure = cache.failure { throw failure }
       _ = try cache.rollBack(tokens: options.steps + 1)
     }
-    let (model, attended) = local[size] ?? (0, 0)
+    let index = sizes.firstIndex(of: size) ?? 0
+    let (model, attended) = (alone.model[index], alone.attention[index][0])
     let bytes = Double(times.bytesSent + times.bytesReceived) / Double(all.count)
     return Row(
       network: network, batches: all.count, seconds: seconds / Double(options.steps), times: times,
