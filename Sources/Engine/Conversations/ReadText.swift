@@ -35,8 +35,8 @@ package struct ReadText: Sendable {
 
   /// Takes note of ids that were read.
   package mutating func append(_ ids: [Int32], symbols newSymbols: [Int32]) {
-    tokens += ids
-    symbols += newSymbols
+    if symbols.isEmpty { symbols = newSymbols } else { Self.append(newSymbols, to: &symbols) }
+    if tokens.isEmpty { tokens = ids } else { Self.append(ids, to: &tokens) }
   }
 
   /// Takes what was read for the first symbols of a rendering, which no later one will differ from.
@@ -46,22 +46,22 @@ package struct ReadText: Sendable {
     (tokens, symbols) = ([], [])
   }
 
+  /// Appends without room for more: what rests between two turns of a long conversation is not to take twice its size.
+  private static func append(_ new: [Int32], to numbers: inout [Int32]) {
+    numbers.reserveCapacity(numbers.count + new.count)
+    numbers += new
+  }
+
   package func relation(to rendering: [Int32]) -> Relation {
     guard rendering.count >= foldedCount, Self.hash(rendering[..<foldedCount]) == foldedHash else { return .differs }
-    let rest = rendering[foldedCount...]
-    let common = zip(symbols, rest).prefix { $0 == $1 }.count
+    let common = symbols[...].commonPrefix(with: rendering[foldedCount...])
     if common == symbols.count { return .continues }
     // Special tokens are one symbol and one id each, so between them places in both lists are known.
     guard let special = symbols[..<common].lastIndex(where: Self.isSpecial) else { return .differs }
-    let later = symbols[(special + 1)...].count(where: Self.isSpecial)
-    let specialTokens = Set(symbols.lazy.filter(Self.isSpecial).map { $0 - 256 })
-    var (tail, seen) = (0, 0)
-    for id in tokens.reversed() {
-      if specialTokens.contains(id) {
-        if seen == later { return .takesBack(tokens: tail, symbols: foldedCount + special + 1) }
-        seen += 1
-      }
-      tail += 1
+    var place = symbols.lastIndex(where: Self.isSpecial) ?? special
+    for (tail, id) in tokens.reversed().enumerated() where symbols[place] == id + 256 {
+      if place == special { return .takesBack(tokens: tail, symbols: foldedCount + special + 1) }
+      place = symbols[..<place].lastIndex(where: Self.isSpecial) ?? special
     }
     return .differs
   }
