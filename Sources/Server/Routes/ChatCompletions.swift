@@ -151,7 +151,7 @@ struct ChatFields {
     _ rendered: RenderedConversation, _ answer: AnswerFields, _ model: ServedModel
   ) -> AnswerReader? {
     guard let formats = model.formats else { return nil }
-    var calls = tools.reader(formats, isConstrained: answer.constraint != nil)
+    var calls = tools.reader(formats, isConstrained: answer.constraint != nil, streams: answer.streams)
     calls?.begin(after: String(decoding: rendered.prompt.bytes.suffix(16), as: UTF8.self))
     return AnswerReader(
       formats.answer, opensThought: rendered.opensThought, continuesAnswer: continuesMessage, calls: calls)
