@@ -68,7 +68,8 @@ package struct TemplateSpan: Sendable, Hashable {
     var start = 0
     while start < units.count {
       let mark = units[start] & MarkedText.contentBit
-      let end = units[start...].firstIndex { $0 & MarkedText.contentBit != mark } ?? units.count
+      var end = start + 1
+      while end < units.count, units[end] & MarkedText.contentBit == mark { end += 1 }
       spans.append(TemplateSpan(MarkedText.string(units[start..<end]), isContent: mark != 0))
       start = end
     }

@@ -18,10 +18,10 @@ struct MarkedText: Sendable {
   }
 
   /// Template text.
-  init(_ text: String) { units = text.unicodeScalars.map(\.value) }
+  init(_ text: String) { units = Self.units(of: text, marked: 0) }
 
   /// Text from outside.
-  init(content text: String) { units = text.unicodeScalars.map { $0.value | Self.contentBit } }
+  init(content text: String) { units = Self.units(of: text, marked: Self.contentBit) }
 
   var count: Int { units.count }
   var isEmpty: Bool { units.isEmpty }
@@ -40,12 +40,6 @@ struct MarkedText: Sendable {
   }
 
   var string: String { Self.string(units[...]) }
-
-  static func string(_ units: ArraySlice<UInt32>) -> String {
-    var view = String.UnicodeScalarView()
-    for unit in units { view.append(Unicode.Scalar(unit & scalarMask) ?? "\u{FFFD}") }
-    return String(view)
-  }
 
   /// Scalars without marks.
   var scalars: [UInt32] { units.map { $0 & Self.scalarMask } }

@@ -24,8 +24,8 @@ final class TemplateEvaluator {
     self.limits = limits
     self.time = time
     stepsLeft = limits.steps
-    allocationLimit =
-      limits.allocated + limits.allocatedPerInput * variables.reduce(0) { $0 + $1.1.size }
+    let size = variables.reduce(0) { $0 + $1.1.size }
+    allocationLimit = limits.allocated + limits.allocatedPerInput * size
     allocationLeft = allocationLimit
     let root = TemplateScope(parent: nil)
     var values: [[UInt8]: TemplateValue] = [:]
@@ -35,6 +35,8 @@ final class TemplateEvaluator {
       if let value = values[Array(name.utf8)] { root.bind(number, to: value) }
     }
     scope = TemplateScope(parent: root)
+    // Most of what is written are the messages.
+    output.reserveCapacity(min(size + size / 8, limits.output))
   }
 
   func render(_ body: [TemplateStatement]) throws(TemplateError) -> [UInt32] {

@@ -206,7 +206,7 @@ package final class SessionState: @unchecked Sendable {
     for part in parts {
       switch part {
       case .answer(let text): dialogue.answer?.content += text
-      case .call: assertionFailure("a session has no tools")
+      case .call, .beginsCall, .arguments, .endsCall: assertionFailure("a session has no tools")
       case .thinking(let text):
         let before = dialogue.answer?.thinking ?? ""
         dialogue.answer?.thinking = before + text

@@ -43,6 +43,8 @@ struct ServedModel: Sendable {
   let constraints = AnswerConstraintCache(limit: 64)
   /// Made by the first request with a constraint, not on the model's thread.
   let vocabulary: ConstraintVocabulary
+  /// Ids of messages: of those asked for last, two million tokens and more.
+  let pieces = EncodedPieces(limit: 32 << 20)
   /// When the server started, in seconds since 1970.
   let created: Int
 
@@ -78,10 +80,12 @@ struct ServedModel: Sendable {
 
   /// How conversations are written now.
   ///
+  /// - Parameter owner: whose conversation it is, of which older messages may be known
   /// - Throws: `RequestError` where the model has no chat template.
-  func conversationTemplate() throws(RequestError) -> ConversationTemplate {
+  func conversationTemplate(owner: Int? = nil) throws(RequestError) -> ConversationTemplate {
     do {
       var template = try template.get()
+      template.known = owner.map(pieces.share)
       if template.time == nil { template.time = .now }
       return template
     } catch {

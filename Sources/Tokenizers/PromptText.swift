@@ -32,6 +32,13 @@ package struct PromptText: Sendable, Hashable {
     return start
   }
 
+  /// The parts from outside within a range, counted from its start.
+  func content(in range: Range<Int>) -> [Range<Int>] {
+    content.filter { $0.overlaps(range) }.map {
+      $0.clamped(to: range).lowerBound - range.lowerBound..<$0.clamped(to: range).upperBound - range.lowerBound
+    }
+  }
+
   /// What follows a byte.
   package func dropping(_ count: Int) -> PromptText {
     var rest = PromptText()
@@ -46,14 +53,33 @@ package struct PromptText: Sendable, Hashable {
 extension Tokenizer {
   /// The ids of a prompt's text, without `beginOfSequence`.
   ///
-  /// - Parameter startsText: whether nothing stands in front of it
-  package func encode(_ prompt: PromptText, startsText: Bool = true) -> [Int32] {
+  /// Text between two added tokens is encoded by itself, so its ids can be remembered.
+  ///
+  /// - Parameters:
+  ///   - startsText: whether nothing stands in front of it
+  ///   - known: where ids of such texts are remembered
+  package func encode(_ prompt: PromptText, startsText: Bool = true, known: EncodedPieces.Share? = nil) -> [Int32] {
     var words = WordEncoder(self)
+    words.ids.reserveCapacity(prompt.bytes.count / 4)
     prompt.bytes.withUnsafeBufferPointer { text in
       forEachPart(of: text, prompt.content) { part in
         switch part {
         case .token(let token, _): words.ids.append(token.id)
-        case .text(let start, let end): encode(text, start, end, prompt.content, startsText: startsText, &words)
+        case .text(let start, let end):
+          let encode = { (words: inout WordEncoder) in
+            self.encode(text, start, end, prompt.content, startsText: startsText, &words)
+          }
+          guard let known, end - start >= EncodedPieces.shortest else { return encode(&words) }
+          let piece = EncodedPieces.Piece(
+            text[start..<end], isStart: startsText && start == 0,
+            content: allAddedTokens.normalized.isEmpty ? [] : prompt.content(in: start..<end))
+          if let ids = known.ids(of: piece) {
+            words.ids.append(contentsOf: ids)
+          } else {
+            let count = words.ids.count
+            encode(&words)
+            known.note(piece, words.ids[count...])
+          }
         }
       }
     }
@@ -64,28 +90,28 @@ extension Tokenizer {
   ///
   /// Two texts with equal symbols say the same, however they were cut into tokens.
   ///
-  /// - Returns: symbols, and the byte at which each starts, with one more for the end
-  package func symbols(_ prompt: PromptText) -> (symbols: [Int32], offsets: [Int]) {
+  /// - Returns: symbols, and where in the text they stand
+  package func symbols(_ prompt: PromptText) -> (symbols: [Int32], places: SymbolPlaces) {
     var symbols: [Int32] = []
-    var offsets: [Int] = []
+    var places = SymbolPlaces()
     symbols.reserveCapacity(prompt.bytes.count)
-    offsets.reserveCapacity(prompt.bytes.count + 1)
     prompt.bytes.withUnsafeBufferPointer { text in
       func append(_ range: Range<Int>) {
+        places.note(symbol: symbols.count, byte: range.lowerBound)
         symbols.append(contentsOf: text[range].lazy.map(Int32.init))
-        offsets.append(contentsOf: range)
       }
       forEachPart(of: text, prompt.content) { part in
         switch part {
         case .token(let token, let start) where isSpecial(token.id):
+          places.note(symbol: symbols.count, byte: start)
           symbols.append(256 + token.id)
-          offsets.append(start)
         case .token(let token, let start): append(start..<start + token.pattern.count)
         case .text(let start, let end): append(start..<end)
         }
       }
     }
-    return (symbols, offsets + [prompt.bytes.count])
+    places.note(symbol: symbols.count, byte: prompt.bytes.count)
+    return (symbols, places)
   }
 
   /// What ids say to the model, as `symbols(_: PromptText)` does; broken UTF-8 says U+FFFD, as it does when it is decoded.

@@ -8,7 +8,13 @@ package struct AnswerReader: Sendable {
   package enum Part: Sendable, Hashable {
     case thinking(String)
     case answer(String)
+    /// A call, all of it.
     case call(ToolCall)
+    /// A call that is given out while it is written; its arguments follow, and its end.
+    case beginsCall(String)
+    case arguments(String)
+    /// Where the call ends; one that is not whole has broken off, and its arguments are the beginning of a JSON text.
+    case endsCall(isWhole: Bool)
   }
 
   private enum State { case start, thought, afterThought, answer }
@@ -35,7 +41,8 @@ package struct AnswerReader: Sendable {
     state = continuesAnswer ? .answer : opensThought ? .thought : .start
     if format == .channels {
       channels = ChannelReader(
-        continuesAnswer: continuesAnswer, readsCalls: calls != nil, limit: calls?.limit ?? .max)
+        continuesAnswer: continuesAnswer, readsCalls: calls != nil, limit: calls?.limit ?? .max,
+        handsOver: calls?.handsOver ?? false)
     }
   }
 
@@ -88,6 +95,7 @@ package struct AnswerReader: Sendable {
     case (_, .thinking("")), (_, .answer("")): return
     case (.thinking(let before)?, .thinking(let text)): parts[parts.count - 1] = .thinking(before + text)
     case (.answer(let before)?, .answer(let text)): parts[parts.count - 1] = .answer(before + text)
+    case (.arguments(let before)?, .arguments(let text)): parts[parts.count - 1] = .arguments(before + text)
     default: parts.append(part)
     }
   }

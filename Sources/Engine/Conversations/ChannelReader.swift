@@ -5,7 +5,12 @@ import ModelJSON
 ///
 /// `<|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>commentary to=functions.name json<|message|>{…}<|call|>`
 struct ChannelReader: Sendable {
-  private enum State { case header, thought, answer, call(String) }
+  private enum State {
+    case header, thought, answer
+    case call(String)
+    /// A call that is being given out.
+    case givenCall(ArgumentsScanner)
+  }
 
   private static let message = Array("<|message|>".utf8)
   private static let ends = ["<|end|>", "<|start|>", "<|return|>", "<|call|>", "<|channel|>"].map { Array($0.utf8) }
@@ -20,10 +25,12 @@ struct ChannelReader: Sendable {
   private let readsCalls: Bool
   /// The most calls that are wanted.
   private let limit: Int
+  /// Whether calls are given out while they are written.
+  private let handsOver: Bool
   private var calls = 0
 
-  init(continuesAnswer: Bool, readsCalls: Bool, limit: Int) {
-    (self.readsCalls, self.limit) = (readsCalls, limit)
+  init(continuesAnswer: Bool, readsCalls: Bool, limit: Int, handsOver: Bool = false) {
+    (self.readsCalls, self.limit, self.handsOver) = (readsCalls, limit, handsOver)
     if continuesAnswer { state = .answer }
   }
 
@@ -39,7 +46,13 @@ struct ChannelReader: Sendable {
     if isFinished { held = [] }
     switch state {
     case .header: return held.isEmpty ? nil : header(isLast: isLast)
-    case .call(let name): return call(name, isLast: isLast)
+    case .call(let name):
+      if handsOver, let first = held.first(where: { !CallScanner.isSpace($0) }), first == UInt8(ascii: "{") {
+        state = .givenCall(ArgumentsScanner())
+        return .beginsCall(name)
+      }
+      return call(name, isLast: isLast)
+    case .givenCall(let arguments): return givenCall(arguments, isLast: isLast)
     case .thought: return text(isLast: isLast).map { .thinking($0) }
     case .answer: return text(isLast: isLast).map { .answer($0) }
     }
@@ -91,6 +104,33 @@ struct ChannelReader: Sendable {
     guard (try? JSONValue(parsing: arguments))?.object != nil else { return .answer(body) }
     calls += 1
     return .call(ToolCall(name, arguments))
+  }
+
+  /// Arguments as far as they have come; where they are no object any more, the channel goes on as an answer.
+  private mutating func givenCall(_ arguments: ArgumentsScanner, isLast: Bool) -> AnswerReader.Part? {
+    var arguments = arguments
+    guard let body = text(isLast: isLast) else {
+      guard isLast, held.isEmpty else { return nil }
+      return end(arguments, .header)
+    }
+    if body.isEmpty { return end(arguments, .header) }
+    let bytes = Array(body.utf8)
+    var count = arguments.take(bytes[...])
+    if arguments.state == .ended { count += bytes[count...].prefix(while: CallScanner.isSpace).count }
+    guard count < bytes.count else {
+      state = .givenCall(arguments)
+      return .arguments(body)
+    }
+    held = bytes[count...] + held
+    if count == 0 { return end(arguments, .answer) }
+    state = .givenCall(arguments)
+    return .arguments(String(decoding: bytes[..<count], as: UTF8.self))
+  }
+
+  private mutating func end(_ arguments: ArgumentsScanner, _ next: State) -> AnswerReader.Part {
+    state = next
+    calls += 1
+    return .endsCall(isWhole: arguments.state == .ended)
   }
 
   private mutating func take(_ count: Int) -> String {

@@ -12,6 +12,8 @@ package struct ConversationTemplate: Sendable {
   package var time: TemplateTime?
   /// Whether a model that can think should; nil leaves it to the template.
   package var thinking: Bool?
+  /// Ids of texts that were encoded before; nil encodes everything anew.
+  package var known: EncodedPieces.Share?
   /// What the template takes and refuses.
   package let traits: TemplateTraits
   private let templateTexts: [String: String]
@@ -43,7 +45,7 @@ package struct ConversationTemplate: Sendable {
     let spans = try template.prompt(for: conversation, traits: traits, templateTexts: templateTexts, time: time)
     var prompt = PromptText()
     for span in spans { prompt.append(span.text, isContent: span.isContent) }
-    return RenderedConversation(prompt, tokenizer: tokenizer)
+    return RenderedConversation(prompt, tokenizer: tokenizer, known: known)
   }
 
   /// What stands before and after a user's only message, which may be too long to be rendered.
@@ -70,29 +72,30 @@ package struct RenderedConversation: Sendable {
   package let prompt: PromptText
   /// What it says; begins with the begin-of-sequence token where the tokenizer adds it and the template does not.
   package let symbols: [Int32]
-  /// The byte of the prompt at which each symbol starts, and one more for its end.
-  private let offsets: [Int]
+  private let places: SymbolPlaces
   /// Whether it begins with a token that the template does not write.
   let addsBegin: Bool
   private let tokenizer: Tokenizer
+  private let known: EncodedPieces.Share?
 
-  package init(_ prompt: PromptText, tokenizer: Tokenizer) {
-    (self.prompt, self.tokenizer) = (prompt, tokenizer)
-    var (symbols, offsets) = tokenizer.symbols(prompt)
+  /// - Parameter known: ids of texts that were encoded before
+  package init(_ prompt: PromptText, tokenizer: Tokenizer, known: EncodedPieces.Share? = nil) {
+    (self.prompt, self.tokenizer, self.known) = (prompt, tokenizer, known)
+    var (symbols, places) = tokenizer.symbols(prompt)
     let begin = tokenizer.addsBeginOfSequence ? tokenizer.beginOfSequence : nil
     addsBegin = begin != nil && symbols.first != begin.map { 256 + $0 }
     if addsBegin, let begin {
       symbols.insert(256 + begin, at: 0)
-      offsets.insert(0, at: 0)
+      places.insertFirst()
     }
-    (self.symbols, self.offsets) = (symbols, offsets)
+    (self.symbols, self.places) = (symbols, places)
   }
 
   /// The ids of what comes after so many symbols.
   package func tokens(after count: Int) -> [Int32] {
-    guard count > 0 else { return (addsBegin ? [symbols[0] - 256] : []) + tokenizer.encode(prompt) }
-    let isAtStart = offsets[count] == 0
-    return tokenizer.encode(prompt.dropping(offsets[count]), startsText: isAtStart)
+    guard count > 0 else { return (addsBegin ? [symbols[0] - 256] : []) + tokenizer.encode(prompt, known: known) }
+    let start = places.byte(of: count)
+    return tokenizer.encode(prompt.dropping(start), startsText: start == 0)
   }
 
   /// Whether the model is to go on inside of a thought that the template has opened.

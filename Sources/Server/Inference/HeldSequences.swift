@@ -26,7 +26,7 @@ struct HeldSequence {
   var checkpointer: SessionCheckpointer?
 
   /// Bytes that the memory takes while it rests, and those of the record of what it has read.
-  var bytes: Int { sequence.takenBytes + sequence.memory.tokenRecordBytes + 4 * (read.count + 2 * read.tokens.count) }
+  var bytes: Int { sequence.takenBytes + sequence.memory.tokenRecordBytes + read.size + 4 * read.tokens.count }
 
   /// The newest tokens after the start that a prompt has too; nil where so many cannot be taken back.
   func newest(after start: StoredStart) -> Int? {

@@ -72,9 +72,7 @@ final class ConversationStore: Sendable {
   /// - Throws: `RequestError` of status 409 while another turn of it is answered, and `CancellationError`.
   func begin(_ name: String, owner: Int, adding messages: [JSONValue]) async throws -> ConversationTurn {
     let key = Key(owner: owner, name: name)
-    let (isFree, held) = state.withLock { state in
-      (state.busy.insert(key).inserted, state.stored[key]?.messages)
-    }
+    let (isFree, held) = state.withLock { state in (state.busy.insert(key).inserted, state.stored[key]) }
     guard isFree else { throw Self.busy }
     let session = archive?.key(name, owner: owner)
     let lease: HeldLease?
@@ -86,8 +84,12 @@ final class ConversationStore: Sendable {
     }
     let before = newest(held, or: session)
     let isShared = archive?.store.isShared ?? false
-    return ConversationTurn(messages: before + messages, lease: lease, waitsForSave: isShared) { [self] whole in
-      end(key, whole, lease)
+    return ConversationTurn(
+      messages: before.messages + messages, lease: lease, waitsForSave: isShared
+    ) { [self] whole in
+      // Of a conversation without end only what is new is counted.
+      let bytes = whole.map { before.bytes + Self.bytes($0[before.messages.count...]) } ?? 0
+      end(key, whole.map { ($0, bytes) }, lease)
     }
   }
 
@@ -97,23 +99,27 @@ final class ConversationStore: Sendable {
   }
 
   /// The messages that are held, or those that are stored where none are held or another server has gone on.
-  private func newest(_ held: [JSONValue]?, or session: ItemKey?) -> [JSONValue] {
-    guard let archive, let session, held == nil || archive.store.isForeign(session) else { return held ?? [] }
-    return archive.messages(of: session) ?? held ?? []
+  private func newest(_ held: Stored?, or session: ItemKey?) -> (messages: [JSONValue], bytes: Int) {
+    let known = (held?.messages ?? [], held?.bytes ?? 0)
+    guard let archive, let session, held == nil || archive.store.isForeign(session) else { return known }
+    return archive.messages(of: session).map { ($0, Self.bytes($0[...])) } ?? known
   }
 
-  /// - Parameter messages: the conversation as it is now; nil leaves it as it was
-  private func end(_ key: Key, _ messages: [JSONValue]?, _ lease: HeldLease?) {
-    let bytes = messages.map { JSONValue.array($0).text.utf8.count } ?? 0
+  private static func bytes(_ messages: ArraySlice<JSONValue>) -> Int {
+    messages.reduce(0) { $0 + $1.text.utf8.count + 1 }
+  }
+
+  /// - Parameter whole: the conversation as it is now, and its bytes; nil leaves it as it was
+  private func end(_ key: Key, _ whole: (messages: [JSONValue], bytes: Int)?, _ lease: HeldLease?) {
     // Before another turn can begin.
-    if let archive, let messages {
+    if let archive, let messages = whole?.messages {
       save(archive.key(key.name, owner: key.owner), messages, lease)
     } else if let archive, let lease {
       archive.end(lease)
     }
     state.withLock { state in
       state.busy.remove(key)
-      guard let messages else { return }
+      guard let (messages, bytes) = whole else { return }
       state.clock += 1
       state.bytes += bytes - (state.stored[key]?.bytes ?? 0)
       state.stored[key] = Stored(messages: messages, bytes: bytes, lastUse: state.clock)

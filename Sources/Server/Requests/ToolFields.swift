@@ -33,11 +33,13 @@ struct ToolFields: Sendable {
 
   /// How calls are found in an answer; nil where there are none.
   ///
-  /// - Parameter isConstrained: whether the answer is kept to the spelling that constraints have
-  func reader(_ formats: ServedModel.Formats, isConstrained: Bool) -> ToolCallReader? {
+  /// - Parameters:
+  ///   - isConstrained: whether the answer is kept to the spelling that constraints have
+  ///   - streams: whether calls are told while they are written
+  func reader(_ formats: ServedModel.Formats, isConstrained: Bool, streams: Bool) -> ToolCallReader? {
     guard !told.isEmpty else { return nil }
     let format = isConstrained ? formats.grammar.format : formats.calls
-    return ToolCallReader(format, tools: signatures, limit: isParallel ? .max : 1)
+    return ToolCallReader(format, tools: signatures, limit: isParallel ? .max : 1, handsOver: streams)
   }
 
   // The fields of each API.

@@ -14,7 +14,9 @@ struct Answer: Sendable {
     /// Without the prefix that each API has.
     let identifier: String
     let name: String
-    let arguments: String
+    var arguments: String
+    /// Whether its arguments are all there; they are no JSON where the model broke off.
+    var isWhole = true
   }
 
   /// What it consists of, in order.
@@ -26,6 +28,8 @@ struct Answer: Sendable {
   var text: String { items.reduce(into: "") { if case .text(let text) = $1 { $0 += text } } }
   var thinking: String { items.reduce(into: "") { if case .thinking(let text) = $1 { $0 += text } } }
   var calls: [Call] { items.compactMap { if case .call(let call) = $0 { call } else { nil } } }
+  /// The calls that can be made.
+  var wholeCalls: [Call] { calls.filter(\.isWhole) }
 
   mutating func take(_ event: GenerationEvent) {
     switch event {
@@ -45,17 +49,27 @@ struct Answer: Sendable {
     case (.thinking(let text), _): items.append(.thinking(text))
     case (.call(let call), _):
       items.append(.call(Call(identifier: Routes.identifier(""), name: call.name, arguments: call.arguments)))
+    case (.beginsCall(let name), _):
+      items.append(.call(Call(identifier: Routes.identifier(""), name: name, arguments: "", isWhole: false)))
+    case (.arguments(let text), .call(var call)?):
+      call.arguments += text
+      items[items.count - 1] = .call(call)
+    case (.endsCall(let isWhole), .call(var call)?):
+      call.isWhole = isWhole
+      items[items.count - 1] = .call(call)
+    case (.arguments, _), (.endsCall, _): assertionFailure("arguments without a call")
     }
   }
 
   /// Why it ended, as OpenAI's chat API calls it; one that was cut is cut, whatever it called before.
   var openAIFinish: JSONValue {
-    result.finish == .limit ? "length" : calls.isEmpty ? "stop" : "tool_calls"
+    result.finish == .limit ? "length" : wholeCalls.isEmpty ? "stop" : "tool_calls"
   }
 
-  /// The message of a conversation in OpenAI's form; an answer of calls alone has no content.
+  /// The message of a conversation in OpenAI's form; an answer of calls alone has no content. A call that broke off is none.
   var message: JSONObject {
     var message = JSONObject()
+    let calls = wholeCalls
     message["role"] = "assistant"
     message["content"] = text.isEmpty && !calls.isEmpty ? .null : .string(text)
     if !thinking.isEmpty { message["reasoning_content"] = .string(thinking) }
@@ -85,7 +99,15 @@ extension Answer.Call {
 }
 
 extension [AnswerReader.Part] {
-  var callCount: Int { count { if case .call = $0 { true } else { false } } }
+  /// The calls that begin with these parts.
+  var callCount: Int {
+    count {
+      switch $0 {
+      case .call, .beginsCall: true
+      case .thinking, .answer, .arguments, .endsCall: false
+      }
+    }
+  }
 }
 
 extension String {

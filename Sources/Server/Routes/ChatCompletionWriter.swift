@@ -78,18 +78,28 @@ struct ChatCompletionWriter: Sendable {
     switch part {
     case .answer(let text): return [["content": .string(text)]]
     case .thinking(let text): return [["reasoning_content": .string(text)]]
-    case .call:
-      let (call, index) = (calls[next], JSONValue(next))
-      next += 1
-      let begin: JSONValue = [
-        "index": index, "id": .string(call.openAIIdentifier), "type": "function",
-        "function": ["name": .string(call.name), "arguments": ""],
-      ]
-      let rest = call.arguments.pieces.map { piece -> JSONValue in
-        ["index": index, "function": ["arguments": .string(piece)]]
-      }
-      return ([begin] + rest).map { ["tool_calls": [$0]] }
+    case .call(let call):
+      defer { next += 1 }
+      return [Self.beginning(calls[next], next)] + call.arguments.pieces.map { Self.delta($0, next) }
+    case .beginsCall:
+      defer { next += 1 }
+      return [Self.beginning(calls[next], next)]
+    case .arguments(let text): return [Self.delta(text, next - 1)]
+    case .endsCall: return []
     }
+  }
+
+  private static func beginning(_ call: Answer.Call, _ index: Int) -> JSONValue {
+    let beginning: JSONValue = [
+      "index": JSONValue(index), "id": .string(call.openAIIdentifier), "type": "function",
+      "function": ["name": .string(call.name), "arguments": ""],
+    ]
+    return ["tool_calls": [beginning]]
+  }
+
+  /// More of the arguments of a call.
+  private static func delta(_ arguments: String, _ index: Int) -> JSONValue {
+    ["tool_calls": [["index": JSONValue(index), "function": ["arguments": .string(arguments)]]]]
   }
 
   private func chunk(

@@ -21,7 +21,7 @@ extension Routes {
     var handedOver = false
     defer { if !handedOver { turn?.abandon() } }
 
-    let rendered = try chat.render(turn?.messages ?? chat.messages, model)
+    let rendered = try chat.render(turn?.messages ?? chat.messages, model, owner: owner)
     let reader = chat.reader(rendered, answer, model)
     var requests: [GenerationRequest] = []
     for choice in 0..<answer.choices {
@@ -151,7 +151,7 @@ struct ChatFields {
     _ rendered: RenderedConversation, _ answer: AnswerFields, _ model: ServedModel
   ) -> AnswerReader? {
     guard let formats = model.formats else { return nil }
-    var calls = tools.reader(formats, isConstrained: answer.constraint != nil)
+    var calls = tools.reader(formats, isConstrained: answer.constraint != nil, streams: answer.streams)
     calls?.begin(after: String(decoding: rendered.prompt.bytes.suffix(16), as: UTF8.self))
     return AnswerReader(
       formats.answer, opensThought: rendered.opensThought, continuesAnswer: continuesMessage, calls: calls)
@@ -166,8 +166,10 @@ struct ChatFields {
   }
 
   /// - Throws: `RequestError` that names the message which the template does not take.
-  func render(_ messages: [JSONValue], _ model: ServedModel) throws(RequestError) -> RenderedConversation {
-    let template = try model.conversationTemplate()
+  func render(
+    _ messages: [JSONValue], _ model: ServedModel, owner: Int
+  ) throws(RequestError) -> RenderedConversation {
+    let template = try model.conversationTemplate(owner: owner)
     var messages = messages
     // An empty answer that is to go on is one that has yet to begin.
     if messages.last?["role"]?.string == "assistant", !continuesMessage { messages.removeLast() }

@@ -34,7 +34,7 @@ struct MessageWriter: Sendable {
     switch answer.result.finish {
     case .limit: (isCutByContext ? "model_context_window_exceeded" : "max_tokens", .null)
     case .stopString: ("stop_sequence", answer.result.stopString.map { .string($0) } ?? .null)
-    case .endOfText, .cancelled: (answer.calls.isEmpty ? "end_turn" : "tool_use", .null)
+    case .endOfText, .cancelled: (answer.wholeCalls.isEmpty ? "end_turn" : "tool_use", .null)
     }
   }
 
@@ -101,17 +101,26 @@ private struct BlockEvents {
     case .answer(let text):
       try await begin(.text, ["type": "text", "text": ""])
       try await send("content_block_delta", ["delta": ["type": "text_delta", "text": .string(text)]])
-    case .call:
-      guard let call = calls.popFirst() else { return assertionFailure("a call that the answer does not have") }
-      var block = call.anthropicJSON.members
-      block["input"] = [:]
-      try await end()
-      try await begin(.call, .object(block))
-      for piece in call.arguments.pieces {
-        let delta: JSONValue = ["type": "input_json_delta", "partial_json": .string(piece)]
-        try await send("content_block_delta", ["delta": delta])
-      }
+    case .call(let call):
+      try await begin(calls.popFirst())
+      for piece in call.arguments.pieces { try await sendArguments(piece) }
+    case .beginsCall: try await begin(calls.popFirst())
+    case .arguments(let text): try await sendArguments(text)
+    case .endsCall: break
     }
+  }
+
+  private mutating func begin(_ call: Answer.Call?) async throws {
+    guard let call else { return assertionFailure("a call that the answer does not have") }
+    var block = call.anthropicJSON.members
+    block["input"] = [:]
+    try await end()
+    try await begin(.call, .object(block))
+  }
+
+  private func sendArguments(_ text: String) async throws {
+    let delta: JSONValue = ["type": "input_json_delta", "partial_json": .string(text)]
+    try await send("content_block_delta", ["delta": delta])
   }
 
   /// Closes the block that is open; a message without text has one empty block.

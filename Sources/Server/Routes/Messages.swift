@@ -18,7 +18,7 @@ extension Routes {
     try fields.finish()
     try messages.chat.constrain(&answer, model)
 
-    let rendered = try messages.chat.render(messages.chat.messages, model)
+    let rendered = try messages.chat.render(messages.chat.messages, model, owner: owner)
     let reader = messages.chat.reader(rendered, answer, model)
     let request = try answer.request(
       .text(rendered), owner: owner, reader: reader, lead: messages.chat.lead(rendered, model), choice: 0, model)
@@ -30,13 +30,13 @@ extension Routes {
     return .json(writer.whole(try await stream.collect()[0]))
   }
 
-  func countTokens(_ body: JSONValue) throws -> HTTPResponse {
+  func countTokens(_ body: JSONValue, owner: Int) throws -> HTTPResponse {
     var fields = try RequestFields(body)
     let messages = try MessageFields(&fields, model)
     try fields.finish()
     // It costs no token, but one that an answer would refuse is refused here too.
     _ = try AnswerConstraint.format(messages.outputFormat, model)
-    let rendered = try messages.chat.render(messages.chat.messages, model)
+    let rendered = try messages.chat.render(messages.chat.messages, model, owner: owner)
     return .json(["input_tokens": JSONValue(rendered.tokens(after: 0).count)])
   }
 }

@@ -42,6 +42,9 @@ struct ResponseOutput: Sendable {
         changes += open(.call(name: call.name, identifier: "call_" + Routes.identifier("")))
         for piece in call.arguments.pieces { changes += grow(piece, []) }
         changes += close()
+      case .beginsCall(let name): changes += open(.call(name: name, identifier: "call_" + Routes.identifier("")))
+      case .arguments(let text): changes += grow(text, [])
+      case .endsCall(let isWhole): changes += close(isWhole ? "completed" : "incomplete")
       }
     }
     return changes
@@ -91,7 +94,8 @@ struct ResponseOutput: Sendable {
     let thoughts = text(.reasoning)
     if !thoughts.isEmpty { message["reasoning_content"] = .string(thoughts) }
     let calls = items.compactMap { item -> JSONValue? in
-      guard case .call(let name, let identifier) = item.kind else { return nil }
+      // One that broke off cannot be told to the model again.
+      guard case .call(let name, let identifier) = item.kind, item.status == "completed" else { return nil }
       return [
         "id": .string(identifier), "type": "function",
         "function": ["name": .string(name), "arguments": .string(item.text)],

@@ -122,7 +122,6 @@ private struct ResponseEvents {
     switch change {
     case .opened(let index):
       var item = output.items[index]
-      // A call comes whole; its beginning is told all the same.
       (item.status, item.text, item.probabilities) = ("in_progress", "", [])
       try await send("response.output_item.added", at: index, nil, ["item": item.json(writer)])
       if let part = item.part(writer) {

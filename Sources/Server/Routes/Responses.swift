@@ -10,7 +10,7 @@ extension Routes {
     var fields = try RequestFields(body)
     let request = try ResponseFields(&fields, model) { responses.messages($0, owner: owner) }
     try fields.finish()
-    let rendered = try request.chat.render(request.chat.messages, model)
+    let rendered = try request.chat.render(request.chat.messages, model, owner: owner)
     let reader = request.chat.reader(rendered, request.answer, model)
     var generation = try request.answer.request(
       .text(rendered), owner: owner, reader: reader, lead: request.chat.lead(rendered, model), choice: 0, model)

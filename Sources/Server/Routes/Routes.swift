@@ -23,10 +23,10 @@ struct Routes: Sendable {
     "/v1/embeddings": (.POST, { try await $0.embeddings($1.json(), owner: $2) }),
     "/v1/sessions": (.GET, { routes, _, owner in try await routes.sessionList(owner: owner) }),
     "/v1/messages": (.POST, { try await $0.message($1.json(), owner: $2) }),
-    "/v1/messages/count_tokens": (.POST, { routes, request, _ in try routes.countTokens(request.json()) }),
+    "/v1/messages/count_tokens": (.POST, { try $0.countTokens($1.json(), owner: $2) }),
     "/tokenize": (.POST, { routes, request, _ in try routes.tokenize(request.json()) }),
     "/detokenize": (.POST, { routes, request, _ in try routes.detokenize(request.json()) }),
-    "/apply-template": (.POST, { routes, request, _ in try routes.applyTemplate(request.json()) }),
+    "/apply-template": (.POST, { try $0.applyTemplate($1.json(), owner: $2) }),
   ]
 
   /// What is served, as OpenAPI has it.

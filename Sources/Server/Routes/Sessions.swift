@@ -40,7 +40,8 @@ extension Routes {
     }
     let rendered: RenderedConversation
     do {
-      rendered = try model.conversationTemplate().render(TemplateConversation(turn.messages, ending: .none))
+      rendered = try model.conversationTemplate(owner: owner).render(
+        TemplateConversation(turn.messages, ending: .none))
     } catch let error as TemplateError {
       throw RequestError.bad("session", error.description)
     }

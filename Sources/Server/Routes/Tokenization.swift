@@ -24,13 +24,13 @@ extension Routes {
     return .json(["content": .string(model.tokenizer.decode(try ids(tokens, "tokens"), skipsSpecial: false))])
   }
 
-  func applyTemplate(_ body: JSONValue) throws -> HTTPResponse {
+  func applyTemplate(_ body: JSONValue, owner: Int) throws -> HTTPResponse {
     var fields = try RequestFields(body)
     let chat = try ChatFields(&fields)
     fields.ignore(["model"])
     try fields.refuse(["response_format"]) { $0["type"]?.string == "text" }
     try fields.finish()
-    let rendered = try chat.render(chat.messages, model)
+    let rendered = try chat.render(chat.messages, model, owner: owner)
     return .json(["prompt": .string(String(decoding: rendered.prompt.bytes, as: UTF8.self))])
   }
 }

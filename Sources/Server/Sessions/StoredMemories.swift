@@ -113,7 +113,7 @@ final class StoredMemories {
       use.miss = found.resumption.miss
       return Found(memory: memory, match: match, use: use, load: rest(of: loading))
     }
-    let common = zip(read.symbols, prompt.symbols).prefix { $0 == $1 }.count
+    let common = read.symbols[...].commonPrefix(with: prompt.symbols[...])
     let miss = Miss.diverged(token: request.promptTokens.count - prompt.tokens(after: common).count)
     loading.load.abandon(miss)
     memory.sequence.restart()

@@ -16,8 +16,8 @@ struct StoredStart: Sendable {
   /// Tokens are compared, and symbols up to the last special token, where an answer was not cut into tokens as its text would be.
   /// Logits need a token that they follow, so the last one of the prompt is never among them.
   init?(of prompt: RenderedConversation, _ promptTokens: [Int32], in read: ReadText) {
-    let common = zip(read.tokens, promptTokens.dropLast()).prefix { $0 == $1 }.count
-    let said = zip(read.symbols, prompt.symbols).prefix { $0 == $1 }.count
+    let common = read.tokens[...].commonPrefix(with: promptTokens.dropLast())
+    let said = read.symbols[...].commonPrefix(with: prompt.symbols[...])
     switch read.relation(to: prompt.symbols) {
     case .continues: return nil
     case .takesBack(let newest, let symbols)

@@ -28,7 +28,7 @@ struct ChatScreen {
       switch part {
       case .thinking(let text): showThought(text)
       case .answer(let text): showAnswer(text)
-      case .call: assertionFailure("a chat has no tools")
+      case .call, .beginsCall, .arguments, .endsCall: assertionFailure("a chat has no tools")
       }
     }
   }

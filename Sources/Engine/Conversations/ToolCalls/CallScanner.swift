@@ -110,7 +110,7 @@ struct CallScanner {
     return text(try value())
   }
 
-  private mutating func skipValue(depth: Int) throws(Stop) {
+  mutating func skipValue(depth: Int) throws(Stop) {
     guard depth < JSONValue.depthLimit else { throw .broken }
     switch try peek() {
     case UInt8(ascii: "{"):
@@ -129,13 +129,17 @@ struct CallScanner {
     case UInt8(ascii: "t"): try expect("true")
     case UInt8(ascii: "f"): try expect("false")
     case UInt8(ascii: "n"): try expect("null")
-    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+    case let byte where Self.startsNumber(byte):
       while try Self.isOfNumber(peek()) { position += 1 }
     default: throw .broken
     }
   }
 
-  private static func isOfNumber(_ byte: UInt8) -> Bool {
+  static func startsNumber(_ byte: UInt8) -> Bool {
+    byte == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+  }
+
+  static func isOfNumber(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."),
       UInt8(ascii: "e"), UInt8(ascii: "E"):
@@ -177,6 +181,14 @@ struct CallScanner {
       default: break
       }
     }
+  }
+
+  /// The string that comes next; nil where something else does.
+  mutating func string() throws(Stop) -> String? {
+    guard try peek() == UInt8(ascii: "\"") else { return nil }
+    let start = position
+    try skipString()
+    return (try? JSONValue(parsing: Array(bytes[start..<position])))?.string
   }
 
   /// The members of the object at a place, their values by where they stand.

@@ -2,10 +2,10 @@
 ///
 /// R1 and V3 write `function`, the name, and the arguments fenced as JSON; V3.1 writes the name, a mark, and the arguments.
 enum DeepSeekCalls {
-  private static let openAll = "<｜tool▁calls▁begin｜>"
+  static let openAll = "<｜tool▁calls▁begin｜>"
   private static let closeAll = "<｜tool▁calls▁end｜>"
-  private static let open = "<｜tool▁call▁begin｜>"
-  private static let close = "<｜tool▁call▁end｜>"
+  static let open = "<｜tool▁call▁begin｜>"
+  static let close = "<｜tool▁call▁end｜>"
   private static let separator = "<｜tool▁sep｜>"
 
   static var marks: [String] { [openAll, open] }
@@ -30,7 +30,15 @@ enum DeepSeekCalls {
     return calls
   }
 
-  private static func call(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> ToolCall {
+  static func call(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> ToolCall {
+    let name = try name(&scanner)
+    let arguments = try scanner.object()
+    try scanner.takeIfNext("```")
+    return ToolCall(name, arguments)
+  }
+
+  /// A name, and what stands between it and the arguments.
+  static func name(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> String {
     var name = try scanner.name()
     scanner.skipSpace()
     try scanner.expect(separator)
@@ -40,8 +48,6 @@ enum DeepSeekCalls {
       scanner.skipSpace()
       if try scanner.take("```json") { scanner.skipSpace() }
     }
-    let arguments = try scanner.object()
-    try scanner.takeIfNext("```")
-    return ToolCall(name, arguments)
+    return name
   }
 }

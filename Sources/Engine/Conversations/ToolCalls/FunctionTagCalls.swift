@@ -13,7 +13,7 @@ import ModelJSON
 /// </tool_call>
 /// ```
 enum FunctionTagCalls {
-  private static let open = "<tool_call>"
+  static let open = "<tool_call>"
   private static let function = "<function="
 
   static var marks: [String] { [open, function] }
@@ -26,16 +26,22 @@ enum FunctionTagCalls {
       try scanner.takeIfNext("</tool_call>")
       return calls
     }
-    try scanner.expect(function)
-    let name = try scanner.until(">")
-    guard !name.isEmpty, !name.contains("<"), !name.contains("\n") else { throw .broken }
-    scanner.skipSpace()
+    let name = try name(&scanner)
     let arguments =
       try scanner.peek() == UInt8(ascii: "{")
       ? try scanner.object() : try parameters(&scanner, tools, of: name)
     try scanner.takeIfNext("</function>")
     if isOpen { try scanner.takeIfNext("</tool_call>") }
     return [ToolCall(name, arguments)]
+  }
+
+  /// The function's tag, and what space follows it.
+  static func name(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> String {
+    try scanner.expect(function)
+    let name = try scanner.until(">")
+    guard !name.isEmpty, !name.contains("<"), !name.contains("\n") else { throw .broken }
+    scanner.skipSpace()
+    return name
   }
 
   private static func parameters(

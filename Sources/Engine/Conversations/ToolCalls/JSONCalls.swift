@@ -7,18 +7,24 @@ struct JSONCalls: Sendable, Hashable {
   var fence: String?
   var close: String?
 
-  private static let names = ["name", "tool_name", "function"]
-  private static let arguments = ["arguments", "parameters"]
+  static let function = "function"
+  static let names = ["name", "tool_name", function]
+  static let arguments = ["arguments", "parameters"]
   /// Members that a call may begin with.
   private static let known = names + arguments + ["type", "id", "tool_call_id"]
 
   func read(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> [ToolCall] {
-    try scanner.expect(open)
-    scanner.skipSpace()
-    if let fence, try scanner.take(fence) { scanner.skipSpace() }
+    try begin(&scanner)
     let calls = try Self.calls(&scanner)
     if let close { try scanner.takeIfNext(close) }
     return calls
+  }
+
+  /// What stands in front of the JSON.
+  func begin(_ scanner: inout CallScanner) throws(CallScanner.Stop) {
+    try scanner.expect(open)
+    scanner.skipSpace()
+    if let fence, try scanner.take(fence) { scanner.skipSpace() }
   }
 
   /// The calls of an object or a list that comes next.
@@ -40,7 +46,7 @@ struct JSONCalls: Sendable, Hashable {
   }
 
   /// Has an object that is no call known as such by its first key, long before its end.
-  private static func checkFirstKey(_ scanner: CallScanner) throws(CallScanner.Stop) {
+  static func checkFirstKey(_ scanner: CallScanner) throws(CallScanner.Stop) {
     var scanner = scanner
     try scanner.expect("{")
     scanner.skipSpace()
@@ -50,17 +56,18 @@ struct JSONCalls: Sendable, Hashable {
 
   private static func call(at range: Range<Int>, in scanner: CallScanner) throws(CallScanner.Stop) -> ToolCall {
     guard scanner.bytes[range.lowerBound] == UInt8(ascii: "{") else { throw .broken }
-    let members = scanner.members(of: range)
-    if let inner = members.first(where: { $0.key == "function" })?.value,
-      scanner.bytes[inner.lowerBound] == UInt8(ascii: "{")
-    {
-      return try call(at: inner, in: scanner)
+    var (called, given): (Range<Int>?, Range<Int>?)
+    // What is called, and with what, is known with the first members that say so, as it is while they come.
+    for (key, value) in scanner.members(of: range) where called == nil || given == nil {
+      if key == function, scanner.bytes[value.lowerBound] == UInt8(ascii: "{") {
+        return try call(at: value, in: scanner)
+      }
+      if names.contains(key) { called = called ?? value } else if arguments.contains(key) { given = given ?? value }
     }
-    let name = members.first { names.contains($0.key) }
-      .flatMap { try? JSONValue(parsing: Array(scanner.bytes[$0.value])).string }
+    let name = called.flatMap { try? JSONValue(parsing: Array(scanner.bytes[$0])).string }
     guard let name, !name.isEmpty else { throw .broken }
-    guard let value = members.first(where: { arguments.contains($0.key) })?.value else { return ToolCall(name, "{}") }
-    return ToolCall(name, try object(at: value, in: scanner))
+    guard let given else { return ToolCall(name, "{}") }
+    return ToolCall(name, try object(at: given, in: scanner))
   }
 
   /// Arguments are an object, or one that was written as text once more; null is none.

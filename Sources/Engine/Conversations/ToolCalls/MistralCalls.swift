@@ -7,8 +7,17 @@ enum MistralCalls {
   static func read(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> [ToolCall] {
     try scanner.expect(mark)
     scanner.skipSpace()
+    if try isJSON(scanner) { return try JSONCalls.calls(&scanner) }
+    return [ToolCall(try name(&scanner), try scanner.object())]
+  }
+
+  static func isJSON(_ scanner: CallScanner) throws(CallScanner.Stop) -> Bool {
     let first = try scanner.peek()
-    if first == UInt8(ascii: "[") || first == UInt8(ascii: "{") { return try JSONCalls.calls(&scanner) }
+    return first == UInt8(ascii: "[") || first == UInt8(ascii: "{")
+  }
+
+  /// A name, and what stands between it and the arguments.
+  static func name(_ scanner: inout CallScanner) throws(CallScanner.Stop) -> String {
     let name = try scanner.name()
     scanner.skipSpace()
     if try scanner.take("[CALL_ID]") {
@@ -17,6 +26,6 @@ enum MistralCalls {
     }
     _ = try scanner.take("[ARGS]")
     scanner.skipSpace()
-    return [ToolCall(name, try scanner.object())]
+    return name
   }
 }
