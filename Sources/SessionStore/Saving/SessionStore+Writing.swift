@@ -134,12 +134,12 @@ extension SessionStore {
 
   /// Has all items go that have expired.
   package func removeExpired() {
-    guard (try? checkSeal()) != nil else { return }
     for item in (try? base.items()) ?? [] where hasExpired(item) { discard(item.key, because: .expired) }
   }
 
-  /// Has an item go from all tiers.
+  /// Has an item go from all tiers, of a store that is this program's.
   func discard(_ key: ItemKey, because reason: Departure) {
+    guard (try? checkSeal()) != nil else { return }
     try? base.remove(key, because: reason)
     if hasDisk { pool.remove(key, because: reason) }
   }

@@ -91,6 +91,8 @@ import Testing
         #expect(throws: TierError.sealed(mismatch), comment) { try strange.replace("a") }
         #expect(try other.sessions().map(\.name) == ["a"], comment)
         #expect(other.statistics.evictions == 0 && other.statistics.failedSaves == 4, comment)
+        #expect(strange.read("a") == .failure(.expired), comment)
+        other.flush()
         let others = try SealedRecords(folder, opener.seal)
         #expect(others.read("a") == .failure(.sealed), comment)
         #expect(owner.seal == nil || others.store.name(marked: [3], of: "") == nil, comment)
