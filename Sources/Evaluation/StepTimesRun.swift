@@ -45,6 +45,7 @@ package final class StepTimesRun {
     }
   }
 
+  private static let stepsToWarmUp = 8
   private let options: Options
   private let stepper: DecodeStepper
 
@@ -54,7 +55,7 @@ package final class StepTimesRun {
   package init(_ engine: InferenceEngine, slotType: KVCache.SlotType, options: Options = Options()) throws(KVCacheError)
   {
     self.options = options
-    let most = (options.lengths.max() ?? 0) + options.steps + 1
+    let most = (options.lengths.max() ?? 0) + options.steps + Self.stepsToWarmUp
     stepper = try DecodeStepper(engine, sequences: options.batches.max() ?? 1, tokens: most, slotType: slotType)
   }
 
@@ -64,7 +65,8 @@ package final class StepTimesRun {
     for (place, length) in options.lengths.enumerated() {
       for (index, batch) in options.batches.enumerated() {
         for sequence in 0..<batch { stepper.fill(sequence, tokens: length) }
-        stepper.step(batch)
+        // What was measured before has left other things in the processor's caches.
+        for _ in 0..<Self.stepsToWarmUp { stepper.step(batch) }
         stepper.timed.seconds = 0
         let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { stepper.step(batch) } }
         let steps = Double(options.steps)

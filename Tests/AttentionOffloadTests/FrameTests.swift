@@ -60,7 +60,8 @@ struct FrameTests {
     var list = SectionList()
     list.counters = [[1, 2, 3], []]
     list.entries = [
-      SectionListing(SectionName(group: 1, layer: 61, state: "slots", block: 9), parts: [0, 1 << 20], hasChanged: true),
+      SectionListing(
+        SectionName(group: 1, layer: 61, state: "slots", block: 9), parts: [0, 1 << 20], hasChanged: true),
       SectionListing(SectionName(group: 0, layer: 0, state: "scores", block: 0), parts: nil, hasChanged: false),
       SectionListing(SectionName(group: 0, layer: 0, state: "slots", block: 0), parts: [], hasChanged: false),
     ]

@@ -48,7 +48,9 @@ import Testing
         "--workers", workers.map(\.address).joined(separator: ","), "--worker-key", workers[0].key, "--partition",
       ]
       var text = ""
-      for (part, options) in [both + ["heads"], both + ["requests"], workers[0].options, [], both + ["heads"]].enumerated() {
+      for (part, options) in [both + ["heads"], both + ["requests"], workers[0].options, [], both + ["heads"]]
+        .enumerated()
+      {
         let more = part == 0 ? ["--cache", cache, "-p", "Hello"] : []
         let result = try sluice(["--session", "diary", "-n", "10"] + more + options)
         #expect(result.status == 0 && result.errorLines.count == 1, "\(result.error)")

@@ -58,7 +58,8 @@ import Testing
       // From the file, and from curves that are measured beside the requests.
       for options in [["--curves", curves], ["--rounds", "2"]] {
         let result = try run(
-          ["check", "-m", model, "--batches", "1,3", "--requests", "20/4", "--steps", "20", "-t", "1", "--json"] + options)
+          ["check", "-m", model, "--batches", "1,3", "--requests", "20/4", "--steps", "20", "-t", "1", "--json"]
+            + options)
         #expect(result.status == 0, "\(result.error)")
         let rows = try objects(result.output)
         #expect(rows.map { $0["sequences"] as? Int } == [1, 3])
@@ -90,7 +91,8 @@ import Testing
     (["compare", "--batches", "0"], "--batches"), (["compare", "--reached", "1,2,3"], "--reached"),
     (["compare", "--rate=-1"], "--rate"), (["compare", "--model-device", "abacus"], "abacus"),
     (["lengths", "--trace", "kimi-ta"], "--trace"), (["fleet", "--workers", "2"], "--workers"),
-    (["fleet", "--load", "0"], "--load"), (["calibrate", "--batches", "4,2"], "--batches"), (["check", "--rounds", "0"], "--rounds"),
+    (["fleet", "--load", "0"], "--load"), (["calibrate", "--batches", "4,2"], "--batches"),
+    (["check", "--rounds", "0"], "--rounds"),
   ])
   func `what was typed wrongly is named`(arguments: [String], name: String) throws {
     let result = try run(arguments)

@@ -15,7 +15,9 @@ struct WorkerRestoration {
   init(
     _ cache: KVCache, _ description: RestoreDescription, model: AttentionModel, freeBytes: Int
   ) throws(OffloadError) {
-    let claimed = description.counters.first?.prefix(8).enumerated().reduce(0) { $0 | UInt64($1.element) << (8 * $1.offset) }
+    let claimed = description.counters.first?.prefix(8).enumerated().reduce(0) {
+      $0 | UInt64($1.element) << (8 * $1.offset)
+    }
     // A slot takes more than a byte, so no more tokens can be held than there are bytes.
     let tokens = min(Int(clamping: claimed ?? 0), description.payload)
     let bytes =

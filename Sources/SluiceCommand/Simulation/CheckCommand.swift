@@ -13,9 +13,9 @@ struct CheckCommand: ParsableCommand {
     abstract: "Hold what is simulated to what this machine does.",
     discussion: """
       Has --batches sequences together answer requests of --requests mean tokens PROMPT/ANSWER, one after the other in each \
-      place, for --steps steps, and simulates the same. Prompts are there at once on both sides. Each round measures curves as \
-      'calibrate' does, then the requests, so that a machine that changes its speed does so for both; the round in the middle by \
-      its difference counts. With --curves the file's curves serve all rounds. --fixed has all requests of the same length.
+      place, for --steps steps, and simulates the same. Prompts are there at once on both sides. In each round curves are \
+      measured just before the requests, so that a machine that changes its speed does so for both; the round in the middle by its \
+      difference counts. With --curves the file's curves serve all rounds. --fixed has all requests of the same length.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -66,12 +66,11 @@ struct CheckCommand: ParsableCommand {
     }
     let batches = batches?.values ?? [1, 3, 6]
     let layers = file?.layers ?? loaded.engine.model.configuration.layers.count
-    let curves = try file == nil ? CurveRounds(loaded.engine, slots.type, batches: batches, traces: traces) : nil
     var found = [[Row]](repeating: [], count: traces.count * batches.count)
     for _ in 0..<rounds {
-      guard let times = try file?.times ?? curves?.measure() else { break }
-      let pipeline = Pipeline(times: times, layers: layers, capacity: Int.max / 4)
       for (index, (trace, batch)) in traces.flatMap({ trace in batches.map { (trace, $0) } }).enumerated() {
+        let times = try file?.times ?? MeasuredTimes(loaded.engine, slots.type, around: batch, trace)
+        let pipeline = Pipeline(times: times, layers: layers, capacity: Int.max / 4)
         found[index].append(try row(loaded.engine, pipeline, trace, batch: batch))
       }
     }

@@ -28,7 +28,8 @@ struct OffloadCommand: ParsableCommand {
   var depth = 512
   @Option(name: .long, help: "Tokens that each sequence writes in a measurement.")
   var decode = 16
-  @Option(name: .long, help: "How often each is measured, beside what the formula takes; the round in the middle counts.")
+  @Option(
+    name: .long, help: "How often each is measured, beside what the formula takes; the round in the middle counts.")
   var rounds = 5
   @Option(name: .long, help: "Batches that take turns: 1 has all sequences in one; 1,2 without it.")
   var pipeline: NumberList<Int>?
