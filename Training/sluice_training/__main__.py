@@ -79,6 +79,15 @@ def recall(arguments):
         print(json.dumps({"tokens": tokens, **numbers, "times smaller": ratios}))
 
 
+def attention(arguments):
+    from .sinks import measure
+    from .text import Text
+
+    run = resumed(arguments)
+    held_out = Text(run.held_out_paths, run.tokenizer, run.cache)
+    print(json.dumps({"run": arguments.folder, "step": run.step_number, **measure(run.model, held_out)}))
+
+
 def plot(arguments):
     from .plots import draw
 
@@ -124,6 +133,8 @@ def main():
         measured.add_argument("--kind", default="pass_key")
         measured.add_argument("--distances", type=int, nargs="+", default=[1, 2, 4, 8, 15])
         measured.add_argument("--cases", type=int, default=100)
+    command(
+        "attention", attention, "measure how much attention the first token draws, by layer", "config", "folder")
     command("plot", plot, "draw a run's curves beside its log", "folder")
     command("unpack", unpack, "turn a GGUF file into a folder of float32 weights", "file", "out")
     packed = command("pack", pack, "turn a folder of weights into a GGUF file", "folder", "out")

@@ -36,11 +36,12 @@ class RecallDocuments:
 
     - names: words that stand for things
     - key_digits, number_digits: how long pass keys and named numbers are
+    - repeating: the share of numbers that are made of two digits, whose places are easily confused
     """
 
-    def __init__(self, tokenizer, text, names=NAMES, key_digits=5, number_digits=3):
+    def __init__(self, tokenizer, text, names=NAMES, key_digits=5, number_digits=3, repeating=0.0):
         self.tokenizer, self.text, self.names = tokenizer, text, list(names)
-        self.key_digits, self.number_digits = key_digits, number_digits
+        self.key_digits, self.number_digits, self.repeating = key_digits, number_digits, repeating
 
     def encode(self, text):
         return self.tokenizer.encode(text, add_special_tokens=False).ids
@@ -50,8 +51,11 @@ class RecallDocuments:
         first, middle = self.encode(before), self.encode(answer)
         return Piece(first + middle + self.encode(after), range(len(first), len(first) + len(middle)))
 
-    @staticmethod
-    def digits(random, count):
+    def digits(self, random, count):
+        """A number; without `repeating` nothing more is drawn than its digits."""
+        if self.repeating and random.random() < self.repeating:
+            pair = random.sample("0123456789", 2)
+            return "".join(random.choice(pair) for _ in range(count))
         return "".join(str(random.randrange(10)) for _ in range(count))
 
     # Each kind gives facts and, for each fact, its question.

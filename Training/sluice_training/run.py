@@ -86,7 +86,10 @@ class Run:
         cache = expand(source.get("cache", self.folder))
         self.text = Text(paths, self.tokenizer, cache)
         self.held_out_paths, self.cache = held_out, cache
-        self.documents = RecallDocuments(self.tokenizer, self.text, **self.data.get("documents", {}))
+        # What is measured has evenly drawn numbers, whatever the training has.
+        self.documents = RecallDocuments(
+            self.tokenizer, self.text, **self.data.get("documents", {}),
+            repeating=self.data.get("recall", {}).get("repeating", 0.0))
         self.model.recomputes = self.training.get("recompute", False)
         self.optimizer = torch.optim.AdamW(
             [group for group in optimizer_groups(self.model, self.training) if group["params"]],

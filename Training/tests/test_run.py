@@ -102,6 +102,20 @@ def test_questions_have_distances_of_their_own(folder, tmp_path):
             assert all(len(document.answers) >= 4 and len(set(document.distances)) >= 3 for document in found)
 
 
+def test_repeating_numbers_are_trained_on_and_not_measured(folder, tmp_path):
+    """A share of the numbers has two digits; what `held_out_documents` builds has none of it, and draws as before."""
+    tokenizer = load_tokenizer("tokenizer")
+    text = Text(files(folder)[0], tokenizer, tmp_path)
+    repeating = RecallDocuments(tokenizer, text, repeating=0.5)
+    few = sum(len(set(repeating.digits(random.Random(seed), 5))) <= 2 for seed in range(400)) / 400
+    assert 0.42 < few < 0.6
+    values = config(folder)
+    values["data"]["recall"]["repeating"] = 1.0
+    run = Run(values, tmp_path)
+    assert run.documents.repeating == 1.0
+    assert RecallDocuments(tokenizer, text, **values["data"].get("documents", {})).repeating == 0.0
+
+
 def test_adapter_begins_as_nothing_and_merges(infini):
     model = random_model(small(infini=infini()))
     ids = torch.randint(96, (1, 20), generator=torch.Generator().manual_seed(1))
