@@ -70,8 +70,8 @@ struct SessionOffloadTests {
 
   private func store() throws -> SessionStore { try SessionStore(path: nil) }
 
-  private func divisions(_ plan: KVCache.Plan) throws -> [WorkDivision?] {
-    try Self.deployments.filter { division in
+  private func divisions(_ plan: KVCache.Plan) -> [WorkDivision?] {
+    Self.deployments.filter { division in
       guard let division else { return true }
       return (try? StoredText(plan, division)) != nil
     }
@@ -81,7 +81,7 @@ struct SessionOffloadTests {
   @Test("go on in the next run, on as many workers or on others", arguments: StageMatrix.plans)
   func goesOn(text: String) throws {
     let plan = try KVCache.Plan(text)
-    let (store, divisions) = (try store(), try divisions(plan))
+    let (store, divisions) = (try store(), divisions(plan))
     #expect(divisions.count >= (plan.prompt?.recompression == nil ? 4 : 1))
     let unbroken = try StoredText(plan, nil)
     unbroken.sequence.append(StoredText.prompt)

@@ -31,8 +31,8 @@ import Testing
       try #require(isTaken)
       bytes.append(byte)
     }
-    let text = String(validatingUTF8Bytes: bytes)
-    return try #require(text)
+    let text: String = try #require(String(validatingUTF8Bytes: bytes))
+    return text
   }
 
   @Test(arguments: SchemaTableTests.cases) func `a random walk is a valid document`(example: SchemaCase) throws {

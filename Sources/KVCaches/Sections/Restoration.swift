@@ -99,7 +99,7 @@ package final class Restoration: @unchecked Sendable {
       } else {
         let taken = try groups[name.group].read(name, bytes, storedBy: storedStages[name.group])
         guard taken == bytes.count else {
-          throw .badSnapshot("\(name) is \(bytes.count - taken) bytes too long")
+          throw .badSnapshot("\(name) has \(bytes.count) bytes instead of \(taken)")
         }
       }
       missing.remove(name)
