@@ -46,6 +46,27 @@ import Testing
     #expect(try verdicts([12.2, 12.12, 12.12, 12.12, 11.0]) == [.missed, .missed])
   }
 
+  @Test(
+    "Questions in a stream: what the paper saw meets its claims; a cache that forgets, or a model that never breaks, misses"
+  )
+  func questions() throws {
+    let experiment = try #require(PublishedSystem.streamingLLM.experiments.first { $0.name == "questions" })
+    /// Digits at the start and the end of the stream, of the stream's cache, the window and everything kept.
+    let verdicts = { (shares: [(Double, Double)]) in
+      let lines = zip(["streaming-llm:4+508", "window:512", "full"], shares).flatMap { cache, share in
+        [(1000, share.0), (12_000, share.1)].map { length, digits -> JSONValue in
+          [
+            "cache": JSONValue(cache), "length": JSONValue(length), "cases": JSONValue(4), "exactMatch": JSONValue(0),
+            "digitAccuracy": JSONValue(digits),
+          ]
+        }
+      }
+      return try findings(experiment, [lines], setting).rows.map(\.verdict)
+    }
+    #expect(try verdicts([(0.71, 0.71), (0.7, 0.04), (0.71, 0)]) == [.met, .met, .met])
+    #expect(try verdicts([(0.71, 0.5), (0.7, 0.5), (0.71, 0.7)]) == [.missed, .missed, .missed])
+  }
+
   @Test("Cascade: the gain is the mean of the texts' own")
   func cascade() throws {
     let experiment = try #require(PublishedSystem.cascading.experiments.first { $0.name == "perplexity" })

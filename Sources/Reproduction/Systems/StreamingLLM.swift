@@ -3,7 +3,7 @@ import ModelJSON
 
 extension Experiment {
   static let streamingLLM: [Experiment] = [
-    fourWays, sinks, cacheSizes, longStream, recomputationTime, streamEval,
+    fourWays, sinks, cacheSizes, longStream, recomputationTime, streamEval, questions,
   ]
 
   private static let fourWays = Experiment(
@@ -211,49 +211,6 @@ extension Experiment {
                 published.indices.contains(index) ? Figure.text(published[index], places: 1) : "",
               ]
             })
-        ])
-    })
-
-  private static let streamEval = Experiment(
-    "stream-eval", title: "StreamEval: answers from the stream",
-    claim: """
-      Table 7, Llama-2-7B-32K-Instruct, a query every 10 lines, 4+2,044 tokens: 85.8 % right 20 lines back, 75.3 % 80 lines back, \
-      0 from 100 lines back on: what is in the cache is found, nothing else.
-      """,
-    differences: "A small model with the recall adapter, 4+1,020 tokens, which hold about 45 lines.",
-    needs: [.recallAdapter],
-    runs: { setting in
-      [
-        setting.recall(
-          [
-            "--task", "stream-eval", "--lengths", setting.pick(quick: "3000", full: "4000,8000"), "--lines-back",
-            setting.pick(quick: "20,60", full: "20,40,60,80,100"), "--cases", setting.pick(quick: "1", full: "5"),
-            "--per-point",
-          ], caches: ["streaming-llm:4+1020", "full"])
-      ]
-    },
-    read: { results throws(RunError) in
-      let caches = try results[0].recallTable(by: "linesBack")
-      guard caches.count == 2, let nearest = caches[0].places.first, let farthest = caches[0].places.last else {
-        throw .missing("linesBack", line: 0, results[0].run)
-      }
-      let (near, far, all) = (caches[0].share(nearest), caches[0].share(farthest), caches[1].share(nearest))
-      return Findings(
-        [
-          .statement(
-            "answers within the cache are found", published: "0.75 to 0.86",
-            measured: "\(near.text); everything kept \(all.text)",
-            holds: near.digits >= 0.9 * all.digits && near.digits > 0.5,
-            reason: "the model misreads a digit of many: what counts is that the cache loses nothing"),
-          .statement(
-            "answers that left it are not", published: "0", measured: far.text, holds: far.exact <= 0.1,
-            reason: "a bounded window does not remember; the other caches are for that"),
-        ],
-        tables: [
-          FindingTable(
-            "Exact answers, with their 95 % interval, and right digits, by lines back",
-            headings: ["lines back"] + caches.map(\.name),
-            rows: caches[0].places.map { place in [Figure.count(place)] + caches.map { $0.share(place).text } })
         ])
     })
 }
