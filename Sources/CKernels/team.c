@@ -82,6 +82,10 @@ static void pause_briefly(void) {
 #endif
 }
 
+void sluice_pause(int times) {
+  for (int i = 0; i < times; i++) pause_briefly();
+}
+
 static long nanoseconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -39,9 +39,24 @@ package final class StepTimesRun {
       }
     }
 
+    /// The mean of each.
+    ///
+    /// - Precondition: there is one, and all are of the same run.
+    package init(meanOf rounds: [Times]) {
+      precondition(!rounds.isEmpty)
+      let count = Double(rounds.count)
+      self = rounds[0]
+      for batch in model.indices {
+        model[batch] = rounds.reduce(0) { $0 + $1.model[batch] } / count
+        for length in attention[batch].indices {
+          attention[batch][length] = rounds.reduce(0) { $0 + $1.attention[batch][length] } / count
+        }
+      }
+    }
+
     fileprivate init(batches: Int, lengths: Int) {
-      model = [Double](repeating: .infinity, count: batches)
-      attention = model.map { _ in [Double](repeating: .infinity, count: lengths) }
+      model = [Double](repeating: 0, count: batches)
+      attention = model.map { _ in [Double](repeating: 0, count: lengths) }
     }
   }
 
@@ -70,37 +85,43 @@ package final class StepTimesRun {
         stepper.timed.seconds = 0
         let seconds = MachineLimits.fastest(of: 1) { for _ in 0..<options.steps { stepper.step(batch) } }
         let steps = Double(options.steps)
-        times.model[index] = min(times.model[index], (seconds - stepper.timed.seconds) / steps)
+        // The mean over lengths: what is held to it is a mean too, and the fastest of several would be faster.
+        times.model[index] += (seconds - stepper.timed.seconds) / steps / Double(options.lengths.count)
         times.attention[index][place] = stepper.timed.seconds / steps
       }
     }
     return times
   }
 
-  /// Tokens a second of `sequences` places in which requests follow each other; their prompts are there at once and take no
-  /// time.
+  /// The time of a step of `sequences` places in which requests follow each other, attention and the rest; their prompts are
+  /// there at once and take no time.
   ///
   /// - Parameter next: tokens of a prompt and of its answer, for each request
-  package static func tokensPerSecond(
+  package static func meanStep(
     _ engine: InferenceEngine, slotType: KVCache.SlotType, sequences: Int, steps: Int, mostTokens: Int,
     next: () -> (prompt: Int, output: Int)
-  ) throws(KVCacheError) -> Double {
+  ) throws(KVCacheError) -> (model: Double, attention: Double) {
     let stepper = try DecodeStepper(engine, sequences: sequences, tokens: mostTokens, slotType: slotType)
-    var left = [Int](repeating: 0, count: sequences)
+    var (left, first) = ([Int](repeating: 0, count: sequences), [Int](repeating: 0, count: sequences))
     var seconds = 0.0
-    for step in -1..<steps {
+    for step in -stepsToWarmUp..<steps {
+      // Steps to warm up are taken from where the first ones are.
+      if step == 0 {
+        for index in left.indices { stepper.fill(index, tokens: first[index]) }
+        (seconds, stepper.timed.seconds) = (0, 0)
+      }
       for index in left.indices where left[index] == 0 {
         let request = next()
         precondition(request.prompt + request.output <= mostTokens, "a request longer than its cache")
         stepper.fill(index, tokens: request.prompt)
         left[index] = request.output
+        if step < 0 { first[index] = request.prompt }
       }
-      let taken = MachineLimits.fastest(of: 1) { stepper.step(sequences) }
-      // The first step warms up.
-      if step >= 0 { seconds += taken }
-      for index in left.indices { left[index] -= 1 }
+      seconds += MachineLimits.fastest(of: 1) { stepper.step(sequences) }
+      for index in left.indices where step >= 0 { left[index] -= 1 }
     }
-    return Double(sequences * steps) / seconds
+    let attention = stepper.timed.seconds / Double(steps)
+    return (seconds / Double(steps) - attention, attention)
   }
 }
 

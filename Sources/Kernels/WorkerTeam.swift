@@ -49,6 +49,9 @@ private func parallelForOverTeam(_ team: OpaquePointer, _ count: Int, _ body: (R
 /// Memory that this process holds in RAM now, in bytes; 0 where the system does not say.
 package func residentBytes() -> Int { Int(sluice_resident_bytes()) }
 
+/// Has the CPU do nothing for about a microsecond, between two looks at what another thread or process will change.
+package func pauseBetweenLooks() { sluice_pause(32) }
+
 extension WorkerTeam {
   /// Runs `body` once on each thread of the team, with the thread's index.
   package func forEachThread(_ body: (Int) -> Void) {

@@ -46,7 +46,7 @@ package struct RooflineTimes: StepTimes {
   }
 }
 
-/// Times that were measured for some batches and lengths; straight lines between and beyond them.
+/// Times that were measured for some batches and lengths; straight lines between and beyond them. One batch stands for all.
 package struct MeasuredTimes: StepTimes, Equatable {
   /// Rising.
   package let batches: [Double]
@@ -57,15 +57,15 @@ package struct MeasuredTimes: StepTimes, Equatable {
   /// `[batch][length]`
   package let attentionSeconds: [[Double]]
 
-  /// Nil unless there are two or more of each, rising, and a positive number for every place.
+  /// Nil unless there are a batch and two lengths or more, rising, and a positive number for every place.
   package init?(batches: [Double], lengths: [Double], modelSeconds: [Double], attentionSeconds: [[Double]]) {
     let isRising = { (values: [Double]) in
-      values.count > 1 && values[0] >= 0 && zip(values, values.dropFirst()).allSatisfy { $0 < $1 }
+      !values.isEmpty && values[0] >= 0 && zip(values, values.dropFirst()).allSatisfy { $0 < $1 }
     }
     let arePositive = { (values: [Double], count: Int) in
       values.count == count && values.allSatisfy { $0 > 0 && $0 < 1e6 }
     }
-    guard isRising(batches), isRising(lengths), arePositive(modelSeconds, batches.count),
+    guard isRising(batches), lengths.count > 1, isRising(lengths), arePositive(modelSeconds, batches.count),
       attentionSeconds.count == batches.count, attentionSeconds.allSatisfy({ arePositive($0, lengths.count) })
     else { return nil }
     self.batches = batches
@@ -86,6 +86,7 @@ package struct MeasuredTimes: StepTimes, Equatable {
 
   /// The value at `x` on straight lines through points; nothing takes less than no time.
   private static func line(_ xs: [Double], _ ys: [Double], at x: Double) -> Double {
+    guard xs.count > 1 else { return ys[0] }
     let right = min(max(xs.firstIndex { $0 >= x } ?? xs.count - 1, 1), xs.count - 1)
     let share = (x - xs[right - 1]) / (xs[right] - xs[right - 1])
     return max(0, ys[right - 1] + share * (ys[right] - ys[right - 1]))

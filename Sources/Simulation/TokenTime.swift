@@ -1,6 +1,6 @@
 /// The time between tokens where attention is elsewhere, by the formulas of Lamina (arXiv 2405.01814, sections 2 and 4).
 ///
-/// A layer of a batch takes a slice of the model, then its attention, then what the network adds. With one batch these follow
+/// A layer of a batch takes a slice of the model, which hands over its numbers, then its attention, then what the network adds. With one batch these follow
 /// each other; of n batches with one replica of the model each side serves one at a time, so the slowest of n slices, n attentions
 /// and one batch's own way sets the pace.
 package struct TokenTime: Sendable {
@@ -9,6 +9,8 @@ package struct TokenTime: Sendable {
   /// Seconds of all layers of one batch: all but attention, and attention.
   package var model: Double
   package var attention: Double
+  /// Seconds in which the model worker packs one batch's numbers and hands them to the system, beyond what is in round trips.
+  package var handling: Double
   /// Seconds of a question and its answer without contents.
   package var roundTrip: Double
   /// Bytes of one batch in all layers, both ways.
@@ -17,10 +19,12 @@ package struct TokenTime: Sendable {
   package var rate: Double?
 
   package init(
-    layers: Int, batches: Int, model: Double, attention: Double, roundTrip: Double, bytes: Double, rate: Double?
+    layers: Int, batches: Int, model: Double, attention: Double, handling: Double = 0, roundTrip: Double, bytes: Double,
+    rate: Double?
   ) {
     precondition(layers > 0 && batches > 0)
     (self.layers, self.batches, self.model, self.attention) = (layers, batches, model, attention)
+    self.handling = handling
     (self.roundTrip, self.bytes, self.rate) = (roundTrip, bytes, rate)
   }
 
@@ -31,7 +35,7 @@ package struct TokenTime: Sendable {
   package var alpha: Double { network / (model + attention) }
 
   package var seconds: Double {
-    let alone = model + attention + network
-    return batches == 1 ? alone : max(Double(batches) * max(model, attention), alone)
+    let alone = model + handling + attention + network
+    return batches == 1 ? alone : max(Double(batches) * max(model + handling, attention), alone)
   }
 }

@@ -107,14 +107,14 @@ struct FamilyOffloadTests {
       guard let expected = try? alone.greedy(Array(tokens.prefix(33)), count: 9, plan: plan) else { continue }
       #expect(expected.count == 9)
       for division in Self.divisions where division.heads <= heads {
-        for overlaps in [false, true] {
+        for overlap in RemoteAttention.Overlap.allCases {
           let engine = try FamilyModels.engine(name)
           let remote = try TestWorkers(division.workers).attention(
-            layers, division, options: .init(overlaps: overlaps))
+            layers, division, options: .init(overlap: overlap))
           guard remote.problem(with: try KVCache.Plan(plan)) == nil else { continue }
           engine.attend(by: remote)
           let output = try engine.greedy(Array(tokens.prefix(33)), count: 9, plan: plan)
-          #expect(output == expected, "\(plan) \(division)\(overlaps ? " overlapping" : "")")
+          #expect(output == expected, "\(plan) \(division) \(overlap)")
         }
       }
     }
@@ -130,15 +130,15 @@ struct FamilyOffloadTests {
       guard let expected = try? alone.greedy(prompts, count: 7, plan: plan) else { continue }
       #expect(expected.allSatisfy { $0.count == 7 })
       for division in Self.divisions where division.heads <= heads {
-        for (overlaps, lanes) in [(false, 2), (true, 2), (true, 3)] {
+        for (overlap, lanes) in [(RemoteAttention.Overlap.never, 2), (.wherePaid, 2), (.always, 3)] {
           let engine = try FamilyModels.engine(name)
           let remote = try TestWorkers(division.workers).attention(
-            layers, division, options: .init(overlaps: overlaps, lanes: lanes))
+            layers, division, options: .init(overlap: overlap, lanes: lanes))
           guard remote.problem(with: try KVCache.Plan(plan)) == nil else { continue }
           engine.attend(by: remote)
           #expect(engine.lanes == lanes)
           let output = try engine.greedy(prompts, count: 7, plan: plan)
-          #expect(output == expected, "\(plan) \(division)\(overlaps ? " overlapping" : ""), \(lanes) batches")
+          #expect(output == expected, "\(plan) \(division) \(overlap), \(lanes) batches")
         }
       }
     }

@@ -14,7 +14,7 @@ struct LossTests {
     let engine = try FamilyModels.engine(model)
     engine.attend(
       by: try workers.attention(
-        engine.model.configuration.layers, division, options: .init(overlaps: true, patience: 0)))
+        engine.model.configuration.layers, division, options: .init(overlap: .always, patience: 0)))
     return engine
   }
 
@@ -70,7 +70,7 @@ struct LossTests {
         let workers = try TestWorkers(2)
         let engine = try FamilyModels.engine("llama3-rope")
         engine.attend(
-          by: try workers.attention(layers, division, options: .init(overlaps: true, patience: 0, lanes: 2)))
+          by: try workers.attention(layers, division, options: .init(overlap: .always, patience: 0, lanes: 2)))
         let output = try engine.greedy(prompts, count: 7, plan: "full") { step in
           if step == lostStep { workers.channels[1].last?.framesLeft = frame }
         }
@@ -144,7 +144,7 @@ struct ModelWorkerLossTests {
       try local.makeMemory(plan, slotType: .float16), sequence, 0..<50, .sizes([20, 1]))
     for (lost, both) in (0..<6).flatMap({ [($0, true), ($0, false)] }) {
       let workers = try TestWorkers(2)
-      var options = RemoteAttention.Options(overlaps: true)
+      var options = RemoteAttention.Options(overlap: .always)
       options.session = 99
       var remote = try workers.attention(OffloadSubject.layers, WorkDivision(heads: 2), options: options)
       var memory = try remote.makeMemory(plan, slotType: .float16)
@@ -170,7 +170,7 @@ struct ModelWorkerLossTests {
   @Test("cannot go on in the place of its successor")
   func epochs() throws {
     let workers = try TestWorkers(1)
-    var options = RemoteAttention.Options(overlaps: true)
+    var options = RemoteAttention.Options(overlap: .always)
     (options.session, options.epoch) = (5, 3)
     let first = try workers.attention(OffloadSubject.layers, WorkDivision(), options: options)
     let memory = try first.makeMemory(.full, slotType: .float16)

@@ -44,10 +44,10 @@ struct OffloadMatrixTests {
         let cache = try local.makeMemory(plan, slotType: slotType)
         let expected = local.run(cache, sequence, 0..<72, chunking, promptEnd: 31)
         for division in Self.divisions {
-          for overlaps in [false, true] {
+          for overlap in RemoteAttention.Overlap.allCases {
             let remote = try TestWorkers(division.workers).attention(
-              OffloadSubject.layers, division, options: .init(overlaps: overlaps))
-            let what = "\(text) \(slotType) \(chunking) \(division)\(overlaps ? " overlapping" : "")"
+              OffloadSubject.layers, division, options: .init(overlap: overlap))
+            let what = "\(text) \(slotType) \(chunking) \(division) \(overlap)"
             guard remote.problem(with: plan) == nil else {
               #expect(throws: KVCacheError.self, "\(what)") { try remote.makeMemory(plan, slotType: slotType) }
               continue
@@ -64,7 +64,7 @@ struct OffloadMatrixTests {
     }
     // By requests everything can be divided that workers can do at all.
     let isForWorkers = plan.prompt?.recompression == nil
-    #expect(allowed >= (isForWorkers ? 16 : 0), "\(text)")
+    #expect(allowed >= (isForWorkers ? 24 : 0), "\(text)")
   }
 
   @Test("a division that would change a plan says why")
@@ -132,7 +132,7 @@ struct OffloadMatrixTests {
     let (sequence, local) = (OffloadSubject.sequences[0], try local())
     let expected = local.run(try local.makeMemory(.full, slotType: .float32), sequence, 0..<40, .ones)
     let remote = try TestWorkers(division.workers).attention(
-      OffloadSubject.layers, division, options: .init(format: .float16, overlaps: true))
+      OffloadSubject.layers, division, options: .init(format: .float16, overlap: .always))
     let outputs = remote.run(try remote.makeMemory(.full, slotType: .float32), sequence, 0..<40, .ones)
     for (output, expected) in zip(outputs, expected) {
       let error = relativeError(output, expected)

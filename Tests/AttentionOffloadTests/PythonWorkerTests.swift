@@ -28,7 +28,7 @@ struct PythonWorkerTests {
         let remote = try RemoteAttention(
           layers: engine.model.configuration.layers, division: division, workers: connectors,
           key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current,
-          options: .init(format: format, overlaps: true))
+          options: .init(format: format, overlap: .always))
         engine.attend(by: remote)
         #expect(try engine.greedy(prompt, count: 9, plan: "full") == expected, "\(division) \(format)")
         #expect(throws: KVCacheError.self) { try remote.makeMemory(KVCache.Plan("window:9"), slotType: .float16) }

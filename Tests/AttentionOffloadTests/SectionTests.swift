@@ -52,7 +52,7 @@ struct SectionTests {
   }
 
   private func remote(_ division: WorkDivision) throws -> RemoteAttention {
-    try TestWorkers(division.workers).attention(OffloadSubject.layers, division, options: .init(overlaps: true))
+    try TestWorkers(division.workers).attention(OffloadSubject.layers, division, options: .init(overlap: .always))
   }
 
   /// Divisions under which a plan can be kept.
@@ -126,7 +126,7 @@ struct SectionTests {
   @Test("that a worker still has need not come again", arguments: [WorkDivision(heads: 2), WorkDivision(slots: 2)])
   func kept(division: WorkDivision) throws {
     let workers = try TestWorkers(2)
-    let remote = try workers.attention(OffloadSubject.layers, division, options: .init(overlaps: true))
+    let remote = try workers.attention(OffloadSubject.layers, division, options: .init(overlap: .always))
     let memory = try remote.makeMemory(.full, slotType: .float16)
     let sequence = TokenSequence(
       shape: OffloadSubject.shape, positions: OffloadSubject.positions, count: 200, seed: 77)

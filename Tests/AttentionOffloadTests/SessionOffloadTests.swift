@@ -27,7 +27,7 @@ struct StoredText {
       let workers = try workers ?? TestWorkers(division.workers)
       loaded.engine.attend(
         by: try workers.attention(
-          loaded.engine.model.configuration.layers, division, options: .init(overlaps: true, patience: 0)))
+          loaded.engine.model.configuration.layers, division, options: .init(overlap: .always, patience: 0)))
     }
     sequence = try loaded.engine.makeSequence(plan, slotType: .float32, log: log)
     scheduler = Scheduler(engine: loaded.engine)

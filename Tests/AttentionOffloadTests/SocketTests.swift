@@ -15,8 +15,9 @@ struct SocketTests {
     AttentionWorker(key: try OffloadKey(TestWorkers.key), team: try WorkerTeam(threads: 1), kernels: .current)
   }
 
+  /// Of one thread, which waits without sleep where the machine has two CPUs.
   private func connector(_ address: SocketAddress) -> RemoteAttention.Connector {
-    SocketChannel.connector(to: address, patience: 20_000)
+    SocketChannel.connector(to: address, patience: 20_000, threads: 1)
   }
 
   private func engine(
@@ -27,7 +28,7 @@ struct SocketTests {
       by: try RemoteAttention(
         layers: engine.model.configuration.layers, division: division, workers: addresses.map { connector($0) },
         key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current,
-        options: .init(format: format, overlaps: true, patience: 20_000, lanes: lanes)))
+        options: .init(format: format, overlap: .wherePaid, patience: 20_000, lanes: lanes)))
     return engine
   }
 
@@ -121,12 +122,13 @@ struct SocketTests {
     let remote = try RemoteAttention(
       layers: engine.model.configuration.layers, division: WorkDivision(),
       workers: [SocketChannel.connector(to: server.address, patience: 20_000, over: network)],
-      key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current, options: .init(overlaps: true, lanes: 2))
+      key: OffloadKey(TestWorkers.key), team: engine.team, kernels: .current, options: .init(overlap: .always, lanes: 2)
+    )
     engine.attend(by: remote)
     #expect(try engine.greedy([prompt, prompt], count: 5, plan: "full") == expected)
     // No answer can come earlier than two ways take.
     let memory = try remote.makeMemory(.full, slotType: .float32)
-    #expect(try remote.roundTripSeconds(of: memory, count: 3) >= 2 * latency)
+    #expect(try remote.roundTrip(of: memory, count: 3, pause: 0.001).seconds >= 2 * latency)
   }
 
   @Test("who does not know the key is told nothing, others are served on")

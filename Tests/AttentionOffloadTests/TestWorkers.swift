@@ -80,9 +80,9 @@ private final class SimpleWorkerChannel: FrameChannel {
 }
 
 extension RemoteAttention.Options {
-  init(format: WireFormat = .float32, overlaps: Bool, patience: Int = 0, lanes: Int = 1) {
+  init(format: WireFormat = .float32, overlap: RemoteAttention.Overlap, patience: Int = 0, lanes: Int = 1) {
     self.init()
-    (self.format, self.overlaps, self.patience, self.lanes) = (format, overlaps, patience, lanes)
+    (self.format, self.overlap, self.patience, self.lanes) = (format, overlap, patience, lanes)
   }
 }
 

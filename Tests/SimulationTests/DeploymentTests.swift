@@ -110,7 +110,11 @@ struct DeploymentTests {
     #expect(times.attention(batch: 1, tokens: 200) == 2 && times.attention(batch: 4, tokens: 1200) == 8)
     #expect(times.attention(batch: 2.5, tokens: 500) == 4)
     #expect(times.model(batch: 0) == 0 && times.attention(batch: 0, tokens: 0) == 0)
-    #expect(MeasuredTimes(batches: [1], lengths: [1, 2], modelSeconds: [1], attentionSeconds: [[1, 1]]) == nil)
+    let one = try #require(
+      MeasuredTimes(batches: [3], lengths: [1, 2], modelSeconds: [5], attentionSeconds: [[1, 2]]))
+    #expect(one.model(batch: 3) == 5 && one.attention(batch: 3, tokens: 4.5) == 1.5)
+    #expect(MeasuredTimes(batches: [1], lengths: [1], modelSeconds: [1], attentionSeconds: [[1]]) == nil)
+    #expect(MeasuredTimes(batches: [], lengths: [1, 2], modelSeconds: [], attentionSeconds: []) == nil)
     #expect(
       MeasuredTimes(batches: [1, 1], lengths: [1, 2], modelSeconds: [1, 1], attentionSeconds: [[1, 1], [1, 1]]) == nil)
     #expect(

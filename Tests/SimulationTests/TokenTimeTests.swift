@@ -3,11 +3,13 @@ import Testing
 
 struct TokenTimeTests {
   private func time(
-    batches: Int = 1, model: Double = 0.02, attention: Double = 0.01, roundTrip: Double = 0, bytes: Double = 0,
+    batches: Int = 1, model: Double = 0.02, attention: Double = 0.01, handling: Double = 0, roundTrip: Double = 0,
+    bytes: Double = 0,
     rate: Double? = nil
   ) -> TokenTime {
     TokenTime(
-      layers: 10, batches: batches, model: model, attention: attention, roundTrip: roundTrip, bytes: bytes, rate: rate)
+      layers: 10, batches: batches, model: model, attention: attention, handling: handling, roundTrip: roundTrip,
+      bytes: bytes, rate: rate)
   }
 
   @Test("one batch takes its parts one after the other")
@@ -18,6 +20,10 @@ struct TokenTimeTests {
     #expect(abs(slow.network - 0.02) < 1e-12)
     #expect(abs(slow.seconds - 0.05) < 1e-12)
     #expect(abs(slow.alpha - 2.0 / 3) < 1e-12)
+    // What the model worker does for its exchanges is its own time, and not the network's.
+    let handled = time(handling: 0.003, roundTrip: 0.001)
+    #expect(abs(handled.seconds - 0.043) < 1e-12 && abs(handled.alpha - 1.0 / 3) < 1e-12)
+    #expect(abs(time(batches: 2, handling: 0.003).seconds - 0.046) < 1e-12)
   }
 
   @Test(

@@ -9,10 +9,18 @@ import Synchronization
 /// its sequences answer for the rest of the step is zero and `failure` says so; after a reset they can be read again, by
 /// the same worker once it is back or by another. Not thread safe, as all attention.
 package final class RemoteAttention: AttentionService {
+  /// Whether a layer's queries go out before its keys and values are there; else all goes out in one go.
+  package enum Overlap: Sendable, CaseIterable {
+    /// Not even keys and values go out before the result is needed.
+    case never
+    /// Where keys and values took longer to come in the layer before than frames take to go out.
+    case wherePaid
+    case always
+  }
+
   package struct Options: Sendable {
     package var format = WireFormat.float32
-    /// Whether queries go out before keys and values are there.
-    package var overlaps = true
+    package var overlap = Overlap.wherePaid
     /// The most rows of a step.
     package var rows = 512
     /// Steps that can be under way at once, those that take turns.
@@ -81,26 +89,34 @@ package final class RemoteAttention: AttentionService {
 
   func links(of group: Int) -> Range<Int> { division.workers(ofGroup: group) }
 
-  /// The time from a question that needs no computing to its answer, in the middle of `count`, from the farthest worker.
+  /// The time from a question that needs no computing to its answer, in the middle of `count`, from the farthest worker; and what of
+  /// that it takes to hand over the question.
   ///
-  /// Between two questions both sides rest for a millisecond, as they do between the exchanges of a step: to wake up is most of it.
+  /// Between two questions this side is busy for a while, as it is between the exchanges of a step: to wake up is most of it.
   ///
+  /// - Parameter pause: how long, in seconds
   /// - Throws: `OffloadError` where a worker is lost.
-  package func roundTripSeconds(of memory: KVCache, count: Int) throws(OffloadError) -> Double {
+  package func roundTrip(
+    of memory: KVCache, count: Int, pause: Double
+  ) throws(OffloadError) -> (seconds: Double, sending: Double) {
     guard let sequence = memory.distantHeads as? RemoteSequence else {
       preconditionFailure("a cache of another service")
     }
     precondition(count > 0)
-    var slowest = 0.0
+    var slowest = (seconds: 0.0, sending: 0.0)
     for link in links(of: sequence.group) {
-      var times: [Double] = []
+      var times: [(seconds: Double, sending: Double)] = []
       for _ in 0..<count {
-        pause(milliseconds: 1)
+        let end = secondsNow() + pause
+        while secondsNow() < end {}
         let start = secondsNow()
-        try links[link].ask(.askState, sequence.id)
-        times.append(secondsNow() - start)
+        try links[link].send(.askState, sequence.id)
+        let sent = secondsNow()
+        try links[link].receiveState(.askState, sequence.id)
+        times.append((secondsNow() - start, sent - start))
       }
-      slowest = max(slowest, times.sorted()[count / 2])
+      let middle = times.sorted { $0.seconds < $1.seconds }[count / 2]
+      if middle.seconds > slowest.seconds { slowest = middle }
     }
     return slowest
   }

@@ -16,8 +16,11 @@ package final class RemoteStep: LayerAttention {
   private var batch: UInt64 = 0
   private var rowCount = 0
   private var queries: UnsafePointer<Float>?
-  /// Whether keys and values of the layer are out.
-  private var hasSentKeys = false
+  /// Whether queries, and keys and values, of the layer are out.
+  private var (hasSentQueries, hasSentKeys) = (false, false)
+  /// When the layer's queries had been handed over, and how long after that keys and values were there, of the newest layer that has
+  /// both.
+  private var (begunAt, keysAfterSeconds) = (0.0, 0.0)
   private var sums = (Buffer<Float>(count: 0), Buffer<Float>(count: 0))
   private var part = Buffer<Float>(count: 0)
 
@@ -66,24 +69,42 @@ package final class RemoteStep: LayerAttention {
 
   // A layer.
 
-  /// Whether queries go out alone, and keys and values before the result is asked for: where several steps take turns, the worker
-  /// is to have all when this one's turn ends.
-  private var sendsKeysEarly: Bool { options.overlaps || options.lanes > 1 }
+  /// Whether keys and values go out before the result is asked for: where several steps take turns, the worker is to have all when
+  /// this one's turn ends.
+  private var sendsKeysEarly: Bool { options.overlap != .never || options.lanes > 1 }
+
+  /// Whether queries go out before keys and values are there.
+  private var sendsQueriesEarly: Bool {
+    switch options.overlap {
+    case .never: false
+    case .always: true
+    // One more write, and a worker that wakes up once more, cost more than a short time hides.
+    case .wherePaid: keysAfterSeconds > leastWriteSeconds
+    }
+  }
+
+  /// The shortest time that frames of a step took to go out to a worker.
+  private var leastWriteSeconds: Double { links.reduce(0) { max($0, $1.leastWriteSeconds) } }
 
   package func begin(layer: Int, queries: UnsafePointer<Float>) {
-    (self.queries, hasSentKeys) = (queries, false)
-    if options.overlaps { sendQueries(layer) }
-    if sendsKeysEarly, layers[layer].keysOfLayer != nil { sendKeys(layer, nil, nil) }
+    (self.queries, hasSentQueries, hasSentKeys) = (queries, false, false)
+    if layers[layer].keysOfLayer != nil {
+      if sendsKeysEarly { send(layer, StoredRows()) }
+    } else if sendsQueriesEarly {
+      send(layer, nil)
+    }
+    begunAt = secondsNow()
   }
 
   package func offer(layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>) {
-    if sendsKeysEarly { sendKeys(layer, keys, values) }
+    keysAfterSeconds = secondsNow() - begunAt
+    if sendsKeysEarly { send(layer, StoredRows(keys: keys, values: values)) }
   }
 
   package func finish(
     layer: Int, keys: UnsafePointer<Float>?, values: UnsafePointer<Float>?, output: UnsafeMutablePointer<Float>
   ) {
-    if !hasSentKeys { sendKeys(layer, keys, values) }
+    if !hasSentKeys { send(layer, StoredRows(keys: keys, values: values)) }
     queries = nil
     let width = layers[layer].queryHeads * layers[layer].headDim
     let isWhole = groups.allSatisfy(\.isActive) && groups.reduce(0) { $0 + $1.description.rows } == rowCount
@@ -92,30 +113,22 @@ package final class RemoteStep: LayerAttention {
     for group in groups.indices where groups[group].isActive { gather(group, layer, output) }
   }
 
-  private func sendQueries(_ layer: Int) {
+  /// Sends queries that are not out yet, and keys and values where there are some.
+  private func send(_ layer: Int, _ stored: StoredRows?) {
     guard let queries else { preconditionFailure("keys without queries") }
+    let waiting = hasSentQueries ? nil : queries
+    (hasSentQueries, hasSentKeys) = (true, stored != nil)
     for group in groups.indices where groups[group].isActive {
+      let sent = sentRows(of: group)
       forEachLink(of: group) { link throws(OffloadError) in
         guard link.model.queryWidth(layer: layer) > 0 else { return }
-        try link.send(
-          .queries, batch: batch, layer: layer, format: options.format, groups[group].rows, queries, nil,
-          local.kernels)
+        try link.send(sent, layer: layer, queries: waiting, keys: stored)
       }
     }
   }
 
-  private func sendKeys(_ layer: Int, _ keys: UnsafePointer<Float>?, _ values: UnsafePointer<Float>?) {
-    if !options.overlaps { sendQueries(layer) }
-    hasSentKeys = true
-    for group in groups.indices where groups[group].isActive {
-      forEachLink(of: group) { link throws(OffloadError) in
-        guard link.model.queryWidth(layer: layer) > 0 else { return }
-        let hasKeys = link.model.keyWidth(layer: layer) > 0
-        try link.send(
-          .keysAndValues, batch: batch, layer: layer, format: options.format, groups[group].rows,
-          hasKeys ? keys : nil, hasKeys ? values : nil, local.kernels)
-      }
-    }
+  private func sentRows(of group: Int) -> SentRows {
+    SentRows(batch: batch, format: options.format, rows: groups[group].rows, kernels: local.kernels)
   }
 
   private func gather(_ group: Int, _ layer: Int, _ output: UnsafeMutablePointer<Float>) {
@@ -125,18 +138,14 @@ package final class RemoteStep: LayerAttention {
       let slots = (index - first) / division.heads
       index += 1
       guard link.model.queryWidth(layer: layer) > 0 else { return }
-      let rows = groups[group].rows
-      guard division.slots > 1 else {
-        return try link.receiveAttention(
-          batch: batch, layer: layer, format: options.format, rows, to: output, sums: nil, local.kernels)
-      }
+      let sent = sentRows(of: group)
+      guard division.slots > 1 else { return try link.receive(sent, layer: layer, to: output, sums: nil) }
       let shape = layers[layer]
       reserve(heads: rowCount * shape.queryHeads, headDim: shape.headDim)
       let isFirst = slots == 0
-      try link.receiveAttention(
-        batch: batch, layer: layer, format: options.format, rows, to: isFirst ? output : part.pointer,
-        sums: isFirst ? sums.0.pointer : sums.1.pointer, local.kernels)
-      if !isFirst { merge(link.model.queryHeads(layer: layer), of: shape, rows, into: output) }
+      try link.receive(
+        sent, layer: layer, to: isFirst ? output : part.pointer, sums: isFirst ? sums.0.pointer : sums.1.pointer)
+      if !isFirst { merge(link.model.queryHeads(layer: layer), of: shape, sent.rows, into: output) }
     }
   }
 

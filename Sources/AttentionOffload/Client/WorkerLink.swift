@@ -15,9 +15,12 @@ final class WorkerLink {
   /// What the worker said it had left.
   private(set) var freeBytes: UInt64 = 0
   private(set) var abilities: WorkerAbilities = []
-  private var outgoing = Buffer<UInt8>(count: 0)
-  private var incoming = Buffer<UInt8>(count: 0)
-  private(set) var times = OffloadTimes()
+  /// What a step's frames are packed into, and taken out of.
+  var outgoing = Buffer<UInt8>(count: 0)
+  var incoming = Buffer<UInt8>(count: 0)
+  var times = OffloadTimes()
+  /// The shortest time that frames of a step took to go out.
+  var leastWriteSeconds = Double.infinity
 
   init(_ model: AttentionModel, key: OffloadKey, epoch: UInt32) {
     (self.model, self.epoch) = (model, epoch)
@@ -87,7 +90,17 @@ final class WorkerLink {
   /// - Returns: how the sequence stands there.
   @discardableResult
   func ask(_ kind: FrameKind, _ sequence: UInt64, bytes: [UInt8] = []) throws(OffloadError) -> SequenceState {
+    try send(kind, sequence, bytes: bytes)
+    return try receiveState(kind, sequence)
+  }
+
+  /// The two halves of `ask`.
+  func send(_ kind: FrameKind, _ sequence: UInt64, bytes: [UInt8] = []) throws(OffloadError) {
     try send(FrameHeader(kind, epoch: epoch, batch: sequence), bytes: bytes)
+  }
+
+  @discardableResult
+  func receiveState(_ kind: FrameKind, _ sequence: UInt64) throws(OffloadError) -> SequenceState {
     let header = try receive(.state, batch: sequence)
     guard let channel else { throw .lost("the worker is gone") }
     let contents = try channel.receiveBytes(header)
@@ -137,100 +150,5 @@ final class WorkerLink {
       else { throw .badFrame("\(header.kind) in place of \(kind)") }
       return header
     }
-  }
-
-  // A step.
-
-  func beginStep(_ step: StepDescription, batch: UInt64, lane: Int) throws(OffloadError) {
-    try send(FrameHeader(.step, epoch: epoch, batch: batch, layer: lane), bytes: step.encoded())
-  }
-
-  /// Sends queries, or keys and values, of some rows of the batch, `[row, head, headDim]`.
-  func send(
-    _ kind: FrameKind, batch: UInt64, layer: Int, format: WireFormat, _ rows: [Range<Int>],
-    _ first: UnsafePointer<Float>?, _ second: UnsafePointer<Float>?, _ kernels: InstructionSet
-  ) throws(OffloadError) {
-    guard let channel else { throw .lost("the worker is gone") }
-    let started = secondsNow()
-    let heads = kind == .queries ? model.queryHeads(layer: layer) : model.keyValueHeads(layer: layer)
-    let shape = model.layers[layer]
-    let all = kind == .queries ? shape.queryHeads : shape.keyValueHeads
-    let bytes = rows.reduce(0) { $0 + $1.count } * heads.count * shape.headDim * format.size
-    let parts = [first, second].compactMap(\.self)
-    var pieces = (UnsafeRawBufferPointer(start: nil, count: 0), UnsafeRawBufferPointer(start: nil, count: 0))
-    if outgoing.count < parts.count * bytes { outgoing = Buffer(count: parts.count * bytes) }
-    for (index, part) in parts.enumerated() {
-      let piece = contents(
-        part, RowHeads(all: all, own: heads, headDim: shape.headDim, rows: 0), rows, format,
-        room: UnsafeMutableRawBufferPointer(start: outgoing.pointer + index * bytes, count: bytes), kernels)
-      if index == 0 { pieces.0 = piece } else { pieces.1 = piece }
-    }
-    let packed = secondsNow()
-    let header = FrameHeader(
-      kind, epoch: epoch, batch: batch, layer: layer, format: format, length: parts.count * bytes)
-    try channel.send(header, pieces.0, pieces.1)
-    times.packing += packed - started
-    times.sending += secondsNow() - packed
-    times.bytesSent += header.length
-  }
-
-  /// The rows of a frame: where they lie, if they lie there as they are sent, else packed into `room`.
-  private func contents(
-    _ source: UnsafePointer<Float>, _ heads: RowHeads, _ rows: [Range<Int>], _ format: WireFormat,
-    room: UnsafeMutableRawBufferPointer, _ kernels: InstructionSet
-  ) -> UnsafeRawBufferPointer {
-    let stride = heads.all * heads.headDim
-    if rows.count == 1, heads.with(rows: rows[0].count).isContiguous(format) {
-      return UnsafeRawBufferPointer(
-        start: source + rows[0].lowerBound * stride + heads.offset, count: room.count)
-    }
-    var offset = 0
-    for range in rows {
-      let part = heads.with(rows: range.count)
-      if let base = room.baseAddress {
-        part.pack(source + range.lowerBound * stride, format, to: base + offset, kernels)
-      }
-      offset += part.count * format.size
-    }
-    return UnsafeRawBufferPointer(room)
-  }
-
-  /// Takes a layer's answer and puts it to its rows, `[row, query head, headDim]`.
-  ///
-  /// - Parameter sums: takes the logarithms of sums, `[row, query head]`, where the slots of a sequence are divided
-  func receiveAttention(
-    batch: UInt64, layer: Int, format: WireFormat, _ rows: [Range<Int>], to output: UnsafeMutablePointer<Float>,
-    sums: UnsafeMutablePointer<Float>?, _ kernels: InstructionSet
-  ) throws(OffloadError) {
-    let (own, shape) = (model.queryHeads(layer: layer), model.layers[layer])
-    let count = rows.reduce(0) { $0 + $1.count }
-    let sumBytes = sums == nil ? 0 : count * own.count * 4
-    let length = sumBytes + count * own.count * shape.headDim * format.size
-    let started = secondsNow()
-    let header = try receive(.attention, batch: batch, layer: layer, length: length)
-    let came = secondsNow()
-    if incoming.count < length { incoming = Buffer(count: length) }
-    guard let channel else { throw .lost("the worker is gone") }
-    try channel.receiveContents(into: UnsafeMutableRawBufferPointer(start: incoming.pointer, count: header.length))
-    let base = UnsafeRawPointer(incoming.pointer)
-    var (sum, offset) = (0, sumBytes)
-    for range in rows {
-      for row in range {
-        for head in own where sums != nil {
-          let bits = (base + sum).loadUnaligned(as: UInt32.self)
-          sums?[row * shape.queryHeads + head] = Float(bitPattern: UInt32(littleEndian: bits))
-          sum += 4
-        }
-      }
-      let heads = RowHeads(all: shape.queryHeads, own: own, headDim: shape.headDim, rows: range.count)
-      heads.unpack(
-        UnsafeRawBufferPointer(start: base + offset, count: heads.count * format.size), format,
-        to: output + range.lowerBound * shape.queryHeads * shape.headDim, kernels)
-      offset += heads.count * format.size
-    }
-    times.exchanges += 1
-    times.waiting += came - started
-    times.packing += secondsNow() - came
-    times.bytesReceived += length
   }
 }

@@ -8,6 +8,9 @@ package protocol FrameChannel: AnyObject {
     _ header: FrameHeader, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
   ) throws(OffloadError)
 
+  /// Sends two frames, in one go where the channel can.
+  func send(_ one: OutgoingFrame, _ other: OutgoingFrame) throws(OffloadError)
+
   /// Waits for the next frame's header.
   func receiveHeader() throws(OffloadError) -> FrameHeader
 
@@ -18,7 +21,19 @@ package protocol FrameChannel: AnyObject {
   func close()
 }
 
+/// A frame that goes out, its contents in two pieces.
+package struct OutgoingFrame {
+  package let header: FrameHeader
+  package let first: UnsafeRawBufferPointer
+  package let second: UnsafeRawBufferPointer
+}
+
 extension FrameChannel {
+  package func send(_ one: OutgoingFrame, _ other: OutgoingFrame) throws(OffloadError) {
+    try send(one.header, one.first, one.second)
+    try send(other.header, other.first, other.second)
+  }
+
   package func send(_ header: FrameHeader, _ contents: UnsafeRawBufferPointer) throws(OffloadError) {
     try send(header, contents, UnsafeRawBufferPointer(start: nil, count: 0))
   }

@@ -9,6 +9,8 @@ struct ReadAhead {
   private var bytes: [UInt8] = []
   private var taken = 0
 
+  var isEmpty: Bool { bytes.isEmpty }
+
   /// Takes out what is there, in the order in which it came.
   ///
   /// - Returns: how many bytes of `target` are filled.

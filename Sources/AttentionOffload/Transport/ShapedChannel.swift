@@ -53,12 +53,22 @@ package final class ShapedChannel: FrameChannel, @unchecked Sendable {
   package func send(
     _ header: FrameHeader, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
   ) throws(OffloadError) {
+    noteSent(header)
+    try inner.send(header, first, second)
+  }
+
+  package func send(_ one: OutgoingFrame, _ other: OutgoingFrame) throws(OffloadError) {
+    noteSent(one.header)
+    noteSent(other.header)
+    try inner.send(one, other)
+  }
+
+  private func noteSent(_ header: FrameHeader) {
     let now = secondsNow()
     monitor.withLock {
       free.up = max(free.up, now) + seconds(of: header)
       if header.kind != .step, header.kind != .queries { delays.append(free.up - now) }
     }
-    try inner.send(header, first, second)
   }
 
   private func seconds(of header: FrameHeader) -> Double {

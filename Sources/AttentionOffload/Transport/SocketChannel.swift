@@ -16,9 +16,12 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
   private let sentBytes = Atomic<Int>(0)
   private let receivedBytes = Atomic<Int>(0)
   private let header = Buffer<UInt8>(count: FrameHeader.size)
-  private let outgoing = Buffer<UInt8>(count: FrameHeader.size)
+  /// The headers of frames that go out together.
+  private let outgoing = Buffer<UInt8>(count: 2 * FrameHeader.size)
   /// What came while a frame could not go out; nil where nothing is read then.
   private var ahead: ReadAhead?
+  /// How a frame is waited for without sleep; nil where the CPU is for others.
+  private var spinning: SpinningWait?
   private var patience: Int
 
   /// Takes over a connected socket.
@@ -27,11 +30,13 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
   ///   - patience: the longest wait for a byte, in milliseconds; 0 for ever
   ///   - readsAhead: whether to take in what comes while a frame cannot go out, for a side that asks again before it has its
   ///     answer: both would wait for each other else
-  package init(descriptor: Int32, name: String, patience: Int, readsAhead: Bool = false) {
+  ///   - spins: whether frames that come soon are waited for without sleep
+  package init(descriptor: Int32, name: String, patience: Int, readsAhead: Bool = false, spins: Bool = false) {
     self.descriptor = descriptor
     self.name = name
     self.patience = patience
     ahead = readsAhead ? ReadAhead() : nil
+    spinning = spins ? SpinningWait() : nil
     set(tcpLevel, TCP_NODELAY, 1)
     set(SOL_SOCKET, SO_KEEPALIVE, 1)
     #if canImport(Glibc) || canImport(Musl)
@@ -65,7 +70,7 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
   ///
   /// - Throws: `OffloadError.lost` where nobody answers.
   package static func connect(
-    to address: SocketAddress, patience: Int, readsAhead: Bool = true
+    to address: SocketAddress, patience: Int, readsAhead: Bool = true, spins: Bool = false
   ) throws(OffloadError) -> SocketChannel {
     var reason = "no such host"
     let descriptor = address.forEachSystemAddress { family, target, length -> Int32? in
@@ -80,13 +85,19 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
     }
     guard let descriptor else { throw .lost("attention worker \(address): \(reason)") }
     return SocketChannel(
-      descriptor: descriptor, name: "attention worker \(address)", patience: patience, readsAhead: readsAhead)
+      descriptor: descriptor, name: "attention worker \(address)", patience: patience, readsAhead: readsAhead,
+      spins: spins)
   }
 
   /// Connects to a worker whenever it is asked.
-  package static func connector(to address: SocketAddress, patience: Int) -> RemoteAttention.Connector {
-    { () throws(OffloadError) -> any FrameChannel in
-      let channel: any FrameChannel = try connect(to: address, patience: patience)
+  ///
+  /// - Parameter threads: of this process; where they leave a CPU, answers are waited for without sleep. All, unless told
+  package static func connector(
+    to address: SocketAddress, patience: Int, threads: Int = .max
+  ) -> RemoteAttention.Connector {
+    let spins = SpinningWait.isAllowed(threads: threads, for: address)
+    return { () throws(OffloadError) -> any FrameChannel in
+      let channel: any FrameChannel = try connect(to: address, patience: patience, spins: spins)
       return channel
     }
   }
@@ -108,17 +119,29 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
 
   package func send(
     _ header: FrameHeader, _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer
-  ) throws(OffloadError) {
+  ) throws(OffloadError) { try send(OutgoingFrame(header: header, first: first, second: second), then: nil) }
+
+  package func send(_ one: OutgoingFrame, _ other: OutgoingFrame) throws(OffloadError) { try send(one, then: other) }
+
+  private func send(_ one: OutgoingFrame, then other: OutgoingFrame?) throws(OffloadError) {
     let problem: OffloadError? = sending.withLock { _ in
-      header.write(to: UnsafeMutableRawBufferPointer(outgoing.elements))
-      return withUnsafeTemporaryAllocation(of: iovec.self, capacity: 3) { list in
-        list.initializeElement(at: 0, to: iovec(iov_base: outgoing.pointer, iov_len: .init(FrameHeader.size)))
-        list.initializeElement(at: 1, to: Self.piece(first))
-        list.initializeElement(at: 2, to: Self.piece(second))
-        return write(list, count: FrameHeader.size + first.count + second.count)
+      withUnsafeTemporaryAllocation(of: iovec.self, capacity: 6) { list in
+        var bytes = put(one, 0, into: list)
+        if let other { bytes += put(other, 1, into: list) }
+        return write(UnsafeMutableBufferPointer(rebasing: list[..<(other == nil ? 3 : 6)]), count: bytes)
       }
     }
     if let problem { throw problem }
+  }
+
+  /// Lists the pieces of a frame that goes out as number `place`; returns its bytes.
+  private func put(_ frame: OutgoingFrame, _ place: Int, into list: UnsafeMutableBufferPointer<iovec>) -> Int {
+    let header = outgoing.pointer + place * FrameHeader.size
+    frame.header.write(to: UnsafeMutableRawBufferPointer(start: header, count: FrameHeader.size))
+    list.initializeElement(at: 3 * place, to: iovec(iov_base: header, iov_len: .init(FrameHeader.size)))
+    list.initializeElement(at: 3 * place + 1, to: Self.piece(frame.first))
+    list.initializeElement(at: 3 * place + 2, to: Self.piece(frame.second))
+    return FrameHeader.size + frame.first.count + frame.second.count
   }
 
   private static func piece(_ bytes: UnsafeRawBufferPointer) -> iovec {
@@ -161,7 +184,9 @@ package final class SocketChannel: FrameChannel, @unchecked Sendable {
 
   package func receiveHeader() throws(OffloadError) -> FrameHeader {
     let target = UnsafeMutableRawBufferPointer(header.elements)
+    if ahead?.isEmpty ?? true { spinning?.begin(descriptor) }
     try receiveContents(into: target)
+    spinning?.end()
     return try FrameHeader(UnsafeRawBufferPointer(target))
   }
 

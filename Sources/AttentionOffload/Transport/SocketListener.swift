@@ -54,11 +54,15 @@ package final class SocketListener: Sendable {
 
   /// Waits for the next connection; nil once the listener is closed.
   ///
-  /// - Parameter patience: of the connection, in milliseconds
-  package func accept(patience: Int) -> SocketChannel? {
+  /// - Parameters:
+  ///   - patience: of the connection, in milliseconds
+  ///   - spins: whether frames that come soon are waited for without sleep
+  package func accept(patience: Int, spins: Bool = false) -> SocketChannel? {
     while !isClosed.load(ordering: .relaxed) {
       let connection = CLibrary.accept(descriptor, nil, nil)
-      if connection >= 0 { return SocketChannel(descriptor: connection, name: "a model worker", patience: patience) }
+      if connection >= 0 {
+        return SocketChannel(descriptor: connection, name: "a model worker", patience: patience, spins: spins)
+      }
       // A connection that is gone again, or no descriptor left for it: others may still come.
       guard errno == EINTR || errno == ECONNABORTED || errno == EMFILE || errno == ENFILE else { return nil }
       if errno == EMFILE || errno == ENFILE { usleep(10_000) }

@@ -37,6 +37,9 @@ package final class AttentionWorker: @unchecked Sendable {
     memory = WorkerMemory(limit: options.memoryBytes)
   }
 
+  /// Threads that compute.
+  var threads: Int { team.threads }
+
   /// Bytes that all sequences take.
   package var heldBytes: Int { memory.heldBytes }
   package var freeBytes: Int { memory.freeBytes }

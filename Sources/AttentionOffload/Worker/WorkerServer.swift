@@ -47,7 +47,8 @@ package final class WorkerServer: Sendable {
   }
 
   private func accept() {
-    while let channel = listener.accept(patience: Self.handshakePatience) {
+    let spins = SpinningWait.isAllowed(threads: worker.threads, for: listener.address)
+    while let channel = listener.accept(patience: Self.handshakePatience, spins: spins) {
       let connection = Connection(channel)
       let hasRoom = connections.withLock { list in
         guard list.count < Self.connectionLimit else { return false }

@@ -251,3 +251,6 @@ void sluice_sha256_portable(uint32_t state[8], const void *bytes, size_t blocks)
 uint64_t sluice_resident_bytes(void);
 /// CPUs that this process may use: affinity mask and cgroup quota, at least 1.
 int sluice_available_cpus(void);
+
+/// Has the CPU do nothing for some tens of nanoseconds `times` over, so that another thread of its core has it meanwhile.
+void sluice_pause(int times);

@@ -14,8 +14,8 @@ struct CheckCommand: ParsableCommand {
     discussion: """
       Has --batches sequences together answer requests of --requests mean tokens PROMPT/ANSWER, one after the other in each \
       place, for --steps steps, and simulates the same. Prompts are there at once on both sides. In each round curves are \
-      measured just before the requests, so that a machine that changes its speed does so for both; the round in the middle by its \
-      difference counts. With --curves the file's curves serve all rounds. --fixed has all requests of the same length.
+      measured just before the requests and just after them, so that a machine that changes its speed does so for both; the round in \
+      the middle by its difference counts. With --curves the file's curves serve all rounds. --fixed has all requests of the same length.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -69,13 +69,11 @@ struct CheckCommand: ParsableCommand {
     var found = [[Row]](repeating: [], count: traces.count * batches.count)
     for _ in 0..<rounds {
       for (index, (trace, batch)) in traces.flatMap({ trace in batches.map { (trace, $0) } }).enumerated() {
-        let times = try file?.times ?? MeasuredTimes(loaded.engine, slots.type, around: batch, trace)
-        let pipeline = Pipeline(times: times, layers: layers, capacity: Int.max / 4)
-        found[index].append(try row(loaded.engine, pipeline, trace, batch: batch))
+        found[index].append(try row(loaded.engine, file?.times, layers: layers, trace, batch: batch))
       }
     }
     let rows = found.map { rounds in
-      rounds.sorted { $0.simulated / $0.measured < $1.simulated / $1.measured }[rounds.count / 2]
+      rounds.sorted { $0.ratio < $1.ratio }[rounds.count / 2]
     }
     if json {
       for row in rows { StandardOutput.write(row.json.text + "\n") }
@@ -86,23 +84,36 @@ struct CheckCommand: ParsableCommand {
     }
   }
 
+  /// - Parameter known: curves; nil measures them before the requests and after them
   private func row(
-    _ engine: InferenceEngine, _ pipeline: Pipeline, _ trace: RequestTrace, batch: Int
+    _ engine: InferenceEngine, _ known: MeasuredTimes?, layers: Int, _ trace: RequestTrace, batch: Int
   ) throws -> Row {
+    let options = StepTimesRun.Options(batch: batch, trace)
+    let curves = known == nil ? try StepTimesRun(engine, slotType: slots.type, options: options) : nil
+    let before = curves?.measure()
     let measured = try measure(engine, trace, batch: batch)
-    var options = PipelineRun.Options()
-    (options.warmUp, options.steps, options.mostBatch, options.seed) = (0, steps, batch, seed)
-    let run = PipelineRun(pipeline, trace, options: options)
+    let around = [before, curves?.measure()].compactMap(\.self)
+    let times = try known ?? StepTimesRun.Times(meanOf: around).curves(options)
+    let pipeline = Pipeline(times: times, layers: layers, capacity: Int.max / 4)
+    var simulation = PipelineRun.Options()
+    (simulation.warmUp, simulation.steps, simulation.mostBatch, simulation.seed) = (0, steps, batch, seed)
+    let run = PipelineRun(pipeline, trace, options: simulation)
     let breakEven = pipeline.breakEven(batch: run.batch, tokens: run.tokensHeld, alpha: 0.2)
-    return Row(trace: trace, batch: batch, measured: measured, simulated: run.tokensPerSecond, breakEven: breakEven)
+    // One side works at a time.
+    let (step, share) = (Double(batch) / run.tokensPerSecond, run.modelUse / (run.modelUse + run.attentionUse))
+    return Row(
+      trace: trace, batch: batch, measured: measured, simulated: (step * share, step * (1 - share)),
+      breakEven: breakEven)
   }
 
-  /// Tokens a second of the machine, with the requests that the simulation has.
-  private func measure(_ engine: InferenceEngine, _ trace: RequestTrace, batch: Int) throws -> Double {
+  /// The step of the machine, with the requests that the simulation has.
+  private func measure(
+    _ engine: InferenceEngine, _ trace: RequestTrace, batch: Int
+  ) throws -> (model: Double, attention: Double) {
     var random = SplitMix64(seed: seed)
     // Beyond eight times the mean lie three of ten thousand.
     let most = Int(8 * (trace.prompt + trace.output))
-    return try StepTimesRun.tokensPerSecond(
+    return try StepTimesRun.meanStep(
       engine, slotType: slots.type, sequences: batch, steps: steps, mostTokens: most
     ) {
       while true {
@@ -115,28 +126,46 @@ struct CheckCommand: ParsableCommand {
   struct Row: SimulationRow {
     let trace: RequestTrace
     let batch: Int
-    let measured: Double
-    let simulated: Double
+    /// Seconds of a step.
+    let measured: (model: Double, attention: Double)
+    let simulated: (model: Double, attention: Double)
     /// The round trip between machines at which a token would take a fifth longer.
     let breakEven: Double
 
+    private static func seconds(_ step: (model: Double, attention: Double)) -> Double { step.model + step.attention }
+    /// Simulated over measured tokens a second.
+    var ratio: Double { Self.seconds(measured) / Self.seconds(simulated) }
+    private func tokensPerSecond(_ step: (model: Double, attention: Double)) -> Double {
+      Double(batch) / Self.seconds(step)
+    }
+
     static let columns: [TextTable.Column] =
       [.init("requests"), .init("lengths")]
-      + ["together", "measured", "simulated", "difference", "break-even"].map { .init($0, .trailing) }
+      + [
+        "together", "measured", "simulated", "difference", "model", "simulated", "attention", "simulated", "break-even",
+      ].map { .init($0, .trailing) }
 
     var cells: [String] {
       [
-        trace.name, trace.spread.rawValue, "\(batch)", HumanReadable.rate(tokensPerSecond: measured),
-        HumanReadable.rate(tokensPerSecond: simulated), HumanReadable.change(simulated / measured),
-        HumanReadable.decimal(breakEven * 1e6, places: 0) + " us",
+        trace.name, trace.spread.rawValue, "\(batch)",
+        HumanReadable.rate(tokensPerSecond: tokensPerSecond(measured)),
+        HumanReadable.rate(tokensPerSecond: tokensPerSecond(simulated)), HumanReadable.change(ratio),
       ]
+        + [measured.model, simulated.model, measured.attention, simulated.attention].map {
+          HumanReadable.milliseconds($0)
+        }
+        + [HumanReadable.decimal(breakEven * 1e6, places: 0) + " us"]
     }
 
     var json: JSONValue {
       [
         "requests": JSONValue(trace.name), "lengths": JSONValue(trace.spread.rawValue), "sequences": JSONValue(batch),
-        "measuredTokensPerSecond": JSONValue(measured), "simulatedTokensPerSecond": JSONValue(simulated),
-        "ratio": JSONValue(simulated / measured), "breakEvenRoundTripSeconds": JSONValue(breakEven),
+        "measuredTokensPerSecond": JSONValue(tokensPerSecond(measured)),
+        "simulatedTokensPerSecond": JSONValue(tokensPerSecond(simulated)), "ratio": JSONValue(ratio),
+        "measuredModelSeconds": JSONValue(measured.model), "simulatedModelSeconds": JSONValue(simulated.model),
+        "measuredAttentionSeconds": JSONValue(measured.attention),
+        "simulatedAttentionSeconds": JSONValue(simulated.attention),
+        "breakEvenRoundTripSeconds": JSONValue(breakEven),
       ]
     }
   }

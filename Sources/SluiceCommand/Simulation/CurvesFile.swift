@@ -39,7 +39,8 @@ struct CurvesFile {
       throw CommandError("\(path): is no file of curves, which 'sluice simulate calibrate' writes")
     }
     let numbers = { (value: JSONValue?) in (value?.array ?? []).compactMap(\.double) }
-    guard json["version"]?.integer == Self.version, let layers = json["layers"]?.integer,
+    guard json["version"]?.integer == Self.version, json["batches"]?.array?.count ?? 0 > 1,
+      let layers = json["layers"]?.integer,
       (1...1 << 16).contains(layers),
       let times = MeasuredTimes(
         batches: numbers(json["batches"]), lengths: numbers(json["lengths"]),

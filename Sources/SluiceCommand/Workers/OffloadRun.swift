@@ -48,10 +48,15 @@ struct OffloadRun {
     local = try StepTimesRun(engine, slotType: slotType, options: times)
   }
 
+  /// The place, among those measured in this process, of the batches that there are of so many.
+  private func size(of batches: Int) -> Int {
+    sizes.firstIndex(of: Self.largestBatch(options.sequences, batches)) ?? 0
+  }
+
   private static func largestBatch(_ sequences: Int, _ batches: Int) -> Int { (sequences + batches - 1) / batches }
 
-  /// Measures each network in turn, and before each what the formula takes: machines change their speed within seconds. Of each
-  /// the round in the middle by its difference from the formula counts.
+  /// Measures each network in turn, and before and after each what the formula takes: machines change their speed within
+  /// seconds. Of each the round in the middle by its difference from the formula counts.
   ///
   /// - Parameters:
   ///   - attention: to workers, over `connections`
@@ -68,13 +73,20 @@ struct OffloadRun {
     for network in options.networks {
       connections.shape = network ?? .none
       var rows: [Int: [Row]] = [:]
+      var before = local.measure()
       for _ in 0..<options.rounds {
-        let times = local.measure()
-        let roundTrip = try attention.roundTripSeconds(of: caches[0], count: 31)
+        var measured: [Measurement] = []
         for batches in options.batches {
-          let row = try measure(attention, caches, network, batches: batches, roundTrip: roundTrip, times)
-          rows[batches, default: []].append(row)
+          let slice = before.model[size(of: batches)] / Double(attention.exchangesOfStep)
+          let roundTrip = try attention.roundTrip(of: caches[0], count: 63, pause: slice)
+          measured.append(try measure(attention, caches, batches: batches, roundTrip))
         }
+        let after = local.measure()
+        for one in measured {
+          let alone = StepTimesRun.Times(meanOf: [before, after])
+          rows[one.batches, default: []].append(row(one, alone, network, layers: attention.exchangesOfStep))
+        }
+        before = after
       }
       for batches in options.batches {
         let sorted = rows[batches, default: []].sorted { $0.difference < $1.difference }
@@ -83,10 +95,17 @@ struct OffloadRun {
     }
   }
 
+  /// A step by workers, beside the round trip of that moment.
+  private struct Measurement {
+    let batches: Int
+    let seconds: Double
+    let times: OffloadTimes
+    let roundTrip: (seconds: Double, sending: Double)
+  }
+
   private func measure(
-    _ attention: RemoteAttention, _ caches: [KVCache], _ network: ShapedRelay.Shape?, batches: Int, roundTrip: Double,
-    _ alone: StepTimesRun.Times
-  ) throws -> Row {
+    _ attention: RemoteAttention, _ caches: [KVCache], batches: Int, _ roundTrip: (seconds: Double, sending: Double)
+  ) throws -> Measurement {
     let size = Self.largestBatch(caches.count, batches)
     let all = stride(from: 0, to: caches.count, by: size).map { first in
       let batch = Batch(capacity: size)
@@ -103,14 +122,24 @@ struct OffloadRun {
       if let failure = cache.failure { throw failure }
       _ = try cache.rollBack(tokens: options.steps + 1)
     }
-    let index = sizes.firstIndex(of: size) ?? 0
-    let (model, attended) = (alone.model[index], alone.attention[index][0])
-    let bytes = Double(times.bytesSent + times.bytesReceived) / Double(all.count)
+    return Measurement(
+      batches: batches, seconds: seconds / Double(options.steps), times: times, roundTrip: roundTrip)
+  }
+
+  /// - Parameter alone: what the two parts of a step take in this process at that time
+  private func row(
+    _ measured: Measurement, _ alone: StepTimesRun.Times, _ network: ShapedRelay.Shape?, layers: Int
+  ) -> Row {
+    let (index, times, roundTrip) = (size(of: measured.batches), measured.times, measured.roundTrip)
+    let largest = Self.largestBatch(options.sequences, measured.batches)
+    let count = (options.sequences + largest - 1) / largest
+    let handling = (times.packing + times.sending) / Double(count) - Double(layers) * roundTrip.sending
     return Row(
-      network: network, batches: all.count, seconds: seconds / Double(options.steps), times: times,
+      network: network, batches: count, seconds: measured.seconds, times: times,
       formula: TokenTime(
-        layers: attention.exchangesOfStep, batches: all.count, model: model, attention: attended, roundTrip: roundTrip,
-        bytes: bytes, rate: network?.rate))
+        layers: layers, batches: count, model: alone.model[index], attention: alone.attention[index][0],
+        handling: max(0, handling), roundTrip: roundTrip.seconds,
+        bytes: Double(times.bytesSent + times.bytesReceived) / Double(count), rate: network?.rate))
   }
 
   private func step(_ batches: ArraySlice<Batch>) {

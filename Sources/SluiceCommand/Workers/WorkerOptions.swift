@@ -3,6 +3,7 @@ import AttentionOffload
 import Engine
 import Foundation
 import KVCaches
+import Kernels
 import Models
 
 /// Attention by other processes.
@@ -21,7 +22,7 @@ struct WorkerOptions: ParsableArguments {
   var workerKey: String?
   @Option(name: .long, help: "How numbers go to workers: f32, or f16 for half the bytes.")
   var wire = "f32"
-  @Flag(name: .long, help: "Send queries only with their keys and values.")
+  @Flag(name: .long, help: "Send queries, keys and values only when the result is needed.")
   var noOverlap = false
 
   func validate() throws {
@@ -53,12 +54,12 @@ struct WorkerOptions: ParsableArguments {
     let addresses = try workers.split(separator: ",").map { try SocketAddress(String($0)) }
     var options = RemoteAttention.Options()
     options.format = wire == "f16" ? .float16 : .float32
-    options.overlaps = !noOverlap
+    options.overlap = noOverlap ? .never : .wherePaid
     options.rows = engine.chunk
     options.lanes = lanes
     let connectors = addresses.map { address in
       network.map { SocketChannel.connector(to: address, patience: 5000, over: $0) }
-        ?? SocketChannel.connector(to: address, patience: 5000)
+        ?? SocketChannel.connector(to: address, patience: 5000, threads: engine.team.threads)
     }
     return try RemoteAttention(
       layers: engine.model.configuration.layers, division: WorkDivision(partition, workers: addresses.count),
